@@ -1,0 +1,223 @@
+"""Write the table modules of this package from the reference tables; run by hand, never on the served path.
+
+    python -m scpd.tables.generate TSV_DIR
+
+TSV_DIR holds two tab separated files with a heading line each:
+
+`storage-sop-classes.tsv`  uid, file_prefix, in_man_3_6_0 (yes, no), listed_by (versions of DCMTK, or `-`)
+`uid-names.tsv`            name (DCMTK's), uid, keyword (PS3.6 annex A), known_to (versions of DCMTK)
+
+It writes `sop_classes.py`, `uid_names.py` and `transfer_syntaxes.py` beside itself, as `ruff format` would
+leave them.  It stops with a KeyError where a keyword below has no UID in the tables: better no module than a
+wrong one.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Where a UID has had several names, the reference version's is taken, then the newest.
+VERSIONS_BEST_FIRST = ("3.6.7", "HEAD", "3.6.0")
+
+# Our constant and the PS3.6 keyword behind it.  From JPEG 2000 to Deflated Image Frame the order is that of
+# --accept-all, which ends with DEFLATED, ENCAPSULATED_UNCOMPRESSED and the three that every option accepts.
+COMPRESSED_BEST_FIRST = {
+    "JPEG_2000": "JPEG2000",
+    "JPEG_2000_LOSSLESS": "JPEG2000Lossless",
+    "JPEG_EXTENDED": "JPEGExtended12Bit",
+    "JPEG_BASELINE": "JPEGBaseline8Bit",
+    "JPEG_LOSSLESS_SV1": "JPEGLosslessSV1",
+    "JPEG_LS_NEAR_LOSSLESS": "JPEGLSNearLossless",
+    "JPEG_LS_LOSSLESS": "JPEGLSLossless",
+    "RLE_LOSSLESS": "RLELossless",
+    "MPEG2_MAIN": "MPEG2MPML",
+    "MPEG2_MAIN_FRAGMENTABLE": "MPEG2MPMLF",
+    "MPEG2_HIGH": "MPEG2MPHL",
+    "MPEG2_HIGH_FRAGMENTABLE": "MPEG2MPHLF",
+    "MPEG4_41": "MPEG4HP41",
+    "MPEG4_41_FRAGMENTABLE": "MPEG4HP41F",
+    "MPEG4_41_BD": "MPEG4HP41BD",
+    "MPEG4_41_BD_FRAGMENTABLE": "MPEG4HP41BDF",
+    "MPEG4_42_2D": "MPEG4HP422D",
+    "MPEG4_42_2D_FRAGMENTABLE": "MPEG4HP422DF",
+    "MPEG4_42_3D": "MPEG4HP423D",
+    "MPEG4_42_3D_FRAGMENTABLE": "MPEG4HP423DF",
+    "MPEG4_42_STEREO": "MPEG4HP42STEREO",
+    "MPEG4_42_STEREO_FRAGMENTABLE": "MPEG4HP42STEREOF",
+    "HEVC_MAIN": "HEVCMP51",
+    "HEVC_MAIN_10": "HEVCM10P51",
+    "HTJ2K_LOSSLESS": "HTJ2KLossless",
+    "HTJ2K_LOSSLESS_RPCL": "HTJ2KLosslessRPCL",
+    "HTJ2K": "HTJ2K",
+    "JPEG_XL_LOSSLESS": "JPEGXLLossless",
+    "JPEG_XL_RECOMPRESSION": "JPEGXLJPEGRecompression",
+    "JPEG_XL": "JPEGXL",
+    "DEFLATED_IMAGE_FRAME": "DeflatedImageFrameCompression",
+}
+UNCOMPRESSED = {
+    "IMPLICIT_LITTLE": "ImplicitVRLittleEndian",
+    "EXPLICIT_LITTLE": "ExplicitVRLittleEndian",
+    "EXPLICIT_BIG": "ExplicitVRBigEndian",
+    "DEFLATED": "DeflatedExplicitVRLittleEndian",
+    "ENCAPSULATED_UNCOMPRESSED": "EncapsulatedUncompressedExplicitVRLittleEndian",
+}
+REFERENCED = {
+    "JPIP_REFERENCED_DEFLATE": "JPIPReferencedDeflate",
+    "JPIP_HTJ2K_REFERENCED_DEFLATE": "JPIPHTJ2KReferencedDeflate",
+}
+# PS3.5 A.5, A.7 and A.12: here the whole data set is one deflate stream.
+DEFLATED_DATA_SETS = ("DEFLATED", *REFERENCED)
+
+ALWAYS_ACCEPTED = ("EXPLICIT_LITTLE", "EXPLICIT_BIG", "IMPLICIT_LITTLE")
+# Long option > what it prefers to the three that are always accepted.
+PREFERRED_BY_OPTION = {
+    "prefer-lossless": "JPEG_LOSSLESS_SV1",
+    "prefer-jpeg8": "JPEG_BASELINE",
+    "prefer-jpeg12": "JPEG_EXTENDED",
+    "prefer-j2k-lossless": "JPEG_2000_LOSSLESS",
+    "prefer-j2k-lossy": "JPEG_2000",
+    "prefer-jls-lossless": "JPEG_LS_LOSSLESS",
+    "prefer-jls-lossy": "JPEG_LS_NEAR_LOSSLESS",
+    "prefer-mpeg2": "MPEG2_MAIN",
+    "prefer-mpeg2-high": "MPEG2_HIGH",
+    "prefer-mpeg4": "MPEG4_41",
+    "prefer-mpeg4-bd": "MPEG4_41_BD",
+    "prefer-mpeg4-2-2d": "MPEG4_42_2D",
+    "prefer-mpeg4-2-3d": "MPEG4_42_3D",
+    "prefer-mpeg4-2-st": "MPEG4_42_STEREO",
+    "prefer-hevc": "HEVC_MAIN",
+    "prefer-hevc10": "HEVC_MAIN_10",
+    "prefer-rle": "RLE_LOSSLESS",
+    "prefer-deflated": "DEFLATED",
+}
+
+HEAD_OF_MODULE = '''"""{summary}
+
+Written by `python -m scpd.tables.generate`; change that, not this.
+{promise}
+"""
+
+from __future__ import annotations
+
+'''
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a tab separated file, each a dictionary by the names of the heading line."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def module(summary: str, promise: str, blocks: Iterable[str]) -> str:
+    """Return the text of a table module: docstring, then the blocks with nothing between them."""
+    return HEAD_OF_MODULE.format(summary=summary, promise=promise) + "".join(blocks)
+
+
+def by_uid(uid: str) -> tuple[int, ...]:
+    """Sort key: the components of a UID as numbers."""
+    return tuple(map(int, uid.split(".")))
+
+
+def dictionary(name: str, entries: dict[str, str]) -> str:
+    """Write a dictionary literal, one entry a line."""
+    lines = "".join(f'    "{key}": "{value}",\n' for key, value in entries.items())
+    return f"{name}: dict[str, str] = {{\n{lines}}}\n"
+
+
+def tuple_of_names(name: str, members: Iterable[str]) -> str:
+    """Write a tuple literal of constants, one a line."""
+    return f"{name} = (\n" + "".join(f"    {member},\n" for member in members) + ")\n"
+
+
+def sop_classes(rows: list[dict[str, str]]) -> str:
+    """Write `sop_classes`: accepted is what the 3.6.0 manual lists or the newest DCMTK's list holds."""
+    prefixes = {row["uid"]: row["file_prefix"] for row in sorted(rows, key=lambda row: by_uid(row["uid"]))}
+    accepted = {
+        row["uid"] for row in rows if row["in_man_3_6_0"] == "yes" or "HEAD" in row["listed_by"].split(",")
+    }
+    others = "".join(f'        "{uid}",\n' for uid in prefixes if uid not in accepted)
+    return module(
+        "The storage SOP classes (PS3.4 B.5 and GG.3, retired, draft, DICOS and DICONDE ones too).",
+        "`uid_names` says what each is called.",
+        [
+            'VERIFICATION = "1.2.840.10008.1.1"\n\n',
+            "# SOP Class UID > the first part of its objects' file names: 2 to 4 letters, not unique.\n",
+            dictionary("FILE_PREFIXES", prefixes),
+            "\n# Named but not accepted unless asked for (--promiscuous, a profile), as storescp has it.\n",
+            f"ONLY_NAMED = frozenset(\n    {{\n{others}    }}\n)\n",
+            f"\n# The {len(accepted)} that are accepted without being asked for, besides Verification.\n",
+            "ACCEPTED = frozenset(FILE_PREFIXES) - ONLY_NAMED\n",
+        ],
+    )
+
+
+def uid_names(rows: list[dict[str, str]]) -> str:
+    """Write `uid_names`: each UID that any version of DCMTK knows, once."""
+    names: dict[str, str] = {}
+    for version in VERSIONS_BEST_FIRST:
+        for row in rows:
+            if version in row["known_to"].split(","):
+                names.setdefault(row["uid"], row["name"])
+    ordered = {uid: names[uid] for uid in sorted(names, key=by_uid)}
+    return module(
+        "Every UID that DCMTK knows, of any kind, with DCMTK's name for it (PS3.6 annex A has others).",
+        "For --promiscuous an abstract syntax is unknown if it is not here; verbose logs show the names.",
+        [dictionary("UID_NAMES", ordered)],
+    )
+
+
+def transfer_syntaxes(rows: list[dict[str, str]]) -> str:
+    """Write `transfer_syntaxes`: constants by name, and the preference list of each option."""
+    uids = {row["keyword"]: row["uid"] for row in rows if row["kind"] == "transfer-syntax"}
+    constants = {**UNCOMPRESSED, **COMPRESSED_BEST_FIRST, **REFERENCED}
+    accept_all = (*COMPRESSED_BEST_FIRST, "DEFLATED", "ENCAPSULATED_UNCOMPRESSED")
+    preferences = {
+        "prefer-uncompr": "_ALWAYS",
+        "prefer-little": "_ALWAYS",
+        "prefer-big": "(EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE)",
+        **{option: f"({first}, *_ALWAYS)" for option, first in PREFERRED_BY_OPTION.items()},
+        "implicit": "(IMPLICIT_LITTLE,)",
+        "accept-all": "_ALL",
+    }
+    return module(
+        "The transfer syntaxes that options or code name (PS3.5 annex A), and what each option accepts.",
+        "The lists are for a little endian machine: on a big endian one storescp turns the first two round.",
+        [
+            "".join(f'{name} = "{uids[keyword]}"\n' for name, keyword in constants.items()),
+            "\n# The whole data set is one deflate stream (PS3.5 A.5, A.7, A.12).\n",
+            f"DEFLATED_DATA_SETS = frozenset(({', '.join(DEFLATED_DATA_SETS)}))\n\n",
+            f"_ALWAYS = ({', '.join(ALWAYS_ACCEPTED)})\n",
+            tuple_of_names("_ALL", (*accept_all, "*_ALWAYS")),
+            "\n# Long option > transfer syntaxes accepted, best first.\n",
+            "PREFERENCES: dict[str, tuple[str, ...]] = {\n",
+            "".join(f'    "{option}": {value},\n' for option, value in preferences.items()),
+            "}\n",
+        ],
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Write the modules; 2 if called wrongly."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m scpd.tables.generate TSV_DIR\n")
+        return 2
+    tables, package = Path(arguments[0]), Path(__file__).parent
+    names = read_table(tables / "uid-names.tsv")
+    texts = {
+        "sop_classes": sop_classes(read_table(tables / "storage-sop-classes.tsv")),
+        "uid_names": uid_names(names),
+        "transfer_syntaxes": transfer_syntaxes(names),
+    }
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
