@@ -1,0 +1,1 @@
+"""The command line: what it may say, and what it asks for."""

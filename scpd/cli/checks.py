@@ -1,0 +1,148 @@
+"""What makes an option acceptable: the other options in force, and its values.
+
+`State` is what is in force so far.  A check sees the options tested before it, never those after it: that is
+how storescp decides, and why it accepts `+B +p 1 1 -p` but not `+B -p +p 1 1`.  A failed check raises
+`UsageError` with storescp's text.
+"""
+
+from __future__ import annotations
+
+from scpd.cli import options
+from scpd.cli.numbers import BadValueError, signed, unsigned
+from scpd.errors import UsageError
+
+TYPE_CHECKING = False  # what typing calls so, without importing it: a start pays for each import
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from scpd.cli.options import Argument, Option
+
+    Occurrence = tuple[int, Sequence[str]]  # where in the line, and the values that follow
+
+LOG_LEVELS = ("fatal", "error", "warn", "info", "debug", "trace", "off", "all")
+# At these levels storescp says nothing about errors of the command line, either.
+QUIET_LEVELS = ("fatal", "off")
+
+
+class State:
+    """The options in force, and the value of each destination."""
+
+    __slots__ = ("_in_force", "values")
+
+    def __init__(self) -> None:
+        self.values = dict(options.DEFAULTS)
+        self._in_force = {option.long for option in options.OPTIONS if option.by_default}
+
+    def in_force(self, long: str) -> bool:
+        """Say whether an option was given and stands, or stands by default."""
+        return long in self._in_force
+
+    @property
+    def quiet(self) -> bool:
+        """Say whether errors are to be kept from stderr; known when the logging options have been tested."""
+        return self.values["log_level"] in QUIET_LEVELS
+
+    def choose(self, block: Sequence[Option], given: Mapping[Option, Sequence[Occurrence]]) -> None:
+        """Test the members of a block that were given; the rightmost stays in force.
+
+        A member counts if it stands to the right of all that were found before it, and each that counts is checked,
+        even if a later one takes its place.  Raises UsageError.
+        """
+        rightmost = -1
+        for option in block:
+            place = given[option][-1][0] if option in given else -1
+            if place > rightmost:
+                rightmost = place
+                self._take(option, block, [words for _, words in given[option]])
+
+    def _take(self, option: Option, block: Sequence[Option], occurrences: Sequence[Sequence[str]]) -> None:
+        check_relations(option, self)
+        self._in_force.difference_update(member.long for member in block)
+        self._in_force.add(option.long)
+        self.values[option.destination] = _value(option, occurrences)
+
+
+def check_relations(option: Option, state: State) -> None:
+    """Raise UsageError if an option in force forbids this one, or one that this needs is missing."""
+    for others in option.conflicts:
+        if any(map(state.in_force, others)):
+            raise UsageError(f"{option.long} not allowed with {_listed(others)}")
+    for others in option.needs:
+        if not any(map(state.in_force, others)):
+            raise UsageError(f"{option.long} only allowed with {_listed(others)}")
+
+
+def read_value(option: Option, argument: Argument, text: str) -> object:
+    """Return the value that `text` stands for; raises UsageError with the name of the option."""
+    try:
+        if argument.kind in NUMBERS:
+            return NUMBERS[argument.kind](text, argument.low, argument.high)
+        return TEXTS[argument.kind](text)
+    except BadValueError as problem:
+        if argument.kind == "level":
+            raise UsageError(f"Invalid log level for {option.long} option") from None
+        detail = ": ".join(part for part in (problem.reason, text) if part)
+        raise UsageError(
+            f"Invalid value for option {option.long}" + (f" ({detail})" if text else "")
+        ) from None
+
+
+def _value(option: Option, occurrences: Sequence[Sequence[str]]) -> object:
+    if not option.arguments:
+        return option.value
+    if option.adds_up:
+        # A set would lose the order; giving the same value twice means it once.
+        return tuple(dict.fromkeys(_single(option, words) for words in occurrences))
+    return _single(option, occurrences[-1])
+
+
+def _single(option: Option, words: Sequence[str]) -> object:
+    values = tuple(
+        read_value(option, argument, word) for argument, word in zip(option.arguments, words, strict=True)
+    )
+    return values[0] if len(values) == 1 else values
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _timeout(text: str, low: int | None, high: int | None) -> int | None:
+    seconds = signed(text, low, high)
+    return seconds if seconds > 0 else None
+
+
+def _level(text: str) -> str:
+    level = text.lower()
+    if level not in LOG_LEVELS:
+        raise BadValueError
+    return level
+
+
+def _directory(text: str) -> str:
+    return text.rstrip("/") or text[:1] or "."
+
+
+def _address(text: str) -> str:
+    # Imported here, since few command lines have an address: it takes 2 ms.
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise BadValueError from None
+
+
+# The kinds of arguments: how each is read, numbers with their bounds.
+NUMBERS: dict[str, Callable[[str, int | None, int | None], object]] = {
+    "uint": unsigned,
+    "sint": signed,
+    "timeout": _timeout,
+}
+TEXTS: dict[str, Callable[[str], object]] = {
+    "string": str,
+    "level": _level,
+    "directory": _directory,
+    "address": _address,
+}

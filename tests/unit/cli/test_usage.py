@@ -1,0 +1,72 @@
+"""What the program says about itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd import __version__
+from scpd.cli import options, usage
+
+if TYPE_CHECKING:
+    from scpd.cli.options import Option
+
+
+def test_an_error_has_the_four_lines_of_storescp() -> None:
+    assert usage.error_text("storescp", "Missing parameter port") == (
+        f"$scpd: storescp v{__version__} $\n"
+        "\n"
+        "storescp: DICOM storage (C-STORE) SCP\n"
+        "error: Missing parameter port\n"
+    )
+
+
+@pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.long)
+def test_help_shows_every_option_in_its_columns(option: Option) -> None:
+    lines = [line for line in usage.usage("scpd").splitlines() if f" {option.long} " in f"{line[:33]} "]
+    assert len(lines) == 1
+    assert lines[0].index(option.long) == 10
+    assert lines[0][:10].strip() == option.short
+    assert lines[0][31:33] == "  "
+    assert lines[0][33] != " "
+
+
+def test_help_is_readable_on_80_columns() -> None:
+    assert max(map(len, usage.usage("storescp").splitlines())) < 80
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "usage: scpd [options] [port]\n\nparameters:\n  port                           tcp port",
+        "general options:\n  -h      --help                 ",
+        "\n          --single-process       serve one association at a time (default)\n",
+        "\n  other network options:\n    -ts   --socket-timeout       [s]econds: integer (default: 60)\n",
+        "\n    -pdu  --max-pdu              [n]umber of bytes: integer (4096..131072)\n",
+        "\n                                 largest PDU to receive (default: 16384)\n",
+        '\n    -od   --output-directory     [d]irectory: string (default: ".")\n',
+        "\n  -ll     --log-level            [l]evel: string constant\n",
+        "\nscpd options:\n          --bind                 [a]ddress: string\n",
+    ],
+)
+def test_help_has_the_layout_of_storescp(lines: str) -> None:
+    assert lines in usage.usage("scpd")
+
+
+def test_help_names_each_group_once() -> None:
+    groups = re.findall(r"^(\S.*):$", usage.usage("scpd"), re.MULTILINE)
+    assert len(groups) == len(set(groups))
+
+
+def test_version_names_host_interpreter_and_libraries() -> None:
+    lines = usage.version("scpd").splitlines()
+    assert lines[:3] == [f"$scpd: scpd v{__version__} $", "", "scpd: DICOM storage (C-STORE) SCP"]
+    assert [line.partition(":")[0] for line in lines[4:6]] == ["Host type", "Python version"]
+    libraries = lines[lines.index("External libraries used:") + 1 :]
+    assert [line.split()[:2] for line in libraries] == [
+        ["-", "setproctitle"],
+        ["-", "pydicom"],
+        ["-", "pynetdicom"],
+    ]
