@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
+
+from scpd.dataset import elements, identity
+from scpd.dimse import status
+
+PYNETDICOM = {**GENERAL_STATUS, **STORAGE_SERVICE_CLASS_STATUS}
+
+
+@pytest.mark.parametrize(
+    ("code", "category", "words"),
+    [
+        (status.SUCCESS, "Success", ""),
+        (status.INVALID_ATTRIBUTE_VALUE, "Failure", "invalid attribute value"),
+        (status.MISSING_ATTRIBUTE, "Failure", "missing attribute"),
+        (status.SOP_CLASS_NOT_SUPPORTED, "Failure", "sop class not supported"),
+        (status.UNRECOGNIZED_OPERATION, "Failure", "unrecognised operation"),
+        (status.OUT_OF_RESOURCES, "Failure", "out of resources"),
+        (status.DATA_SET_MISMATCH, "Failure", "data set does not match sop class"),
+        (status.CANNOT_UNDERSTAND, "Failure", "cannot understand"),
+    ],
+)
+def test_pynetdicom_reads_a_code_as_it_is_meant(code: int, category: str, words: str) -> None:
+    assert PYNETDICOM[code][0] == category
+    assert words in PYNETDICOM[code][1].lower()
+
+
+def test_the_data_set_room_below_refuses_with_the_same_codes() -> None:
+    assert elements.CANNOT_UNDERSTAND == status.CANNOT_UNDERSTAND
+    assert identity._DATA_SET_MISMATCH == status.DATA_SET_MISMATCH
