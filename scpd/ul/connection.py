@@ -1,0 +1,221 @@
+"""The driver of an association: its socket, its deadlines, and nothing else that does I/O in the upper layer.
+
+`Connection` fills an `Acceptor` from a non-blocking socket, sends what it leaves, and keeps the three clocks:
+
+- ACSE (`-ta`, the ARTIM timer of PS3.8 9.1.5): one deadline for the whole A-ASSOCIATE-RQ, however its bytes drip;
+- idle (`-ts`): the longest silence of the peer, and the longest time that it takes nothing from us;
+- DIMSE (`-td`): the longest time without a further whole fragment of a data set that has begun.
+
+Raises `Abort` when a clock within the association expires, `Gone` when the peer leaves or says nothing,
+`Stopped` after a SIGTERM, and whatever `Acceptor` raises.  After `end()` the socket is closed.
+"""
+
+from __future__ import annotations
+
+import select
+from contextlib import suppress
+from socket import IPPROTO_TCP, SHUT_WR, TCP_QUICKACK
+from time import monotonic
+
+from scpd.errors import Abort, PeerError, Stopped
+from scpd.ul import machine
+from scpd.ul.stream import PROVIDER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from scpd.process.signals import Wakeup
+    from scpd.ul.acceptor import Acceptor
+    from scpd.ul.pdus import AssociateRequest
+    from scpd.ul.stream import PDV
+
+    # Pieces of a data set, how many fragments end with them, and whether it has ended.
+    DataSet = Iterator[tuple[list[memoryview], int, bool]]
+
+# How long a peer may take to close after our last PDU (ARTIM in Sta13).  Closing at once while it still sends would
+# make the kernel throw that PDU away (RFC 9293 3.6.1: reset on unread data).
+LINGER_SECONDS = 2.0
+
+# Bytes that are written together; measured.
+_WORTH_WRITING = 1 << 17
+# poll(2) takes an int; a day is as good as any longer time.
+_LONGEST_POLL = 86_400_000
+
+
+class Timeouts:
+    """Seconds; `None` is for ever."""
+
+    __slots__ = ("acse", "dimse", "idle")
+
+    def __init__(self, acse: float, idle: float | None, dimse: float | None) -> None:
+        self.acse = acse
+        self.idle = idle
+        self.dimse = dimse
+
+
+class Connection:
+    """One accepted TCP connection and the association on it."""
+
+    __slots__ = ("_acceptor", "_readable", "_socket", "_timeouts", "_wakeup", "_writable")
+
+    def __init__(self, sock: socket.socket, acceptor: Acceptor, timeouts: Timeouts, wakeup: Wakeup) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._acceptor = acceptor
+        self._timeouts = timeouts
+        self._wakeup = wakeup
+        self._readable = _poll(sock, select.POLLIN, wakeup)
+        self._writable = _poll(sock, select.POLLOUT, wakeup)
+
+    def request(self, deadline: float) -> AssociateRequest:
+        """Wait for the A-ASSOCIATE-RQ until `deadline` (monotonic seconds); `Gone` when it passes."""
+        while (event := self._acceptor.next_event()) is None:
+            if not self._fill(deadline):
+                raise self._acceptor.timer_expired("no A-ASSOCIATE-RQ in time")
+        assert not isinstance(event, tuple), "a PDV before the request is refused by the machine"  # noqa: S101
+        return event
+
+    def accept(self, answer: bytes, peer_max_pdu: int) -> None:
+        """Send the A-ASSOCIATE-AC."""
+        self._acceptor.accept(answer, peer_max_pdu)
+        self._flush()
+
+    def respond(self, context_id: int, command: bytes) -> None:
+        """Send a response's command set."""
+        self._acceptor.send_command(context_id, command)
+        self._flush()
+
+    def next_pdv(self) -> PDV:
+        """Wait for a PDV outside a data set; its fragment is valid until the next call."""
+        acceptor = self._acceptor
+        if acceptor.stream.is_empty():
+            # A peer that awaits our answer has sent nothing more: do not ask the socket before it has.
+            acceptor.stream.make_room()
+            if not self._wait(self._readable, self._idle_deadline()):
+                raise self._idle()
+        while (event := acceptor.next_event()) is None:
+            acceptor.stream.make_room()
+            if not self._fill(self._idle_deadline()):
+                raise self._idle()
+        assert isinstance(event, tuple), "a second request is refused by the machine"  # noqa: S101
+        return event
+
+    def data(self, context_id: int) -> DataSet:
+        """Give the data set on this context, piece by piece, until it has ended.
+
+        Pieces are slices of the receive buffer, valid until the next ones are asked for: `_WORTH_WRITING` bytes and
+        not many more at a time, so that they are written while the peer sends the next ones.
+        """
+        acceptor, stream = self._acceptor, self._acceptor.stream
+        pieces: list[memoryview] = []
+        given = fragments = stream.fragments
+        fragment_deadline = self._dimse_deadline()
+        while not acceptor.take_data(context_id, pieces):
+            if stream.fragments != fragments:
+                fragments, fragment_deadline = stream.fragments, self._dimse_deadline()
+            if stream.used() >= _WORTH_WRITING and pieces:
+                yield pieces, stream.fragments - given, False
+                given = stream.fragments
+                pieces = []
+                stream.make_room()
+            elif stream.is_full():
+                stream.make_room()
+            self._fill_data(fragment_deadline)
+        yield pieces, stream.fragments - given, True
+
+    def end(self, error: PeerError) -> None:
+        """Answer what ended the association as its error asks, let the peer close, close."""
+        self._wakeup.take()  # a SIGTERM has done its work; only another one cuts the farewell short
+        # Whoever does not want to hear it, or is gone, needs no further handling.
+        with suppress(PeerError, OSError):
+            self._acceptor.end_with(error)
+            self._flush()
+            if self._acceptor.state == machine.STA13:
+                self._linger()
+        self._socket.close()
+
+    def _linger(self) -> None:
+        """Sta13: say nothing more and read until the peer closes, at most `LINGER_SECONDS`."""
+        self._socket.shutdown(SHUT_WR)
+        deadline = monotonic() + LINGER_SECONDS
+        while True:
+            while self._acceptor.next_event() is not None:
+                continue
+            self._acceptor.outgoing.clear()
+            self._acceptor.stream.make_room()
+            # A peer that never pauses must not keep us here: what can be read at once comes before any deadline.
+            if monotonic() >= deadline or not self._fill(deadline):
+                raise self._acceptor.timer_expired("the peer does not close")
+
+    def _idle_deadline(self) -> float | None:
+        return None if self._timeouts.idle is None else monotonic() + self._timeouts.idle
+
+    def _dimse_deadline(self) -> float | None:
+        return None if self._timeouts.dimse is None else monotonic() + self._timeouts.dimse
+
+    def _idle(self) -> Abort:
+        return Abort(PROVIDER, 0, f"idle for {self._timeouts.idle} s")
+
+    def _fill_data(self, fragment_deadline: float | None) -> None:
+        """Receive within a data set: whichever clock expires first ends the association."""
+        idle_deadline = self._idle_deadline()
+        if fragment_deadline is not None and (idle_deadline is None or fragment_deadline < idle_deadline):
+            if not self._fill(fragment_deadline):
+                raise Abort(PROVIDER, 0, f"no further data set fragment within {self._timeouts.dimse} s")
+        elif not self._fill(idle_deadline):
+            raise Abort(PROVIDER, 0, f"the data set stalled for {self._timeouts.idle} s")
+
+    def _fill(self, deadline: float | None) -> bool:
+        """Receive what there is; `False` if nothing comes until `deadline`."""
+        stream = self._acceptor.stream
+        while True:
+            if self._wakeup.signalled:
+                raise Stopped
+            try:
+                count = self._socket.recv_into(stream.room())
+            except BlockingIOError:
+                # Acknowledge now what came so far: a peer with Nagle's algorithm on (DCMTK's, unless told otherwise)
+                # holds the rest of its command back until then, and a delayed acknowledgement takes 40 ms.
+                self._socket.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
+                if not self._wait(self._readable, deadline):
+                    return False
+                continue
+            except OSError:
+                raise self._acceptor.transport_closed() from None
+            if count == 0:
+                raise self._acceptor.transport_closed()
+            stream.filled(count)
+            return True
+
+    def _flush(self) -> None:
+        """Send what the acceptor has to say, as one write."""
+        outgoing = self._acceptor.outgoing
+        left = memoryview(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
+        outgoing.clear()
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                if not self._wait(self._writable, self._idle_deadline()):
+                    raise Abort(PROVIDER, 0, f"the peer took no answer for {self._timeouts.idle} s") from None
+                if self._wakeup.signalled:
+                    raise Stopped from None
+            except OSError:
+                raise self._acceptor.transport_closed() from None
+
+    @staticmethod
+    def _wait(poll: select.poll, deadline: float | None) -> bool:
+        """Wait for the socket or a signal; `False` if the deadline passes first."""
+        if deadline is None:
+            return bool(poll.poll())
+        milliseconds = (deadline - monotonic()) * 1000
+        return milliseconds > 0 and bool(poll.poll(min(milliseconds + 1, _LONGEST_POLL)))
+
+
+def _poll(sock: socket.socket, event: int, wakeup: Wakeup) -> select.poll:
+    poll = select.poll()
+    poll.register(sock, event)
+    poll.register(wakeup, select.POLLIN)
+    return poll
