@@ -1,0 +1,1 @@
+"""What is done for all workers together: for now, removing what a killed one left."""

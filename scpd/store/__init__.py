@@ -1,0 +1,1 @@
+"""How an object becomes a file."""

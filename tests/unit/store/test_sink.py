@@ -1,0 +1,514 @@
+"""From temporary file to object: nothing before the rename, everything after it, no trace of what failed."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import resource
+import shutil
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scpd.keeper.sweep import sweep
+from scpd.store import sink
+from scpd.store.sink import DirectoryFlushError, Incoming, OutputDirectory
+from tests.harness.forked import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NAME = "CT.1.2.3"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    path = tmp_path / "inbox"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(params=[True, False], ids=["fsync", "no fsync"])
+def output(inbox: Path, request: pytest.FixtureRequest) -> OutputDirectory:
+    return OutputDirectory(str(inbox), fsync=request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_descriptor_is_lost() -> Iterator[None]:
+    before = open_descriptors()
+    yield
+    left = {number: path for number, path in open_descriptors().items() if number not in before}
+    for number in left:
+        os.close(number)
+    # The two directories that an `OutputDirectory` keeps open for the life of its process.
+    kept = ("inbox", "moved", "tmp")
+    assert not [path for path in left.values() if not path.removesuffix(" (deleted)").endswith(kept)]
+
+
+def open_descriptors() -> dict[int, str]:
+    """Descriptors of this process, and what they are open on."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one that listed them
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+    return found
+
+
+def objects(inbox: Path) -> dict[str, bytes]:
+    """What a consumer of the directory sees."""
+    return {path.name: path.read_bytes() for path in inbox.iterdir() if not path.name.startswith(".")}
+
+
+def temporary(inbox: Path) -> list[Path]:
+    return sorted((inbox / ".scpd" / "tmp").iterdir())
+
+
+def begun(output: OutputDirectory, *pieces: bytes) -> Incoming:
+    incoming = output.create()
+    incoming.write(pieces)
+    return incoming
+
+
+class TestPublishing:
+    def test_an_object_appears_whole_when_it_is_published_and_not_before(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"meta", b"data")
+        incoming.write([b"more"])
+        assert objects(inbox) == {}
+
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"metadatamore"}
+        assert temporary(inbox) == []
+
+    def test_an_earlier_object_is_replaced_by_the_rename_only(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        begun(output, b"first").publish(NAME)
+        incoming = begun(output, b"second, and longer")
+        assert objects(inbox) == {NAME: b"first"}
+
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"second, and longer"}
+
+    def test_whoever_has_the_earlier_object_open_keeps_it(self, inbox: Path, output: OutputDirectory) -> None:
+        begun(output, b"first").publish(NAME)
+        with (inbox / NAME).open("rb") as reader:
+            begun(output, b"second").publish(NAME)
+            assert reader.read() == b"first"
+
+    def test_two_objects_of_one_name_never_mix(self, inbox: Path, output: OutputDirectory) -> None:
+        one, other = output.create(), OutputDirectory(str(inbox), fsync=False).create()
+        for _ in range(10):
+            one.write([b"1" * 100])
+            other.write([b"2" * 100])
+        one.publish(NAME)
+        assert objects(inbox) == {NAME: b"1" * 1000}
+
+        other.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"2" * 1000}
+
+    def test_a_link_of_that_name_is_replaced_and_its_target_left_alone(
+        self, inbox: Path, tmp_path: Path, output: OutputDirectory
+    ) -> None:
+        target = tmp_path / "target"
+        target.write_bytes(b"precious")
+        (inbox / NAME).symlink_to(target)
+
+        begun(output, b"object").publish(NAME)
+
+        assert target.read_bytes() == b"precious"
+        assert not (inbox / NAME).is_symlink()
+        assert objects(inbox) == {NAME: b"object"}
+
+    def test_an_object_has_the_rights_that_umask_leaves(self, inbox: Path, output: OutputDirectory) -> None:
+        before = os.umask(0o027)
+        try:
+            begun(output, b"x").publish(NAME)
+        finally:
+            os.umask(before)
+
+        assert stat.S_IMODE((inbox / NAME).stat().st_mode) == 0o640
+
+    def test_an_object_may_be_empty(self, inbox: Path, output: OutputDirectory) -> None:
+        output.create().publish(NAME)
+
+        assert objects(inbox) == {NAME: b""}
+
+    def test_a_published_object_is_no_longer_locked(self, inbox: Path, output: OutputDirectory) -> None:
+        begun(output, b"x").publish(NAME)
+
+        with (inbox / NAME).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def test_it_tells_whether_a_name_is_taken(
+        self, inbox: Path, tmp_path: Path, output: OutputDirectory
+    ) -> None:
+        assert not output.exists(NAME)
+        begun(output, b"x").publish(NAME)
+        (inbox / "dangling").symlink_to(tmp_path / "nothing")
+
+        assert output.exists(NAME)
+        assert output.exists("dangling")
+
+
+class TestDiscarding:
+    def test_nothing_is_left_of_a_discarded_object(self, inbox: Path, output: OutputDirectory) -> None:
+        begun(output, b"half").discard()
+
+        assert objects(inbox) == {}
+        assert temporary(inbox) == []
+
+    def test_a_broken_off_resend_leaves_the_stored_object_alone(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        begun(output, b"first").publish(NAME)
+        before = (inbox / NAME).stat()
+
+        begun(output, b"half").discard()
+
+        after = (inbox / NAME).stat()
+        assert objects(inbox) == {NAME: b"first"}
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+    def test_discarding_twice_and_what_a_sweeper_took_is_fine(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"half")
+        temporary(inbox)[0].unlink()
+
+        incoming.discard()
+        incoming.discard()
+
+    def test_discarding_after_publishing_leaves_the_object(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"x")
+        incoming.publish(NAME)
+
+        incoming.discard()
+
+        assert objects(inbox) == {NAME: b"x"}
+
+    def test_discarding_never_hides_why(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incoming = begun(output, b"half")
+        monkeypatch.setattr(sink.os, "close", failing_after(os.close))
+
+        incoming.discard()
+
+        assert temporary(inbox) == []
+
+
+def failing_after(real: Callable[..., object]) -> Callable[..., object]:
+    """The same call, but it reports an error once it is done, as close(2) does on network file systems."""
+
+    def call(*args: object, **keywords: object) -> object:
+        real(*args, **keywords)
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    return call
+
+
+class TestErrors:
+    """Whatever fails: `OSError`, an earlier object untouched, nothing left but what a discard removes."""
+
+    def fails(self, inbox: Path, output: OutputDirectory, incoming: Incoming, name: str = NAME) -> int:
+        """Publish and see it fail; gives errno."""
+        before = objects(inbox)
+        with pytest.raises(OSError) as caught:  # noqa: PT011  (which one differs by case)
+            incoming.publish(name)
+        incoming.discard()
+        assert objects(inbox) == before
+        assert temporary(inbox) == []
+        assert not isinstance(caught.value, DirectoryFlushError)
+        return caught.value.errno or 0
+
+    def test_a_failed_flush_publishes_nothing(self, inbox: Path) -> None:
+        output = OutputDirectory(str(inbox), fsync=True)
+        begun(output, b"first").publish(NAME)
+        incoming = begun(output, b"second")
+        # A descriptor of this kind cannot be flushed (open(2), O_PATH).
+        unflushable = os.open(temporary(inbox)[0], os.O_PATH)
+        os.dup2(unflushable, incoming._descriptor)
+        os.close(unflushable)
+
+        assert self.fails(inbox, output, incoming) == errno.EBADF
+        assert objects(inbox) == {NAME: b"first"}
+
+    def test_a_failed_flush_is_never_tried_again(self, inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        output = OutputDirectory(str(inbox), fsync=True)
+        incoming = begun(output, b"x")
+        flushed = []
+
+        def fsync(descriptor: int) -> None:
+            flushed.append(descriptor)
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(sink.os, "fsync", fsync)
+
+        assert self.fails(inbox, output, incoming) == errno.EIO
+        assert len(flushed) == 1
+
+    def test_an_error_of_close_publishes_nothing(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun(output, b"first").publish(NAME)
+        incoming = begun(output, b"second")
+        real_close, errors = os.close, [OSError(errno.EDQUOT, "Disk quota exceeded")]
+
+        def close(descriptor: int) -> None:
+            real_close(descriptor)
+            if errors:
+                raise errors.pop()
+
+        monkeypatch.setattr(sink.os, "close", close)
+
+        assert self.fails(inbox, output, incoming) == errno.EDQUOT
+
+    def test_a_directory_of_that_name_stays(self, inbox: Path, output: OutputDirectory) -> None:
+        (inbox / NAME).mkdir()
+        incoming = begun(output, b"x")
+
+        with pytest.raises(IsADirectoryError):
+            incoming.publish(NAME)
+        incoming.discard()
+
+        assert (inbox / NAME).is_dir()
+        assert temporary(inbox) == []
+
+    def test_too_long_a_name_is_an_error(self, inbox: Path, output: OutputDirectory) -> None:
+        assert not output.exists("x" * 300)
+        assert self.fails(inbox, output, begun(output, b"x"), "x" * 300) == errno.ENAMETOOLONG
+
+    def test_a_directory_that_cannot_be_flushed_is_told_apart_for_the_object_is_there(
+        self, inbox: Path
+    ) -> None:
+        output = OutputDirectory(str(inbox), fsync=True)
+        unflushable = os.open(inbox, os.O_PATH)
+        os.dup2(unflushable, output._directory)
+        os.close(unflushable)
+        incoming = begun(output, b"x")
+
+        with pytest.raises(DirectoryFlushError) as caught:
+            incoming.publish(NAME)
+        incoming.discard()
+
+        assert caught.value.errno == errno.EBADF
+        assert caught.value.strerror
+        assert objects(inbox) == {NAME: b"x"}
+        assert temporary(inbox) == []
+
+    def test_a_directory_removed_under_it_is_an_error(self, inbox: Path, output: OutputDirectory) -> None:
+        incoming = begun(output, b"x")
+        shutil.rmtree(inbox)
+
+        with pytest.raises(FileNotFoundError):
+            incoming.publish(NAME)
+        incoming.discard()
+        with pytest.raises(FileNotFoundError):
+            output.create()
+        assert not inbox.exists()
+
+    def test_a_directory_that_was_moved_takes_its_objects_along(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"x")
+        moved = inbox.rename(inbox.parent / "moved")
+        inbox.mkdir()
+
+        incoming.publish(NAME)
+
+        assert objects(moved) == {NAME: b"x"}
+        assert objects(inbox) == {}
+
+    def test_a_directory_that_is_none_is_an_error(self, inbox: Path) -> None:
+        (inbox / "file").touch()
+
+        for path in ("nothing", "file"):
+            with pytest.raises(OSError, match=r"No such|Not a"):
+                OutputDirectory(str(inbox / path), fsync=False)
+
+    @pytest.mark.parametrize("place", [".scpd", ".scpd/tmp"])
+    @pytest.mark.parametrize("kind", ["a file", "a link to a directory"])
+    def test_what_stands_in_the_place_of_its_directory_is_not_followed(
+        self, inbox: Path, tmp_path: Path, place: str, kind: str
+    ) -> None:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        (inbox / place).parent.mkdir(exist_ok=True)
+        if kind == "a file":
+            (inbox / place).touch()
+        else:
+            (inbox / place).symlink_to(elsewhere)
+        before = len(os.listdir("/proc/self/fd"))
+
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+            OutputDirectory(str(inbox), fsync=False)
+
+        assert list(elsewhere.iterdir()) == []
+        assert len(os.listdir("/proc/self/fd")) == before, "a descriptor is lost at every try"
+
+    def test_a_file_system_without_locks_is_an_error_and_nothing_is_left(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def flock(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(sink.fcntl, "flock", flock)
+
+        with pytest.raises(OSError, match="No locks"):
+            output.create()
+        assert temporary(inbox) == []
+
+
+class TestMaker:
+    def test_a_temporary_file_is_locked_until_it_is_an_object(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"x")
+
+        assert sweep(str(inbox)) == 0
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"x"}
+
+    def test_a_file_that_a_sweeper_took_before_it_was_locked_is_made_again(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real_is_ours, swept = sink._is_ours, []
+
+        def is_ours(descriptor: int) -> bool:
+            if not swept:
+                swept.append(sweep(str(inbox)))
+            return real_is_ours(descriptor)
+
+        monkeypatch.setattr(sink, "_is_ours", is_ours)
+
+        incoming = begun(output, b"x")
+
+        assert swept == [1]
+        assert len(temporary(inbox)) == 1
+        incoming.publish(NAME)
+        assert objects(inbox) == {NAME: b"x"}
+
+    def test_a_file_that_a_sweeper_is_about_to_take_is_made_again(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real_is_ours, held = sink._is_ours, []
+
+        def is_ours(descriptor: int) -> bool:
+            if not held:
+                held.append(temporary(inbox)[0].open("rb"))
+                fcntl.flock(held[0], fcntl.LOCK_EX)
+            return real_is_ours(descriptor)
+
+        monkeypatch.setattr(sink, "_is_ours", is_ours)
+
+        incoming = begun(output, b"x")
+        held[0].close()
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"x"}
+        assert sweep(str(inbox)) == 1
+
+    def test_many_makers_of_one_process_and_directory_never_meet(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        makers = [output, *(OutputDirectory(str(inbox), fsync=False) for _ in range(5))]
+        incoming = [maker.create() for maker in makers for _ in range(20)]
+
+        assert len(temporary(inbox)) == 120
+        for each in incoming:
+            each.discard()
+
+    def test_another_maker_may_make_the_directories_meanwhile(
+        self, inbox: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real_mkdir = os.mkdir
+
+        def mkdir(name: str, *, dir_fd: int) -> None:
+            real_mkdir(name, dir_fd=dir_fd)  # the other one
+            real_mkdir(name, dir_fd=dir_fd)
+
+        monkeypatch.setattr(sink.os, "mkdir", mkdir)
+
+        begun(OutputDirectory(str(inbox), fsync=False), b"x").publish(NAME)
+
+        assert objects(inbox) == {NAME: b"x"}
+
+
+PIECES = st.lists(st.binary(max_size=12) | st.just(b""), max_size=30)
+
+
+class TestWriting:
+    def written(self, inbox: Path, output: OutputDirectory, pieces: list[bytes]) -> bytes:
+        incoming = output.create()
+        incoming.write([memoryview(piece) for piece in pieces])
+        incoming.publish(NAME)
+        return objects(inbox)[NAME]
+
+    @pytest.mark.parametrize("count", [0, 1, 1023, 1024, 1025, 5000])
+    def test_any_number_of_pieces_is_written(self, inbox: Path, output: OutputDirectory, count: int) -> None:
+        pieces = [number.to_bytes(2, "big") for number in range(count)]
+
+        assert self.written(inbox, output, pieces) == b"".join(pieces)
+
+    @pytest.mark.parametrize(
+        "pieces",
+        [[b""], [b""] * 3000, [b""] * 1024 + [b"x"], [b"x"] + [b""] * 1500 + [b"y"], [b"x", b"", b"y", b""]],
+        ids=["one", "many", "a full call of them", "between", "alternating"],
+    )
+    def test_pieces_may_be_empty(self, inbox: Path, output: OutputDirectory, pieces: list[bytes]) -> None:
+        assert self.written(inbox, output, pieces) == b"".join(pieces)
+
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(pieces=PIECES, most=st.integers(1, 40))
+    def test_any_pieces_are_written_whole_whatever_the_kernel_takes_at_once(
+        self, inbox: Path, pieces: list[bytes], most: int
+    ) -> None:
+        output = OutputDirectory(str(inbox), fsync=False)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sink.os, "writev", lambda file, buffers: os.write(file, b"".join(buffers)[:most]))
+            incoming = output.create()
+            incoming.write(pieces)
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"".join(pieces)}
+
+    def test_the_callers_list_is_left_as_it_was(self, output: OutputDirectory) -> None:
+        pieces = [b"a", b"b"]
+        incoming = output.create()
+        incoming.write(pieces)
+        incoming.discard()
+
+        assert pieces == [b"a", b"b"]
+
+    @pytest.mark.parametrize("beyond", [1, 100, 4096])
+    def test_a_full_disk_is_an_error_though_most_of_it_fits(self, inbox: Path, beyond: int) -> None:
+        def fill() -> int:
+            limit = 8192
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            output = OutputDirectory(str(inbox), fsync=False)
+            begun(output, b"first").publish(NAME)
+            incoming = output.create()
+            try:
+                incoming.write([b"x" * 4096, b"y" * (4096 - 10), b"z" * (10 + beyond)])
+            except OSError as error:
+                incoming.discard()
+                return error.errno or 0
+            return 0
+
+        assert in_child(fill) == errno.EFBIG
+        assert objects(inbox) == {NAME: b"first"}
+        assert temporary(inbox) == []
