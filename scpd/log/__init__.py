@@ -1,0 +1,1 @@
+"""Where records of `logging` go, and how they look."""

@@ -1,0 +1,1 @@
+"""What the processes of scpd have in common: fork, signals, exit codes, titles."""
