@@ -1,0 +1,1 @@
+"""One process per connection: from its first byte to its end."""

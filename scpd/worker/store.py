@@ -1,0 +1,182 @@
+"""The recipe for one object: from C-STORE-RQ to final name (PS3.4 annex B, PS3.7 9.1.1).
+
+    command checked -> data set's head checked -> temporary file (file meta and fragments, straight from the receive
+    buffer) -> flush -> final name -> directory flushed
+
+A crash or a refusal anywhere before the final name leaves an earlier object of that name as it was.  Raises `Refused`
+with the status for the response; what the peer does wrong on the way (`PeerError`) passes through.  In every case
+but success nothing is left on disk, except after `DirectoryFlushError`, where the object stands and its sender
+is told to send it again.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from scpd.dataset.identity import HEAD_SIZE, check_identity
+from scpd.dimse import messages, status
+from scpd.errors import Refused
+from scpd.store.filemeta import FileMeta
+from scpd.store.names import file_name, unique_file_name
+from scpd.store.sink import DirectoryFlushError, OutputDirectory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.store.sink import Incoming
+    from scpd.ul.connection import DataSet
+    from scpd.ul.negotiation import Context
+    from scpd.worker.progress import Progress
+
+log = logging.getLogger("dcmtk.apps.storescp")
+
+
+class StorePolicy:
+    """How objects are stored: where, under which names, in which form."""
+
+    __slots__ = ("bit_preserving", "extension", "fsync", "output_directory", "unique_names", "with_file_meta")
+
+    def __init__(
+        self,
+        *,
+        output_directory: str,
+        extension: str,
+        unique_names: bool,
+        bit_preserving: bool,
+        with_file_meta: bool,
+        fsync: bool,
+    ) -> None:
+        self.output_directory = output_directory
+        self.extension = extension
+        self.unique_names = unique_names
+        self.bit_preserving = bit_preserving
+        self.with_file_meta = with_file_meta
+        self.fsync = fsync
+
+
+def check_command(request: messages.Request, context: Context) -> None:
+    """Raise `Refused` unless the command may announce an object on this presentation context."""
+    messages.check_store(request)
+    if request.affected_sop_class_uid != context.abstract_syntax:
+        comment = "SOP Class UID is not the presentation context's"
+        raise Refused(status.SOP_CLASS_NOT_SUPPORTED, comment)
+
+
+class ObjectStore:
+    """One association's way to the output directory; opened at its first object."""
+
+    __slots__ = ("_called", "_calling", "_metas", "_output", "_policy")
+
+    def __init__(self, policy: StorePolicy, calling_ae_title: bytes, called_ae_title: bytes) -> None:
+        self._policy = policy
+        self._calling = calling_ae_title
+        self._called = called_ae_title
+        self._output: OutputDirectory | None = None
+        self._metas: dict[str, FileMeta] = {}
+
+    def store(self, request: messages.Request, context: Context, data: DataSet, progress: Progress) -> None:
+        """Store the data set of a checked request.
+
+        `Refused` may be raised before the data set has ended: the rest of `data` is the caller's to read.
+        """
+        name = self._name(request)
+        try:
+            self._receive(request, context, self._identified(request, context, data), name, progress)
+        except DirectoryFlushError as error:
+            detail = f"{self._path(name)} is stored, but its directory could not be flushed: {error.strerror}"
+            raise Refused(
+                status.OUT_OF_RESOURCES, f"directory not flushed: {error.strerror}", detail
+            ) from None
+        except OSError as error:
+            detail = f"cannot write DICOM file: {self._path(name)}: {error.strerror}"
+            raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
+
+    def _receive(
+        self,
+        request: messages.Request,
+        context: Context,
+        data: DataSet,
+        name: str,
+        progress: Progress,
+    ) -> None:
+        """Write, flush, rename; raises `OSError` when the disk does not allow it, with nothing left behind."""
+        incoming: Incoming | None = None
+        try:
+            for pieces, fragments, is_last in data:
+                progress.add(pieces, fragments, is_last=is_last)
+                if incoming is None:
+                    incoming = self._opened().create()
+                    incoming.write([self._file_meta(request, context), *pieces])
+                else:
+                    incoming.write(pieces)
+            if incoming is not None:
+                self._publish(incoming, name)
+        except BaseException:
+            if incoming is not None:
+                incoming.discard()
+            raise
+
+    def _identified(self, request: messages.Request, context: Context, data: DataSet) -> DataSet:
+        """Give `data` on once its head shows the object that the command announced; `Refused` if it does not.
+
+        Copies nothing unless the first pieces are shorter than a head.
+        """
+        identified = self._policy.bit_preserving
+        held, held_fragments = b"", 0
+        for arrived, arrived_fragments, is_last in data:
+            pieces, fragments = arrived, arrived_fragments
+            if not identified:
+                pieces, fragments = [memoryview(held), *arrived], held_fragments + arrived_fragments
+                head = _head(pieces)
+                if len(head) < HEAD_SIZE and not is_last:
+                    held, held_fragments = bytes(head), fragments
+                    continue
+                complete = is_last and len(head) == sum(map(len, pieces))
+                sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
+                check_identity(head, context.transfer_syntax, complete, sop_class, sop_instance)
+                identified = True
+            yield pieces, fragments, is_last
+
+    def _publish(self, incoming: Incoming, name: str) -> None:
+        output = self._opened()
+        if output.exists(name):
+            log.warning("DICOM file already exists, overwriting: %s", self._path(name))
+        log.info("storing DICOM file: %s", self._path(name))
+        incoming.publish(name)
+
+    def _opened(self) -> OutputDirectory:
+        if self._output is None:
+            self._output = OutputDirectory(self._policy.output_directory, fsync=self._policy.fsync)
+        return self._output
+
+    def _name(self, request: messages.Request) -> str:
+        if self._policy.unique_names:
+            return unique_file_name(request.affected_sop_class_uid, self._policy.extension)
+        return file_name(
+            request.affected_sop_class_uid, request.affected_sop_instance_uid, self._policy.extension
+        )
+
+    def _path(self, name: str) -> str:
+        return f"{self._policy.output_directory}/{name}"
+
+    def _file_meta(self, request: messages.Request, context: Context) -> bytes:
+        if not self._policy.with_file_meta:
+            return b""
+        meta = self._metas.get(context.transfer_syntax)
+        if meta is None:
+            meta = FileMeta(context.transfer_syntax, self._calling, self._called)
+            self._metas[context.transfer_syntax] = meta
+        return meta.for_object(request.affected_sop_class_uid, request.affected_sop_instance_uid)
+
+
+def _head(pieces: list[memoryview]) -> bytes | memoryview:
+    """Give the first `HEAD_SIZE` bytes, or all if there are fewer."""
+    filled = [piece for piece in pieces if piece]
+    if filled and len(filled[0]) >= HEAD_SIZE:
+        return filled[0][:HEAD_SIZE]
+    head, size = [], 0
+    for piece in filled:
+        head.append(piece)
+        size += len(piece)
+        if size >= HEAD_SIZE:
+            break
+    return head[0] if len(head) == 1 else b"".join(head)[:HEAD_SIZE]
