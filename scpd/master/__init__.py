@@ -1,0 +1,1 @@
+"""The supervisor: accepts, forks, reaps, answers signals."""

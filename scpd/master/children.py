@@ -1,0 +1,94 @@
+"""The master's table of its children: who they are, for whom they work, how they ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+
+from scpd.process import exitcodes
+
+log = logging.getLogger("dcmtk.apps.storescp")
+
+WORKER = "worker"
+STANDBY = "standby worker"  # forked ahead, serves nobody yet
+SWEEPER = "sweeper"
+
+
+class Child:
+    """One child process; `peer` is whom a worker serves."""
+
+    __slots__ = ("kind", "peer", "pid")
+
+    def __init__(self, pid: int, kind: str, peer: str) -> None:
+        self.pid = pid
+        self.kind = kind
+        self.peer = peer
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pid} ({self.peer})" if self.peer else f"{self.kind} {self.pid}"
+
+
+class Children:
+    """All children that have not been reaped."""
+
+    __slots__ = ("_by_pid", "_workers")
+
+    def __init__(self) -> None:
+        self._by_pid: dict[int, Child] = {}
+        self._workers = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._by_pid)
+
+    @property
+    def workers(self) -> int:
+        """Count the workers."""
+        return self._workers
+
+    def add(self, child: Child) -> None:
+        """Enter a child that was just forked."""
+        self._by_pid[child.pid] = child
+        self._workers += child.kind == WORKER
+
+    def employ(self, child: Child, peer: str) -> None:
+        """Note that a standby worker serves `peer` from now on."""
+        child.kind = WORKER
+        child.peer = peer
+        self._workers += 1
+
+    def has(self, kind: str) -> bool:
+        """Tell whether a child of this kind lives."""
+        return any(child.kind == kind for child in self._by_pid.values())
+
+    def reap(self) -> list[tuple[Child, bool]]:
+        """Take out every child that has ended and log how; with each, whether it ended by its own will.
+
+        A child that did not was killed or has failed, and may have left something behind.
+        """
+        ended = []
+        while self._by_pid:
+            pid, wait_status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                break
+            child = self._by_pid.pop(pid, None)
+            if child is None:
+                continue
+            self._workers -= child.kind == WORKER
+            ended.append((child, _log_end(child, os.waitstatus_to_exitcode(wait_status))))
+        return ended
+
+    def send(self, number: int) -> None:
+        """Send a signal to every child; none of them is reaped, so no id can be another process's by now."""
+        for pid in self._by_pid:
+            os.kill(pid, number)
+
+
+def _log_end(child: Child, code: int) -> bool:
+    """Log the end of a child by its exit code, negative for a signal; tell whether it ended by its own will."""
+    if code < 0:
+        log.error("%s was killed by signal %d (%s)", child, -code, signal.strsignal(-code))
+        return False
+    level, text = exitcodes.MEANINGS.get(code, (logging.ERROR, f"ended with exit code {code}"))
+    log.log(level, "%s %s", child, text)
+    return code != exitcodes.CRASHED

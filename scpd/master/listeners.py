@@ -1,0 +1,67 @@
+"""The sockets on which connections arrive: IPv4, IPv6, both at once, or the addresses that the administrator named.
+
+`open_listeners` raises `StartError` with one line that names the address and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from scpd.errors import StartError
+
+# Connections that the kernel keeps while none is accepted (it cuts this to net.core.somaxconn).
+_BACKLOG = 512
+
+_WILDCARDS = {
+    "ipv4": (socket.AF_INET, "0.0.0.0"),  # noqa: S104  (all interfaces is what storescp listens on)
+    "ipv6": (socket.AF_INET6, "::"),
+    "auto": (socket.AF_INET6, "::"),
+}
+
+
+def open_listeners(port: int, ip_protocol: str, addresses: tuple[str, ...]) -> list[socket.socket]:
+    """Listen on `port`, at the given numeric addresses or on all of the protocol ("ipv4", "ipv6", "auto")."""
+    wanted = [_WILDCARDS[ip_protocol]]
+    if addresses:
+        wanted = [(socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in addresses]
+    listeners: list[socket.socket] = []
+    try:
+        for family, address in wanted:
+            listeners.append(_listen(family, address, port, dual=not addresses and ip_protocol == "auto"))
+    except StartError:
+        close_all(listeners)
+        raise
+    return listeners
+
+
+def close_all(listeners: list[socket.socket]) -> None:
+    """Close them and forget them."""
+    for listener in listeners:
+        listener.close()
+    listeners.clear()
+
+
+def _listen(family: int, address: str, port: int, *, dual: bool) -> socket.socket:
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address} port {port}: {error.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
+        listener.bind((address, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise StartError(_explain(error, address, port)) from None
+    return listener
+
+
+def _explain(error: OSError, address: str, port: int) -> str:
+    if error.errno == errno.EACCES and os.geteuid() != 0:
+        return f"cannot listen on port {port}, insufficient privileges"
+    return f"cannot listen on {address} port {port}: {error.strerror}"

@@ -1,0 +1,89 @@
+"""Accepted connections that wait: for their first byte, or for a worker that may serve them.
+
+A connection costs a descriptor until it has said something, and never a process; the master asks the kernel how much
+there is to read (FIONREAD) and reads none of it.  The tables are bounded: whoever has been silent longest makes room
+for a newer connection, and nobody is silent for longer than the ACSE timeout.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import termios
+from collections import deque
+from struct import Struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+MOST_SILENT = 1024
+
+_COUNT = Struct("i")
+
+
+class Arrival:
+    """An accepted connection: its socket, its address, and since when (monotonic seconds) its peer owes a request."""
+
+    __slots__ = ("address", "since", "sock")
+
+    def __init__(self, sock: socket.socket, address: tuple[str, int], since: float) -> None:
+        self.sock = sock
+        self.address = address
+        self.since = since
+
+    def fileno(self) -> int:
+        """Give the socket's descriptor, -1 once it is closed."""
+        return self.sock.fileno()
+
+    def has_spoken(self) -> bool:
+        """Tell, of a readable connection, whether there is a byte to read; if not, its peer has closed it."""
+        try:
+            answer = fcntl.ioctl(self.sock, termios.FIONREAD, _COUNT.pack(0))
+        except OSError:
+            return False
+        count: int = _COUNT.unpack(answer)[0]
+        return count > 0
+
+
+class Waiting:
+    """The silent ones in order of arrival, and the ready ones in the order in which they spoke."""
+
+    __slots__ = ("_acse_timeout", "_silent", "ready")
+
+    def __init__(self, acse_timeout: float) -> None:
+        self._acse_timeout = acse_timeout
+        self._silent: dict[Arrival, None] = {}
+        self.ready: deque[Arrival] = deque()
+
+    def add(self, arrival: Arrival) -> None:
+        """Add a connection that has said nothing yet."""
+        self._silent[arrival] = None
+
+    def is_full(self) -> bool:
+        """Tell whether the longest waiting one has to go before another is added."""
+        return len(self._silent) >= MOST_SILENT
+
+    def oldest(self) -> Arrival | None:
+        """Give the one that has been silent longest."""
+        return next(iter(self._silent), None)
+
+    def spoke(self, arrival: Arrival) -> None:
+        """Note that this one may be served."""
+        del self._silent[arrival]
+        self.ready.append(arrival)
+
+    def remove(self, arrival: Arrival) -> None:
+        """Forget a silent one."""
+        del self._silent[arrival]
+
+    def next_expiry(self) -> float | None:
+        """Give the time (monotonic seconds) at which the next one has been silent for too long."""
+        oldest = self.oldest()
+        return None if oldest is None else oldest.since + self._acse_timeout
+
+    def close_all(self) -> None:
+        """Close every connection: at the end, or in a worker, which keeps its own only."""
+        for arrival in [*self._silent, *self.ready]:
+            arrival.sock.close()
+        self._silent.clear()
+        self.ready.clear()
