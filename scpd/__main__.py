@@ -1,0 +1,76 @@
+"""The program: read the command line, say something and leave, or start the master."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from scpd.errors import StartError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.cli.settings import Settings
+
+_OWN_NAME = "scpd"
+
+
+def main() -> int:
+    """Run scpd with the arguments of this process; give its exit code."""
+    program_name = os.path.basename(sys.argv[0])
+    if program_name == "__main__.py":  # python -m scpd
+        program_name = _OWN_NAME
+    return run(program_name, sys.argv[1:])
+
+
+def run(program_name: str, words: list[str]) -> int:
+    """Run as `program_name` with these arguments; give the exit code."""
+    from scpd.cli.parser import parse
+    from scpd.cli.usage import error_text
+    from scpd.process import exitcodes
+
+    try:
+        outcome = parse(program_name, words)
+    except UsageError as error:
+        if not error.quiet:
+            sys.stderr.write(error_text(program_name, str(error)))
+        return exitcodes.START_FAILED
+    if isinstance(outcome, str):
+        sys.stdout.write(outcome)
+        return exitcodes.OK
+    return _start(outcome)
+
+
+def _start(settings: Settings) -> int:
+    from scpd.log.setup import configure
+    from scpd.process import exitcodes
+
+    configure(settings.log_level)
+    log = logging.getLogger("dcmtk.apps.storescp")
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    try:
+        return _run_master(settings)
+    except StartError as error:
+        log.critical("%s", error)
+        return exitcodes.START_FAILED
+
+
+def _run_master(settings: Settings) -> int:
+    from scpd import policies
+    from scpd.master import listeners, supervisor
+    from scpd.process.titles import Title
+    from scpd.store.directory import check_output_directory
+    from scpd.store.names import check_extension
+
+    check_extension(settings.filename_extension)
+    check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
+    title = Title(settings.program_name)
+    roles = policies.roles(settings, title)
+    sockets = listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
+    master = supervisor.Supervisor(sockets, policies.limits(settings), roles, title, settings.port)
+    return master.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
