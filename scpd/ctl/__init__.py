@@ -1,0 +1,1 @@
+"""scpctl, the administrator's tool."""

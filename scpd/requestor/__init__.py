@@ -1,0 +1,1 @@
+"""Associations that we open ourselves, on pynetdicom."""
