@@ -1,0 +1,72 @@
+# make run          a receiver on PORT that stores into INBOX
+# make test         style, types and tests; make test-long: the tests at full size
+# make bench        scpd and its peers side by side
+# make lint         style and types only
+# make clean        remove what make made (never an inbox)
+
+PYTHON ?= python3
+PORT ?= 11112
+INBOX ?= inbox
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+# command:Debian package, the real peers of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
+TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools strace:strace tcpdmatch:tcpd
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+
+.PHONY: run test test-long bench lint clean tools
+.NOTPARALLEL:
+
+run: .venv/.run
+	@mkdir -p '$(INBOX)'
+	@echo 'storing into $(INBOX); send to it with: storescu localhost $(PORT) +sd +r FOLDER' \
+	  'or $(BIN)/scpctl send localhost $(PORT) FOLDER'
+	@exec $(BIN)/scpd --fork -v -od '$(INBOX)' $(PORT)
+
+test: lint tools
+	$(BIN)/pytest -n auto
+
+test-long: lint tools
+	$(BIN)/pytest -n auto --long
+
+bench: .venv/.dev tools
+	@$(BIN)/python -m bench
+
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict scpd
+
+# A new venv on Debian needs a package that a bare python3 does not bring.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'scpd needs Python 3.11 or newer; say which: make PYTHON=...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && $(APT) update && \
+	    $(APT) install -y --no-install-recommends python3-venv >/dev/null; } || \
+	  { echo 'missing: venv (on Debian: apt-get install python3-venv)' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.run: pyproject.toml | .venv/bin/python
+	@$(PIP) install --editable .
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	@$(PIP) install --editable '.[dev]'
+	@touch .venv/.run $@
+
+# As root on Debian what is missing is installed; elsewhere it is named, and the tests that need it are skipped.
+tools:
+	@missing=; for tool in $(TOOLS); do \
+	  PATH="$$PATH:/usr/sbin:/sbin" command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool#*:}"; \
+	done; \
+	test -n "$$missing" || exit 0; \
+	if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	  echo "installing:$$missing"; \
+	  $(APT) update && $(APT) install -y --no-install-recommends $$missing >/dev/null && exit 0; \
+	fi; \
+	echo "missing:$$missing; the tests that need them will be skipped"
+
+clean:
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find scpd tests bench -name __pycache__ -type d -exec rm -rf {} +
