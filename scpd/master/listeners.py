@@ -23,6 +23,8 @@ _WILDCARDS = {
 
 def open_listeners(port: int, ip_protocol: str, addresses: tuple[str, ...]) -> list[socket.socket]:
     """Listen on `port`, at the given numeric addresses or on all of the protocol ("ipv4", "ipv6", "auto")."""
+    if ip_protocol == "auto" and not _has_ipv6():
+        ip_protocol = "ipv4"
     wanted = [_WILDCARDS[ip_protocol]]
     if addresses:
         wanted = [(socket.AF_INET6 if ":" in address else socket.AF_INET, address) for address in addresses]
@@ -41,6 +43,15 @@ def close_all(listeners: list[socket.socket]) -> None:
     for listener in listeners:
         listener.close()
     listeners.clear()
+
+
+def _has_ipv6() -> bool:
+    """Tell whether the kernel speaks IPv6; it may be built or booted without."""
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
 
 
 def _listen(family: int, address: str, port: int, *, dual: bool) -> socket.socket:

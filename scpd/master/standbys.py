@@ -7,7 +7,7 @@ that once for the few instead of once for each association (260 of 910 page faul
 from __future__ import annotations
 
 from scpd.master.children import STANDBY, Child
-from scpd.process import exitcodes, signals, standby
+from scpd.process import signals, standby
 from scpd.process.fork import spawn
 
 TYPE_CHECKING = False
@@ -15,29 +15,23 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from scpd.process.titles import Title
-
 MOST = 4
 # Forked again as soon as fewer than this are left.
 _FEW = 2
 
 
 class Standbys:
-    """Up to `most` workers that wait to be handed a connection, and the channels to them."""
+    """Up to `most` workers that wait to be handed a connection, and the channels to them.
 
-    __slots__ = ("_channels", "_leave_behind", "_most", "_serve", "_title")
+    `stand_by(worker_end)` is a worker's life, and gives its exit code.
+    """
 
-    def __init__(
-        self,
-        most: int,
-        serve: Callable[[standby.Assignment, signals.Wakeup], int],
-        leave_behind: Callable[[], None],
-        title: Title,
-    ) -> None:
+    __slots__ = ("_channels", "_most", "_stand_by", "_wakeup")
+
+    def __init__(self, most: int, stand_by: Callable[[socket.socket], int], wakeup: signals.Wakeup) -> None:
         self._most = most
-        self._serve = serve
-        self._leave_behind = leave_behind
-        self._title = title
+        self._stand_by = stand_by
+        self._wakeup = wakeup
         self._channels: dict[Child, socket.socket] = {}
 
     def __bool__(self) -> bool:
@@ -54,23 +48,14 @@ class Standbys:
     def fork(self) -> Child:
         """Fork one more; raises `OSError` if there can be no further process or descriptor."""
         mine, theirs = standby.channel()
-
-        def leave_behind() -> None:
-            mine.close()
-            self._leave_behind()
-
-        def work(wakeup: signals.Wakeup) -> int:
-            self._title.show("standby worker")
-            assignment = standby.await_assignment(theirs, wakeup)
-            return exitcodes.OK if assignment is None else self._serve(assignment, wakeup)
-
         try:
-            child = Child(spawn(work, signals.WORKER, leave_behind), STANDBY, "")
+            pid = spawn(lambda: self._stand_by(theirs), self._wakeup, (theirs.fileno(),))
         except OSError:
             mine.close()
             raise
         finally:
             theirs.close()
+        child = Child(pid, STANDBY, "")
         self._channels[child] = mine
         return child
 
@@ -93,7 +78,7 @@ class Standbys:
             channel.close()
 
     def dismiss(self) -> None:
-        """Close the channels: in the master the workers leave, in a child it gives up its copies."""
+        """Close the channels, and the workers leave."""
         for channel in self._channels.values():
             channel.close()
         self._channels.clear()

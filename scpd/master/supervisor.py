@@ -14,13 +14,14 @@ import signal
 from time import monotonic
 
 from scpd.master import standbys
-from scpd.master.children import SWEEPER, Child, Children
+from scpd.master.children import STANDBY, SWEEPER, Child, Children
 from scpd.master.drain import Drain
 from scpd.master.listeners import close_all
 from scpd.master.waiting import Arrival, Waiting
 from scpd.process import exitcodes, signals
 from scpd.process.fork import spawn
-from scpd.process.standby import Assignment
+from scpd.process.standby import Assignment, await_assignment
+from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,15 +55,20 @@ class Limits:
 
 
 class Roles:
-    """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code."""
+    """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code.
 
-    __slots__ = ("serve", "sweep")
+    `rehearse()` is what prepares a process for serving; it changes nothing.
+    """
+
+    __slots__ = ("rehearse", "serve", "sweep")
 
     def __init__(
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
+        rehearse: Callable[[], None],
     ) -> None:
+        self.rehearse = rehearse
         self.serve = serve
         self.sweep = sweep
 
@@ -80,10 +86,10 @@ class Supervisor:
         self._port = port
         self._waiting = Waiting(limits.acse_timeout)
         self._children = Children()
-        most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
-        self._standbys = standbys.Standbys(most, roles.serve, self._leave_behind, title)
         self._selector = selectors.PollSelector()
-        self._wakeup = signals.Wakeup(signals.MASTER)
+        self._wakeup = signals.Wakeup()
+        most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
+        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup)
         self._drain: Drain | None = None
         self._accepting = False
         self._resting_until: float | None = None
@@ -178,7 +184,7 @@ class Supervisor:
         arrival = self._waiting.oldest()
         if arrival is None:
             return
-        log.info("connection from %s port %d closed, it %s", *arrival.address[:2], why)
+        log.info("connection from %s closed, it %s", Peer(arrival.address), why)
         self._forget(arrival)
 
     def _forget(self, arrival: Arrival) -> None:
@@ -189,7 +195,7 @@ class Supervisor:
     def _readable(self, arrival: Arrival) -> None:
         """Take a silent connection that is silent no more: it has spoken, or it has gone without a word."""
         if not arrival.has_spoken():
-            log.debug("connection from %s port %d closed without a byte", *arrival.address[:2])
+            log.debug("connection from %s closed without a byte", Peer(arrival.address))
             self._forget(arrival)
             return
         self._selector.unregister(arrival.sock)
@@ -210,7 +216,7 @@ class Supervisor:
 
     def _fork_ahead(self) -> bool:
         """Fork one more worker to stand by, unless the machine does not allow it for now."""
-        if self._resting_until is not None:
+        if self._resting_until is not None and monotonic() < self._resting_until:
             return False
         try:
             self._children.add(self._standbys.fork())
@@ -219,13 +225,20 @@ class Supervisor:
             return False
         return True
 
+    def _stand_by(self, worker_end: socket.socket) -> int:
+        """Wait in a forked worker for a connection and serve it; give the exit code."""
+        self._title.show("standby worker")
+        self._roles.rehearse()
+        assignment = await_assignment(worker_end, self._wakeup)
+        return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup)
+
     def _hand_over(self, arrival: Arrival) -> bool:
         """Hand a connection to a worker that stands by; `False` if that one has died."""
         deadline = min(arrival.since, monotonic()) + self._limits.acse_timeout
         child = self._standbys.hand_over(Assignment(arrival.sock, arrival.address, deadline))
         if child is None:
             return False
-        self._children.employ(child, f"{arrival.address[0]} port {arrival.address[1]}")
+        self._children.employ(child, str(Peer(arrival.address)))
         arrival.sock.close()
         self._show()
         return True
@@ -233,19 +246,11 @@ class Supervisor:
     def _sweep(self, now: float) -> None:
         self._next_sweep = now + _SWEEP_SECONDS
         try:
-            pid = spawn(lambda _: self._roles.sweep(), signals.SWEEPER, self._leave_behind)
+            pid = spawn(self._roles.sweep, self._wakeup, ())
         except OSError as error:
             log.warning("cannot look for temporary files of dead workers: %s", error.strerror)
             return
         self._children.add(Child(pid, SWEEPER, ""))
-
-    def _leave_behind(self) -> None:
-        """In a child: close all that is the master's."""
-        self._selector.close()
-        close_all(self._listeners)
-        self._waiting.close_all()
-        self._standbys.dismiss()
-        self._wakeup.close()
 
     def _signalled(self, wakeup: signals.Wakeup) -> None:
         for number in wakeup.take():
@@ -259,6 +264,8 @@ class Supervisor:
             if not by_its_own_will:
                 self._next_sweep = 0.0
             self._standbys.forget(child)
+            if child.kind == STANDBY and not by_its_own_will:
+                self._rest("a worker failed before it had a connection")
         self._show()
 
     def _end(self, number: int) -> None:

@@ -82,7 +82,7 @@ class Waiting:
         return None if oldest is None else oldest.since + self._acse_timeout
 
     def close_all(self) -> None:
-        """Close every connection: at the end, or in a worker, which keeps its own only."""
+        """Close every connection."""
         for arrival in [*self._silent, *self.ready]:
             arrival.sock.close()
         self._silent.clear()

@@ -1,7 +1,7 @@
 """The one place where scpd forks: what the child must not keep, and the one door by which it leaves.
 
-The child starts with every signal held back, closes what belongs to its parent, sets up its own signals, and only
-then lets them in.  Whatever happens in it, it ends by `os._exit` with a code of `exitcodes`; nothing of the parent's
+The child starts with every signal held back, closes what belongs to its parent, renews its wakeup, and only then
+lets its signal in.  Whatever happens in it, it ends by `os._exit` with a code of `exitcodes`; nothing of the parent's
 stack is ever unwound there.
 """
 
@@ -16,37 +16,48 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Behind the standard streams, and behind all that a process may have.  Where the kernel lacks close_range(2) Python
+# closes one by one: hence a bound on limits of a thousand million.
+_FIRST_OF_OURS = 3
+_END_OF_ALL = min(os.sysconf("SC_OPEN_MAX"), 1 << 20)
+
 log = logging.getLogger("dcmtk.apps.storescp")
 
 
-def spawn(
-    role: Callable[[signals.Wakeup], int], table: signals.SignalTable, leave_behind: Callable[[], None]
-) -> int:
-    """Fork a child that runs `leave_behind()`, then `role(wakeup)`, and exits with what that returns.
+def spawn(role: Callable[[], int], wakeup: signals.Wakeup, keep: tuple[int, ...]) -> int:
+    """Fork a child that runs `role()` and exits with what that gives.
 
-    Gives the child's process id to the parent; raises `OSError` if there can be no further process.
+    Of the parent's descriptors it has the standard ones and those of `keep`, and `wakeup` anew, heard by SIGTERM
+    only.  Gives the child's process id to the parent; raises `OSError` if there can be no further process.
     """
     signals.hold()
     try:
         pid = os.fork()
         if pid == 0:
-            _run(role, table, leave_behind)
+            _run(role, wakeup, keep)
     finally:
-        signals.let_go()
+        signals.let_in(signals.MASTER)
     return pid
 
 
-def _run(
-    role: Callable[[signals.Wakeup], int], table: signals.SignalTable, leave_behind: Callable[[], None]
-) -> None:
+def _run(role: Callable[[], int], wakeup: signals.Wakeup, keep: tuple[int, ...]) -> None:
     """The child's whole life; does not return."""
     code = exitcodes.CRASHED
     try:
-        leave_behind()
-        wakeup = signals.Wakeup(table)
-        signals.let_go()
-        code = role(wakeup)
+        _close_all_but(keep)
+        wakeup.renew()
+        signals.let_in(signals.CHILD)
+        code = role()
     except Exception:
         log.exception("process %d failed", os.getpid())
     finally:
         os._exit(code)
+
+
+def _close_all_but(keep: tuple[int, ...]) -> None:
+    """Close by number: to visit the parent's sockets as objects costs more, and one could be forgotten."""
+    begin = _FIRST_OF_OURS
+    for descriptor in sorted(keep):
+        os.closerange(begin, descriptor)
+        begin = max(begin, descriptor + 1)
+    os.closerange(begin, _END_OF_ALL)

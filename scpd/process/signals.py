@@ -1,9 +1,8 @@
 """Signals as the loops of scpd's processes see them: numbers that make a poll return.
 
 Python's C handler writes the signal's number into a pipe (`signal.set_wakeup_fd`), which the process polls beside
-its sockets; no decision is ever made inside a handler.  The tables below say which signals a kind of process hears
-and which it ignores: a terminal or systemd sends SIGINT and SIGHUP to the whole group, and a worker finishes
-its association all the same.  Source: signal-safety(7).
+its sockets; no decision is ever made inside a handler.  A child hears SIGTERM only: a terminal or systemd sends SIGINT
+and SIGHUP to the whole group, and a worker finishes its association all the same.  Source: signal-safety(7).
 """
 
 from __future__ import annotations
@@ -13,27 +12,13 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from types import FrameType
 
-    Disposition = Callable[[int, FrameType | None], None] | signal.Handlers
 
-
-class SignalTable:
-    """Which signals a kind of process is woken by, and which it ignores; every other has its default action."""
-
-    __slots__ = ("heard", "ignored")
-
-    def __init__(self, heard: tuple[int, ...], ignored: tuple[int, ...]) -> None:
-        self.heard = heard
-        self.ignored = ignored
-
-
-MASTER = SignalTable((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD), ())
-WORKER = SignalTable((signal.SIGTERM,), (signal.SIGINT, signal.SIGHUP))
-SWEEPER = SignalTable((signal.SIGTERM,), (signal.SIGINT, signal.SIGHUP))
-
-_ALL = frozenset(MASTER.heard + MASTER.ignored + WORKER.heard + WORKER.ignored)
+# Whom which signal wakes.  A child keeps the others blocked, and so never hears them.
+MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+CHILD = (signal.SIGTERM,)
 
 
 class Wakeup:
@@ -41,12 +26,18 @@ class Wakeup:
 
     __slots__ = ("_reader", "_writer", "signalled")
 
-    def __init__(self, table: SignalTable) -> None:
+    def __init__(self) -> None:
+        self._reader = self._writer = -1
+        self.renew()
+        for number in MASTER:
+            if not _is_ignored_by_inheritance(number):
+                signal.signal(number, self._heard)
+
+    def renew(self) -> None:
+        """Forget what came and take a new pipe: in a forked child, whose old one was closed and is its parent's."""
         self.signalled = False
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        for number in _ALL:
-            signal.signal(number, self._disposition(number, table))
 
     def fileno(self) -> int:
         """Give the descriptor to poll for reading."""
@@ -61,18 +52,6 @@ class Wakeup:
         except BlockingIOError:
             return ()
 
-    def close(self) -> None:
-        """Give the pipe back, in a forked child that makes a `Wakeup` of its own."""
-        signal.set_wakeup_fd(-1)
-        os.close(self._reader)
-        os.close(self._writer)
-
-    def _disposition(self, number: int, table: SignalTable) -> Disposition:
-        if number in table.heard and not _is_ignored_by_inheritance(number):
-            return self._heard
-        is_ignored = number in table.ignored or _is_ignored_by_inheritance(number)
-        return signal.SIG_IGN if is_ignored else signal.SIG_DFL
-
     def _heard(self, number: int, frame: FrameType | None) -> None:
         """Handler: note it, nothing else; the number is in the pipe already."""
         del number, frame
@@ -85,10 +64,10 @@ def _is_ignored_by_inheritance(number: int) -> bool:
 
 
 def hold() -> None:
-    """Block every signal of the tables: around a fork, so that none meant for the child reaches our pipe."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ALL)
+    """Block every signal that a master hears: around a fork, so that none meant for the child reaches our pipe."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, MASTER)
 
 
-def let_go() -> None:
-    """Undo `hold`; what was held back arrives now."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ALL)
+def let_in(numbers: tuple[int, ...]) -> None:
+    """Undo `hold` for these signals; what was held back arrives now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -60,4 +60,5 @@ def await_assignment(worker_end: socket.socket, wakeup: Wakeup) -> Assignment | 
         return None
     deadline, family, port = _HEADER.unpack_from(message)
     sock = socket.socket(family, socket.SOCK_STREAM, 0, descriptors[0])
+    sock.set_inheritable(False)  # what comes by SCM_RIGHTS would pass to programs that are run
     return Assignment(sock, (message[_HEADER.size :].decode("ascii"), port), deadline)

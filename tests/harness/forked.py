@@ -1,0 +1,63 @@
+"""Small lives in forked children: for what a process can do to itself but once, or what only its end shows."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST_LIFE_SECONDS = 30
+
+
+def forked(life: Callable[[], int]) -> int:
+    """Give the process id of a child that lives so and ends with that exit code; 255 if it raises."""
+    pid = os.fork()
+    if pid == 0:
+        code = 255
+        try:
+            signal.alarm(LONGEST_LIFE_SECONDS)
+            code = life()
+        except BaseException:  # noqa: BLE001  (nothing of the parent's stack may be unwound here)
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return pid
+
+
+def ended(life: Callable[[], int]) -> int:
+    """Give the process id of a child that has ended and was not reaped."""
+    pid = forked(life)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+
+def exit_code(pid: int) -> int:
+    """Reap a child; give its exit code, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def in_child(work: Callable[[], object]) -> Any:
+    """Give what `work()` gives in a forked child, by way of JSON; AssertionError with its traceback if it raises."""
+    reader, writer = os.pipe()
+
+    def life() -> int:
+        os.close(reader)
+        try:
+            answer, code = json.dumps(work()), 0
+        except BaseException:  # noqa: BLE001  (told to the parent)
+            answer, code = traceback.format_exc(), 1
+        os.write(writer, answer.encode())
+        return code
+
+    pid = forked(life)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as file:
+        answer = file.read()
+    code = exit_code(pid)
+    assert code == 0, f"the child ended by {code}: {answer}"
+    return json.loads(answer)

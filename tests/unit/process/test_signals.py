@@ -1,0 +1,160 @@
+"""Signals become readable numbers; each test is a child of its own, so that pytest keeps its handlers."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.process import signals
+from scpd.process.signals import CHILD, MASTER, Wakeup
+from tests.harness.forked import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TERM, INT, HUP, CHLD = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD
+
+
+def send(*numbers: int) -> None:
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+
+def is_readable(wakeup: Wakeup) -> bool:
+    poll = select.poll()
+    poll.register(wakeup, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def test_the_tables_say_who_hears_what() -> None:
+    assert set(MASTER) == {TERM, INT, HUP, CHLD}
+    assert CHILD == (TERM,)
+
+
+def test_a_heard_signal_makes_it_readable_until_it_is_taken() -> None:
+    def work() -> list[object]:
+        wakeup = Wakeup()
+        before = [is_readable(wakeup), wakeup.signalled]
+        send(TERM)
+        during = [is_readable(wakeup), wakeup.signalled, list(wakeup.take())]
+        return [before, during, is_readable(wakeup), wakeup.signalled, list(wakeup.take())]
+
+    assert in_child(work) == [[False, False], [True, True, [TERM]], False, False, []]
+
+
+def test_signals_are_taken_in_their_order_and_none_is_lost() -> None:
+    def work() -> list[int]:
+        wakeup = Wakeup()
+        send(CHLD, TERM, CHLD, INT, HUP, TERM)
+        return list(wakeup.take())
+
+    assert in_child(work) == [CHLD, TERM, CHLD, INT, HUP, TERM]
+
+
+@pytest.mark.parametrize("number", [INT, HUP])
+def test_who_was_started_with_a_signal_ignored_goes_on_ignoring_it(number: signal.Signals) -> None:
+    # nohup(1) for SIGHUP, the shell's background jobs for SIGINT.
+    def work() -> list[int]:
+        signal.signal(number, signal.SIG_IGN)
+        wakeup = Wakeup()
+        send(number)
+        return list(wakeup.take())
+
+    assert in_child(work) == []
+
+
+@pytest.mark.parametrize("number", [TERM, CHLD])
+def test_sigterm_and_sigchld_are_heard_whatever_was_inherited(number: signal.Signals) -> None:
+    # A master started with SIGCHLD ignored would never reap (the kernel would, and waitpid fail).
+    def work() -> list[int]:
+        signal.signal(number, signal.SIG_IGN)
+        wakeup = Wakeup()
+        send(number)
+        return list(wakeup.take())
+
+    assert in_child(work) == [number]
+
+
+def test_a_poll_that_waits_is_woken() -> None:
+    def work() -> list[int]:
+        wakeup = Wakeup()
+        poll = select.poll()
+        poll.register(wakeup, select.POLLIN)
+        signal.signal(signal.SIGALRM, lambda *_: send(TERM))
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        started = time.monotonic()
+        assert poll.poll(20_000)
+        assert time.monotonic() - started < 10
+        return [number for number in wakeup.take() if number != signal.SIGALRM]
+
+    assert in_child(work) == [TERM]
+
+
+def test_a_flood_of_signals_neither_blocks_nor_raises() -> None:
+    def work() -> list[int]:
+        wakeup = Wakeup()
+        for _ in range(70_000):
+            signal.raise_signal(CHLD)
+        taken = len(list(wakeup.take()))
+        return [taken, wakeup.signalled]
+
+    assert in_child(work) == [4096, False]
+
+
+def test_held_signals_arrive_when_they_are_let_go() -> None:
+    def work() -> list[object]:
+        wakeup = Wakeup()
+        signals.hold()
+        send(TERM, INT, HUP, CHLD)
+        held = list(wakeup.take())
+        signals.let_in(MASTER)
+        return [held, sorted(wakeup.take())]
+
+    assert in_child(work) == [[], sorted([TERM, INT, HUP, CHLD])]
+
+
+def test_what_a_child_does_not_hear_is_held_back_and_does_not_end_it() -> None:
+    def work() -> list[int]:
+        wakeup = Wakeup()
+        signals.hold()
+        signals.let_in(CHILD)
+        send(INT, HUP, CHLD, TERM)
+        return list(wakeup.take())
+
+    assert in_child(work) == [TERM]
+
+
+def test_renewed_it_has_forgotten_what_came_and_has_a_pipe_of_its_own() -> None:
+    def work() -> list[object]:
+        wakeup = Wakeup()
+        send(TERM)
+        before = wakeup.fileno()
+        wakeup.renew()
+        forgotten = [wakeup.signalled, list(wakeup.take()), wakeup.fileno() != before]
+        send(TERM)
+        return [forgotten, wakeup.signalled, list(wakeup.take()), len(os.read(before, 9))]
+
+    assert in_child(work) == [[False, [], True], True, [TERM], 1]
+
+
+def test_its_descriptors_do_not_pass_to_programs_that_are_run() -> None:
+    def work() -> bool:
+        return os.get_inheritable(Wakeup().fileno())
+
+    assert in_child(work) is False
+
+
+def test_it_costs_no_handler_that_decides() -> None:
+    """Python's own handler only notes the signal: whatever it did could happen between any two lines."""
+
+    def work() -> list[object]:
+        wakeup = Wakeup()
+        handler: Callable[..., object] = signal.getsignal(TERM)  # type: ignore[assignment]
+        return [handler(TERM, None), wakeup.signalled]
+
+    assert in_child(work) == [None, True]
