@@ -63,7 +63,9 @@ def roles(settings: Settings, title: Title) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
     from scpd.master.supervisor import Roles
+    from scpd.process import exitcodes
     from scpd.worker.peer import Peer
+    from scpd.worker.rehearsal import ENOUGH, rehearse
     from scpd.worker.serve import serve
 
     policy = service_policy(settings)
@@ -73,6 +75,11 @@ def roles(settings: Settings, title: Title) -> Roles:
 
     def sweep_output_directory() -> int:
         title.show("sweeper")
-        return sweep(settings.output_directory)
+        return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
-    return Roles(serve_assignment, sweep_output_directory)
+    def rehearse_association() -> None:
+        rehearse(policy.negotiation, policy.max_pdu)
+
+    for _ in range(ENOUGH):
+        rehearse_association()
+    return Roles(serve_assignment, sweep_output_directory, rehearse_association)

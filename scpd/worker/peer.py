@@ -18,6 +18,7 @@ log = logging.getLogger("dcmtk.dcmnet")
 
 _MAPPED_IPV4 = "::ffff:"
 _DEFAULT_BUFFER = 65536  # what storescp takes TCP_BUFFER_LENGTH=0 for
+_LARGEST_BUFFER = 1 << 30  # the kernel gives far less, but takes no number beyond an int
 
 
 class Peer:
@@ -43,8 +44,9 @@ def tune(sock: socket.socket, environment: Mapping[str, str]) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, _number(environment, "TCP_NODELAY", 1) != 0)
     length = _number(environment, "TCP_BUFFER_LENGTH", -1)
     if length >= 0:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, length or _DEFAULT_BUFFER)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, length or _DEFAULT_BUFFER)
+        length = min(length or _DEFAULT_BUFFER, _LARGEST_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, length)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, length)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -149,7 +149,7 @@ class _Worker:
         self._store = ObjectStore(self._policy.store, calling, called)
         self._connection.accept(pdus.encode_associate_accept(called, calling, answers, user), peer_max_pdu)
         self._progress.associated(self._name)
-        log.info("Association Acknowledged (Max Send PDV: %d)", peer_max_pdu - 12)
+        log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
         if not self._contexts:
             log.info("    (but no valid presentation contexts)")
 

@@ -87,6 +87,7 @@ class ObjectStore:
                 status.OUT_OF_RESOURCES, f"directory not flushed: {error.strerror}", detail
             ) from None
         except OSError as error:
+            self._let_go()
             detail = f"cannot write DICOM file: {self._path(name)}: {error.strerror}"
             raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
 
@@ -147,6 +148,12 @@ class ObjectStore:
         if self._output is None:
             self._output = OutputDirectory(self._policy.output_directory, fsync=self._policy.fsync)
         return self._output
+
+    def _let_go(self) -> None:
+        """Look for the directory anew at the next object: it may have been replaced, or its disk mounted again."""
+        if self._output is not None:
+            self._output.close()
+            self._output = None
 
     def _name(self, request: messages.Request) -> str:
         if self._policy.unique_names:

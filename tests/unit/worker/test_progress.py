@@ -1,0 +1,135 @@
+"""What an association shows of itself: in `ps`, on standard output, in its last line."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.worker.progress import Progress
+from tests.harness.forked import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOGGER = "dcmtk.apps.storescp.progress"
+
+
+class Titles:
+    """A title that remembers what it showed."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)
+
+
+@pytest.fixture(params=[logging.INFO])
+def level(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The level of the logger that decides about the progress line."""
+    logger = logging.getLogger(LOGGER)
+    logger.setLevel(request.param)
+    yield request.param
+    logger.setLevel(logging.NOTSET)
+
+
+def pieces(*sizes: int) -> list[memoryview]:
+    return [memoryview(bytes(size)) for size in sizes]
+
+
+def object_of(progress: Progress, *fragments: int, stored: bool = True) -> None:
+    progress.begin()
+    for count, size in enumerate(fragments, 1):
+        progress.add(pieces(size), 1, is_last=count == len(fragments))
+    progress.end(stored=stored)
+
+
+def test_the_title_says_what_is_going_on() -> None:
+    titles = Titles()
+    progress = Progress(titles)  # type: ignore[arg-type]
+
+    progress.associated("CT_1@127.0.0.1 -> STORESCP")
+    object_of(progress, 1_500_000, 100_000)
+    object_of(progress, 1000, stored=False)
+
+    name = "CT_1@127.0.0.1 -> STORESCP"
+    assert titles.shown == [
+        f"{name}: associated",
+        f"{name}: storing 1, 0.0 MB",
+        f"{name}: storing 1, 1.5 MB",
+        f"{name}: stored 1, 1.6 MB",
+        f"{name}: storing 2, 1.6 MB",
+        f"{name}: stored 1, 1.6 MB",
+    ]
+
+
+def test_small_pieces_do_not_set_the_title_each() -> None:
+    titles = Titles()
+    object_of(Progress(titles), *[1000] * 500)  # type: ignore[arg-type]
+
+    assert len(titles.shown) == 2
+
+
+@pytest.mark.usefixtures("level")
+def test_the_progress_line_has_a_dot_for_each_pdv(capfd: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(Titles())  # type: ignore[arg-type]
+    progress.begin()
+    progress.add(pieces(10, 10), 2, is_last=False)
+    progress.add(pieces(10), 0, is_last=False)  # the begin of a fragment
+    progress.add(pieces(10), 1, is_last=True)
+    progress.end(stored=True)
+    object_of(progress, 1)
+
+    assert capfd.readouterr().out == "RECV: ...\nRECV: .\n"
+
+
+@pytest.mark.usefixtures("level")
+@pytest.mark.parametrize("fragments", [0, 2])
+def test_the_progress_line_of_a_refused_object_ends_too(
+    capfd: pytest.CaptureFixture[str], fragments: int
+) -> None:
+    progress = Progress(Titles())  # type: ignore[arg-type]
+    progress.begin()
+    progress.add(pieces(10), fragments, is_last=False)
+    progress.end(stored=False)
+    object_of(progress, 1)
+
+    assert capfd.readouterr().out == f"RECV: {'.' * fragments}\nRECV: .\n"
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING, 5], indirect=True)
+def test_at_any_other_level_than_info_there_is_no_progress_line(
+    level: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    object_of(Progress(Titles()), 1, 1)  # type: ignore[arg-type]
+
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("level")
+def test_whoever_read_the_progress_line_may_leave() -> None:
+    def work() -> bool:
+        reader, writer = os.pipe()
+        os.dup2(writer, 1)
+        os.close(writer)
+        os.close(reader)
+        progress = Progress(Titles())  # type: ignore[arg-type]
+        object_of(progress, 1, 1)
+        object_of(progress, 1)
+        return "2 objects stored" in (progress.associated("x") or progress.summary())
+
+    assert in_child(work) is True
+
+
+def test_the_summary_counts_objects_and_megabytes() -> None:
+    progress = Progress(Titles())  # type: ignore[arg-type]
+    assert progress.summary() == ""
+
+    progress.associated("name")
+    object_of(progress, 1_250_000)
+    object_of(progress, 50_000, stored=False)
+
+    assert progress.summary() == ", 1 objects stored, 1.3 MB received, 0.0 s"

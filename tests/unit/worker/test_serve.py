@@ -1,0 +1,405 @@
+"""A worker from first byte to exit code: the peer has said all that it will say before it is served."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.process import exitcodes
+from scpd.ul import negotiation
+from scpd.ul.connection import Timeouts
+from scpd.worker.peer import Peer
+from scpd.worker.serve import ServicePolicy, serve
+from scpd.worker.store import StorePolicy
+from tests.harness import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CT, MR, VERIFICATION, LITTLE = (
+    wire.CT_IMAGE_STORAGE,
+    wire.MR_IMAGE_STORAGE,
+    wire.VERIFICATION,
+    wire.EXPLICIT_LITTLE,
+)
+INSTANCE = "1.2.3.4.5"
+REQUEST = wire.associate_request(
+    [(1, CT, [LITTLE]), (3, VERIFICATION, [LITTLE]), (5, "1.2.3.4", [LITTLE])],
+    called="STORESCP",
+    calling="CT_1",
+)
+RELEASE = wire.release_request()
+
+
+def uid_element(number: int, uid: str) -> bytes:
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    return struct.pack("<HH2sH", 8, number, b"UI", len(value)) + value
+
+
+def data_set(instance: str = INSTANCE) -> bytes:
+    pixels = struct.pack("<HH2s2xI", 0x7FE0, 0x10, b"OB", 1000) + bytes(1000)
+    return uid_element(0x16, CT) + uid_element(0x18, instance) + pixels
+
+
+def command(data: bytes, context_id: int = 1) -> bytes:
+    return wire.p_data(wire.pdv(context_id, wire.COMMAND | wire.LAST, data))
+
+
+def data(content: bytes, context_id: int = 1) -> bytes:
+    return wire.p_data(wire.pdv(context_id, wire.DATA, content[:9])) + wire.p_data(
+        wire.pdv(context_id, wire.LAST, content[9:])
+    )
+
+
+def c_store(instance: str = INSTANCE, message_id: int = 1, sop_class: str = CT) -> bytes:
+    return command(wire.c_store_request(sop_class, instance, message_id)) + data(data_set())
+
+
+class Wakeup:
+    """Signals that never come, or came before."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self.signalled = False
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def take(self) -> bytes:
+        self.signalled = False
+        return b""
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+class Titles:
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)
+
+
+class Scene:
+    """A worker's connection, and the peer that has spoken before."""
+
+    def __init__(
+        self, peer: socket.socket, ours: socket.socket, inbox: Path, log: pytest.LogCaptureFixture
+    ) -> None:
+        self.peer = peer
+        self.ours = ours
+        self.inbox = inbox
+        self.wakeup = Wakeup()
+        self.titles = Titles()
+        self.log = log
+
+    def serve(self, *said: bytes, ignore: bool = False, deadline: float = 20.0, leaves: bool = True) -> int:
+        """Let the peer say this and close its direction, if it `leaves`; gives the worker's exit code."""
+        self.peer.sendall(b"".join(said))
+        if leaves:
+            self.peer.shutdown(socket.SHUT_WR)
+        store = StorePolicy(
+            output_directory=str(self.inbox),
+            extension="",
+            unique_names=False,
+            bit_preserving=False,
+            with_file_meta=True,
+            fsync=False,
+        )
+        policy = ServicePolicy(
+            negotiation.Policy((LITTLE,), {CT, VERIFICATION}),
+            16384,
+            Timeouts(20, 20, None),
+            store,
+            ignore=ignore,
+        )
+        return serve(
+            self.ours,
+            Peer(self.peer.getsockname()),
+            policy,
+            self.titles,  # type: ignore[arg-type]
+            self.wakeup,  # type: ignore[arg-type]
+            monotonic() + deadline,
+        )
+
+    def answers(self) -> list[tuple[int, bytes]]:
+        """Type and body of every PDU that the peer got."""
+        received = b""
+        while piece := self.peer.recv(65536):
+            received += piece
+        pdus = []
+        while received:
+            kind, length = struct.unpack_from(">BxI", received)
+            pdus.append((kind, received[6 : 6 + length]))
+            received = received[6 + length :]
+        return pdus
+
+    def statuses(self) -> list[int]:
+        """The status of every response, in their order."""
+        commands = [
+            wire.parse_command(wire.parse_pdvs(body)[0].data)
+            for kind, body in self.answers()
+            if kind == wire.P_DATA_TF
+        ]
+        return [wire.number(elements[wire.STATUS]) for elements in commands]
+
+    def objects(self) -> list[str]:
+        return sorted(name for name in os.listdir(self.inbox) if name != ".scpd")
+
+    def last_line(self) -> tuple[str, str]:
+        return self.log.records[-1].levelname, self.log.records[-1].getMessage()
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
+    monkeypatch.delenv("TCP_NODELAY", raising=False)
+    caplog.set_level(logging.DEBUG)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    peer.settimeout(10)
+    scene = Scene(peer, ours, tmp_path, caplog)
+    yield scene
+    peer.close()
+    ours.close()
+    scene.wakeup.close()
+
+
+def test_objects_are_stored_and_answered_in_turn(scene: Scene) -> None:
+    echo = command(wire.c_echo_request(7), 3)
+
+    code = scene.serve(REQUEST, c_store(), echo, c_store(message_id=2), RELEASE)
+
+    assert code == exitcodes.OK
+    answers = scene.answers()
+    assert [kind for kind, _ in answers] == [2, 4, 4, 4, 6]
+    responses = [wire.parse_command(wire.parse_pdvs(body)[0].data) for kind, body in answers if kind == 4]
+    assert [
+        (wire.number(each[wire.COMMAND_FIELD]), wire.number(each[0x0120]), wire.number(each[wire.STATUS]))
+        for each in responses
+    ] == [(0x8001, 1, 0), (0x8030, 7, 0), (0x8001, 2, 0)]
+    assert scene.objects() == [f"CT.{INSTANCE}"]
+    level, text = scene.last_line()
+    assert level == "INFO"
+    assert text.startswith("Association Release (CT_1@127.0.0.1 -> STORESCP, 2 objects stored, ")
+
+
+def test_the_accept_names_us_and_every_context(scene: Scene) -> None:
+    scene.serve(REQUEST, RELEASE)
+
+    accepted = wire.parse_accept(scene.answers()[0][1])
+    assert (accepted.called, accepted.calling) == (wire.title("STORESCP"), wire.title("CT_1"))
+    assert {number: result.result for number, result in accepted.contexts.items()} == {1: 0, 3: 0, 5: 3}
+    assert accepted.maximum_length == 16384
+    assert [kind for kind, _ in accepted.user_items] == [0x51, 0x52, 0x55]
+
+
+def test_a_refused_object_costs_a_status_and_not_the_association(scene: Scene) -> None:
+    scene.serve(
+        REQUEST,
+        c_store("9.9.9"),
+        command(wire.c_store_request(MR, INSTANCE)) + data(data_set()),
+        command(wire.c_store_request(CT, INSTANCE)) + data(b"rubbish, and more of it"),
+        c_store(),
+        RELEASE,
+    )
+
+    assert scene.statuses() == [0xA900, 0x0122, 0xC000, 0]
+    assert scene.objects() == [f"CT.{INSTANCE}"]
+
+
+def test_ignored_objects_are_answered_and_not_stored(scene: Scene) -> None:
+    scene.serve(REQUEST, c_store("9.9.9"), RELEASE, ignore=True)
+
+    assert scene.statuses() == [0]
+    assert scene.objects() == []
+
+
+@pytest.mark.parametrize("has_data_set", [True, False])
+def test_an_operation_that_is_not_ours_is_refused_and_the_association_goes_on(
+    scene: Scene, has_data_set: bool
+) -> None:
+    changes: dict[int, int | str | bytes | None] = {wire.COMMAND_FIELD: 0x0020}
+    if not has_data_set:
+        changes[wire.COMMAND_DATA_SET_TYPE] = wire.NO_DATA_SET
+    find = command(wire.c_store_request(CT, INSTANCE, 1, changes))
+
+    scene.serve(REQUEST, find, data(b"what is looked for") * has_data_set, c_store(), RELEASE)
+
+    assert scene.statuses() == [0x0211, 0]
+
+
+def test_a_cancel_has_no_answer(scene: Scene) -> None:
+    cancel = wire.command_set(
+        {wire.COMMAND_FIELD: wire.C_CANCEL_RQ, 0x0120: 1, wire.COMMAND_DATA_SET_TYPE: 0x0101}
+    )
+
+    assert scene.serve(REQUEST, command(cancel), c_store(), RELEASE) == exitcodes.OK
+    assert scene.statuses() == [0]
+
+
+ABORT_BY_USER, ABORT_BY_PROVIDER = (7, b"\0\0\0\0"), (7, b"\0\0\2")
+ENDINGS = {
+    # what is said: exit code, level and begin of the last line, begin of the last PDU of the answer
+    "nothing": ((), exitcodes.OK, "DEBUG", "No association: closed without a byte", None),
+    "half a request": ((REQUEST[:50],), exitcodes.LOST, "ERROR", "Receiving Association failed: ", None),
+    "HTTP": (
+        (b"GET / HTTP/1.0\r\n\r\n",),
+        exitcodes.NOT_DICOM,
+        "ERROR",
+        "Receiving Association failed: not DICOM: an HTTP request",
+        None,
+    ),
+    "rubbish for a request": (
+        (wire.pdu(1, bytes(10)),),
+        exitcodes.ABORTED,
+        "ERROR",
+        "Receiving Association failed: ",
+        ABORT_BY_USER,
+    ),
+    "a blank title": (
+        (wire.associate_request([(1, CT, [LITTLE])], calling=""),),
+        exitcodes.REJECTED,
+        "ERROR",
+        "Association Rejected: blank calling AE title",
+        (3, b"\0\1\1\3"),
+    ),
+    "no release": ((REQUEST,), exitcodes.LOST, "INFO", "Association Aborted: connection closed", (2, b"")),
+    "an abort": (
+        (REQUEST, wire.abort()),
+        exitcodes.LOST,
+        "INFO",
+        "Association Aborted: aborted by",
+        (2, b""),
+    ),
+    "half an object": (
+        (REQUEST, c_store()[:-10]),
+        exitcodes.LOST,
+        "ERROR",
+        "Store SCP Failed: conn",
+        (2, b""),
+    ),
+    "an abort within an object": (
+        (REQUEST, command(wire.c_store_request(CT, INSTANCE)), wire.abort()),
+        exitcodes.LOST,
+        "ERROR",
+        "Store SCP Failed: aborted by the peer",
+        (2, b""),
+    ),
+    "a release within an object": (
+        (REQUEST, command(wire.c_store_request(CT, INSTANCE)), RELEASE),
+        exitcodes.LOST,
+        "ERROR",
+        "Store SCP Failed: released by the peer",
+        (6, b""),
+    ),
+    "an unknown PDU": (
+        (REQUEST, b"\x99" * 10),
+        exitcodes.ABORTED,
+        "ERROR",
+        "DIMSE failure",
+        ABORT_BY_PROVIDER,
+    ),
+    "a second request": ((REQUEST, REQUEST), exitcodes.ABORTED, "ERROR", "DIMSE failure", (7, b"\0\0\2\2")),
+    "rubbish within an object": (
+        (REQUEST, command(wire.c_store_request(CT, INSTANCE)), b"\x99" * 10),
+        exitcodes.ABORTED,
+        "ERROR",
+        "Store SCP Failed (aborting association): ",
+        ABORT_BY_PROVIDER,
+    ),
+    "a refused context": (
+        (REQUEST, command(wire.c_echo_request(), 5)),
+        exitcodes.ABORTED,
+        "ERROR",
+        "DIMSE failure (aborting association): a command on presentation context 5",
+        ABORT_BY_USER,
+    ),
+    "a data set without a command": (
+        (REQUEST, data(data_set())),
+        exitcodes.ABORTED,
+        "ERROR",
+        "DIMSE failure",
+        ABORT_BY_USER,
+    ),
+    "a response": (
+        (REQUEST, command(wire.c_echo_request(1, {wire.COMMAND_FIELD: 0x8030}), 3)),
+        exitcodes.ABORTED,
+        "ERROR",
+        "DIMSE failure",
+        ABORT_BY_USER,
+    ),
+    "a command of rubbish": (
+        (REQUEST, command(b"rubbish")),
+        exitcodes.ABORTED,
+        "ERROR",
+        "DIMSE",
+        ABORT_BY_USER,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDINGS)
+def test_every_ending_has_its_answer_its_line_and_its_exit_code(scene: Scene, what: str) -> None:
+    said, code, level, text, answer = ENDINGS[what]
+
+    assert scene.serve(*said) == code
+
+    last_level, last_text = scene.last_line()
+    assert last_level == level
+    assert last_text.startswith(text)
+    assert "127.0.0.1" in last_text
+    pdus = scene.answers()
+    if answer is None:
+        assert pdus == []
+    else:
+        assert pdus[-1][0] == answer[0]
+        assert pdus[-1][1].startswith(answer[1])
+    assert scene.objects() == []
+    assert scene.ours.fileno() == -1
+
+
+def test_a_signal_ends_it_with_an_abort(scene: Scene) -> None:
+    scene.wakeup.signalled = True
+
+    assert scene.serve(REQUEST, c_store(), RELEASE) == exitcodes.STOPPED
+    assert scene.answers() == [(7, bytes(4))]
+    assert scene.last_line()[0] == "WARNING"
+
+
+def test_the_peers_silence_is_lost_at_the_deadline(scene: Scene) -> None:
+    assert scene.serve(REQUEST[:50], deadline=-1.0, leaves=False) == exitcodes.LOST
+    assert "no A-ASSOCIATE-RQ in time" in scene.last_line()[1]
+
+
+def test_titles_tell_who_and_what(scene: Scene) -> None:
+    scene.serve(REQUEST, c_store(), RELEASE)
+
+    port = scene.peer.getsockname()[1]
+    name = "CT_1@127.0.0.1 -> STORESCP"
+    assert scene.titles.shown == [
+        f"127.0.0.1:{port}: waiting for the request",
+        f"{name}: associated",
+        f"{name}: storing 1, 0.0 MB",
+        f"{name}: stored 1, 0.0 MB",
+    ]
+
+
+def test_a_title_that_is_no_text_harms_neither_log_nor_ps(scene: Scene) -> None:
+    request = wire.associate_request([(1, CT, [LITTLE])], calling=b"\x1b[2J\xff")
+
+    scene.serve(request, RELEASE)
+
+    assert "?[2J?@127.0.0.1 -> ANY-SCP" in scene.last_line()[1]
+    assert all(text.isprintable() for text in [*scene.titles.shown, *scene.log.messages])
