@@ -11,7 +11,7 @@ from scpd.errors import Abort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scpd.ul.acceptor import PDV
+    from scpd.ul.stream import PDV
 
 _COMMAND = 1
 _LAST = 2
@@ -38,7 +38,8 @@ class CommandAssembler:
         if self.context_id not in (-1, context_id):
             raise Abort(0, 0, "a command set that changes its presentation context")
         self.context_id = context_id
-        self._fragments.append(bytes(fragment))
+        if fragment:  # empty ones would fill the memory without ever reaching the limit
+            self._fragments.append(bytes(fragment))
         self._size += len(fragment)
         if self._size > COMMAND_LIMIT:
             raise Abort(0, 0, f"a command set of more than {COMMAND_LIMIT} bytes")

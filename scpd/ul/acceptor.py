@@ -90,12 +90,8 @@ class Acceptor:
         `Abort` for a fragment of a command or of another presentation context (PS3.8 annex E.1).
         """
         stream = self.stream
-        while True:
-            # Between the PDVs of one PDU the fast path would take a PDV for a PDU.
-            if not stream.inside_p_data() and stream.take_data(context_id, pieces):
-                return True
-            if stream.inside_fragment():
-                return False
+        # The fast path takes no PDV for a PDU where it meets one: the first byte of its length is never 04H.
+        while not stream.take_data(context_id, pieces):
             pdv = self.next_event()
             if pdv is None:
                 return False
@@ -106,7 +102,8 @@ class Acceptor:
             pieces.append(pdv[2])
             stream.fragments += 1
             if pdv[1] & LAST_FRAGMENT:
-                return True
+                break
+        return True
 
     def accept(self, answer: bytes, peer_max_pdu: int) -> None:
         """Send the A-ASSOCIATE-AC; `peer_max_pdu` is the longest P-DATA-TF length that the peer takes."""

@@ -80,12 +80,12 @@ class Connection:
     def accept(self, answer: bytes, peer_max_pdu: int) -> None:
         """Send the A-ASSOCIATE-AC."""
         self._acceptor.accept(answer, peer_max_pdu)
-        self._flush()
+        self._flush(self._idle_deadline())
 
     def respond(self, context_id: int, command: bytes) -> None:
         """Send a response's command set."""
         self._acceptor.send_command(context_id, command)
-        self._flush()
+        self._flush(self._idle_deadline())
 
     def next_pdv(self) -> PDV:
         """Wait for a PDV outside a data set; its fragment is valid until the next call."""
@@ -120,6 +120,8 @@ class Connection:
                 given = stream.fragments
                 pieces = []
                 stream.make_room()
+                # What the writing took is not the peer's time.
+                fragment_deadline = self._dimse_deadline()
             elif stream.is_full():
                 stream.make_room()
             self._fill_data(fragment_deadline)
@@ -128,26 +130,21 @@ class Connection:
     def end(self, error: PeerError) -> None:
         """Answer what ended the association as its error asks, let the peer close, close."""
         self._wakeup.take()  # a SIGTERM has done its work; only another one cuts the farewell short
+        deadline = monotonic() + LINGER_SECONDS
         # Whoever does not want to hear it, or is gone, needs no further handling.
         with suppress(PeerError, OSError):
             self._acceptor.end_with(error)
-            self._flush()
+            self._flush(deadline)
             if self._acceptor.state == machine.STA13:
-                self._linger()
+                self._linger(deadline)
         self._socket.close()
 
-    def _linger(self) -> None:
-        """Sta13: say nothing more and read until the peer closes, at most `LINGER_SECONDS`."""
+    def _linger(self, deadline: float) -> None:
+        """Sta13: say nothing more, and throw away what comes until the peer closes or ARTIM expires (AA-6)."""
         self._socket.shutdown(SHUT_WR)
-        deadline = monotonic() + LINGER_SECONDS
-        while True:
-            while self._acceptor.next_event() is not None:
-                continue
-            self._acceptor.outgoing.clear()
-            self._acceptor.stream.make_room()
-            # A peer that never pauses must not keep us here: what can be read at once comes before any deadline.
-            if monotonic() >= deadline or not self._fill(deadline):
-                raise self._acceptor.timer_expired("the peer does not close")
+        # What can be read at once comes before any deadline: a peer that never pauses must not keep us here.
+        while monotonic() < deadline and self._fill(deadline):
+            self._acceptor.stream.discard()
 
     def _idle_deadline(self) -> float | None:
         return None if self._timeouts.idle is None else monotonic() + self._timeouts.idle
@@ -189,8 +186,8 @@ class Connection:
             stream.filled(count)
             return True
 
-    def _flush(self) -> None:
-        """Send what the acceptor has to say, as one write."""
+    def _flush(self, deadline: float | None) -> None:
+        """Send what the acceptor has to say, as one write; `Abort` if the peer has not taken it by `deadline`."""
         outgoing = self._acceptor.outgoing
         left = memoryview(outgoing[0] if len(outgoing) == 1 else b"".join(outgoing))
         outgoing.clear()
@@ -198,8 +195,8 @@ class Connection:
             try:
                 left = left[self._socket.send(left) :]
             except BlockingIOError:
-                if not self._wait(self._writable, self._idle_deadline()):
-                    raise Abort(PROVIDER, 0, f"the peer took no answer for {self._timeouts.idle} s") from None
+                if not self._wait(self._writable, deadline):
+                    raise Abort(PROVIDER, 0, "the peer takes no answer") from None
                 if self._wakeup.signalled:
                     raise Stopped from None
             except OSError:

@@ -84,9 +84,6 @@ TABLE: dict[int, dict[int, Cell]] = {
     ),
 }
 
-# The states in which the ARTIM timer runs (actions AE-5, AE-8, AA-1, AA-7, AA-8 and AR-4 start it).
-ARTIM_STATES = frozenset((STA2, STA13))
-
 
 def step(state: int, event: int) -> Cell:
     """Give the action and the next state of `event` in `state`; `LookupError` for a blank cell of the table."""

@@ -104,16 +104,18 @@ def negotiate(
 ) -> tuple[list[tuple[int, int, str]], dict[int, Context]]:
     """Decide each context: the answer's items (id, result, transfer syntax), and the accepted contexts by id.
 
-    An id proposed twice gets one answer: accepted if any entry of it is, under the first entry's abstract syntax, as
-    storescp has it.  A refused context names implicit little endian.
+    An id proposed twice gets one answer: accepted if any entry of it is, with the best transfer syntax of them, as
+    storescp has it, under the abstract syntax of the first entry that is accepted.  A refused context names implicit
+    little endian.
     """
     answers: dict[int, tuple[int, int, str]] = {}
     first: dict[int, str] = {}
     ranks: dict[int, int] = {}
     for context in proposed:
         context_id = context.context_id
-        first.setdefault(context_id, context.abstract_syntax)
         result, rank = _decide(context, policy)
+        if result == ACCEPTANCE:
+            first.setdefault(context_id, context.abstract_syntax)
         if context_id not in answers or (result == ACCEPTANCE and rank < ranks[context_id]):
             syntax = policy.transfer_syntaxes[rank] if result == ACCEPTANCE else _IMPLICIT_LITTLE
             answers[context_id] = (context_id, result, syntax)

@@ -176,10 +176,6 @@ class PDUStream:
         self._start = stop
         return context_id, control, self._buffer[start + 12 : stop]
 
-    def inside_fragment(self) -> bool:
-        """Tell whether `take_data` has given out the begin of a fragment whose end has not arrived."""
-        return self._fragment_left > 0
-
     def take_data(self, context_id: int, pieces: list[memoryview]) -> bool:
         """Append what has arrived of a data set on this context; tell whether it has arrived to its end.
 
