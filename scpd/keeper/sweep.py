@@ -36,7 +36,9 @@ def sweep(output_directory: str) -> int:
     """
     directory = os.open(output_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        temporary = open_temporary(directory)
+        temporary = open_temporary(directory, make=False)
+    except FileNotFoundError:
+        return 0  # nothing was ever received here
     finally:
         os.close(directory)
     try:

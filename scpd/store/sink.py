@@ -44,13 +44,18 @@ class OutputDirectory:
         self._fsync = fsync
         self._directory = os.open(path, _DIRECTORY_FLAGS)
         try:
-            self._temporary = open_temporary(self._directory)
+            self._temporary = open_temporary(self._directory, make=True)
         except OSError:
             os.close(self._directory)
             raise
         # A process id comes back, and other hosts or containers may share the directory.
         self._unique = f"{os.getpid()}.{os.urandom(6).hex()}"
         self._serial = 0
+
+    def close(self) -> None:
+        """Let the directory go."""
+        os.close(self._temporary)
+        os.close(self._directory)
 
     def exists(self, name: str) -> bool:
         """Tell whether an object of this name is there now; for the log, nothing may depend on it."""
@@ -141,24 +146,24 @@ class Incoming:
         self._output.remove_temporary(self._name)
 
 
-def open_temporary(directory: int) -> int:
-    """Open the directory of temporary files below the output directory, made if it is missing."""
-    state = _open_or_make(_STATE_DIRECTORY, directory)
+def open_temporary(directory: int, *, make: bool) -> int:
+    """Open the directory of temporary files below the output directory, without following a link; make it if told."""
+    state = _open_below(directory, _STATE_DIRECTORY, make=make)
     try:
-        return _open_or_make(_TEMPORARY, state)
+        return _open_below(state, _TEMPORARY, make=make)
     finally:
         os.close(state)
 
 
-def _open_or_make(name: str, parent: int) -> int:
+def _open_below(parent: int, name: str, *, make: bool) -> int:
     flags = _DIRECTORY_FLAGS | os.O_NOFOLLOW
     try:
         return os.open(name, flags, dir_fd=parent)
     except FileNotFoundError:
-        try:
-            os.mkdir(name, dir_fd=parent)
-        except FileExistsError:
-            return os.open(name, flags, dir_fd=parent)  # another worker was faster
+        if not make:
+            raise
+    with suppress(FileExistsError):  # another worker was faster
+        os.mkdir(name, dir_fd=parent)
     return os.open(name, flags, dir_fd=parent)
 
 

@@ -383,6 +383,23 @@ class TestMaker:
 
         assert objects(inbox) == {NAME: b"x"}
 
+    def test_a_sweeper_finds_no_moment_before_the_rename(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incoming = begun(output, b"x")
+        real_rename, swept = os.rename, []
+
+        def rename(*names: str, **directories: int) -> None:
+            swept.append(sweep(str(inbox)))
+            real_rename(*names, **directories)
+
+        monkeypatch.setattr(sink.os, "rename", rename)
+
+        incoming.publish(NAME)
+
+        assert swept == [0]
+        assert objects(inbox) == {NAME: b"x"}
+
     def test_a_file_that_a_sweeper_took_before_it_was_locked_is_made_again(
         self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
