@@ -13,14 +13,23 @@ if TYPE_CHECKING:
     from scpd.cli.settings import Settings
 
 _OWN_NAME = "scpd"
+_STDERR = 2
 
 
 def main() -> int:
     """Run scpd with the arguments of this process; give its exit code."""
+    _open_standard_streams()
     program_name = os.path.basename(sys.argv[0])
     if program_name == "__main__.py":  # python -m scpd
         program_name = _OWN_NAME
     return run(program_name, sys.argv[1:])
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started without them its three standard streams, lest a socket take their numbers."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def run(program_name: str, words: list[str]) -> int:
