@@ -9,9 +9,12 @@ pynetdicom costs 0.17 s and 30 MB to import, hence only inside the functions tha
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import queue
 import socket
+import sys
+import termios
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -163,8 +166,8 @@ class _Witness:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        self.bytes_sent = 0
-        self._is_connected = False
+        self._bytes_sent = 0
+        self._connection: socket.socket | None = None
         self._last_sign = time.monotonic()
         self._last_pdu = b""  # that came after the last one sent
         self._connect_error = ""
@@ -178,6 +181,20 @@ class _Witness:
             (evt.EVT_DATA_SENT, self._on_sent),
             (evt.EVT_DATA_RECV, self._on_received),
         ]
+
+    def bytes_taken(self) -> int:
+        """Count what the peer's machine has acknowledged; the rest still lies in our kernel (tcp(7), SIOCOUTQ)."""
+        if not self._connection:
+            return self._bytes_sent
+        try:
+            waiting = fcntl.ioctl(self._connection, termios.TIOCOUTQ, bytes(4))
+        except (OSError, ValueError):  # pynetdicom's thread has closed it
+            return self._bytes_sent
+        return self._bytes_sent - int.from_bytes(waiting, sys.byteorder)
+
+    def note_progress(self) -> None:
+        """Note a sign of life that no event tells."""
+        self._last_sign = time.monotonic()
 
     def attend(self, association: Association) -> None:
         """Replace the queues of an association by such as know its pace."""
@@ -194,7 +211,7 @@ class _Witness:
 
     def cause(self) -> str:
         """Say in one line why the association is not, or no longer, there."""
-        if not self._is_connected:
+        if not self._connection:
             return f"cannot connect to {self.peer}: {self._connect_error or 'no connection'}"
         kind = self._last_pdu[:1]
         if kind == A_ASSOCIATE_RJ:
@@ -209,9 +226,8 @@ class _Witness:
         return f"{self.peer} closed the connection"
 
     def _on_connected(self, event: Any) -> None:
-        self._is_connected = True
         self._last_sign = time.monotonic()
-        connection = event.assoc.dul.socket.socket
+        self._connection = connection = event.assoc.dul.socket.socket
         # pynetdicom reads and writes without limit: half a PDU would hold it, and us, for ever.
         connection.settimeout(self.peer.timeout_seconds)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -219,7 +235,7 @@ class _Witness:
     def _on_sent(self, event: Any) -> None:
         if event.data[:1] == A_ABORT:
             return  # ours, at the end of our patience: no sign of life
-        self.bytes_sent += len(event.data)
+        self._bytes_sent += len(event.data)
         self._last_sign = time.monotonic()
         self._last_pdu = b""
 
@@ -264,25 +280,26 @@ class _LogEar(logging.Handler):
 
 
 class _PatientQueue(queue.Queue[Any]):
-    """Responses of the peer; the wait for one begins anew as long as parts of the request go out."""
+    """Responses of the peer; the wait for one begins anew as long as it takes parts of the request."""
 
     def __init__(self, witness: _Witness) -> None:
         super().__init__()
         self._witness = witness
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """As `Queue.get`; `timeout` counts from the last byte sent, more or less."""
+        """As `Queue.get`; `timeout` counts from the last byte taken, and up to twice as long."""
         if not block:
             # pynetdicom's reactor looks for requests of the peer here, and is not always paused in time: then it
             # takes the response that we wait for.
             raise queue.Empty
         while True:
-            sent_before = self._witness.bytes_sent
+            taken_before = self._witness.bytes_taken()
             try:
                 return super().get(timeout=timeout)
             except queue.Empty:
-                if self._witness.bytes_sent == sent_before:
+                if self._witness.bytes_taken() == taken_before:
                     raise
+                self._witness.note_progress()
 
 
 class _ShortQueue(queue.Queue[Any]):
