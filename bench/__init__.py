@@ -1,0 +1,1 @@
+"""The benchmark: scpd and its peers on loopback, side by side, `python -m bench`."""

@@ -1,0 +1,263 @@
+"""Rounds: the servers of one workload run side by side and take turns, forward and backward.
+
+The machine is noisy, and its noise comes and goes in seconds. So servers that are compared are measured one
+right after the other, a ratio is taken within each round, and medians of rounds are reported. storescp's own
+best PDU size for a workload is looked for first; scpd is then given the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache, partial
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bench import load
+from bench.bare import BareLoop
+from bench.images import large
+from bench.memory import Watch
+from bench.report import OUT_OF_THE_BOX_RATIO, Check, Row, rate, rates_of
+from bench.servers import OUT_OF_THE_BOX, PYNETDICOM, STORESCP, Program, Server, ServerError, Variant
+from bench.wire import LoadError
+from bench.workloads import (
+    BESIDE,
+    MEMORY,
+    MEMORY_CEILING_MEGABYTES,
+    WORKLOADS,
+    Workload,
+    memory_objects,
+    second_sender,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TRIALS = 2  # of each configuration of storescp, before the rounds
+# A run takes a fraction of a second, as long as the noise does: scpd and its rival have several turns in each
+# round, the slow ones and the bare loop one.
+TURNS = 3
+ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    subject: Program
+    directory: Path
+    rounds: int
+    pdus: tuple[int, ...]
+    quick: bool
+    only: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A server that takes part in the rounds of a workload, with the plans it gets."""
+
+    heading: str
+    server: Server | BareLoop
+    plans: list[load.Plan]
+    one_turn: bool = False
+
+    def run(self, beside: load.Plan | None = None) -> load.Result:
+        """One run, its result checked, its files removed."""
+        return once(self.server, self.plans, beside)
+
+
+def measure(settings: Settings) -> Iterator[Row]:
+    """Measure all workloads, a row for each; where a server failed the row says so."""
+    for title, step in _steps(settings):
+        try:
+            yield step()
+        except (ServerError, LoadError) as problem:
+            _note(f"{title}: {problem}")
+            yield Row(title, failed=True)
+
+
+def _steps(settings: Settings) -> Iterator[tuple[str, Callable[[], Row]]]:
+    for workload in (*WORKLOADS, BESIDE):
+        if workload.name in settings.only:
+            step = _measure_beside if workload is BESIDE else _measure_rates
+            wanted = workload.smaller() if settings.quick else workload
+            yield workload.title, partial(step, settings, wanted)
+    if MEMORY in settings.only:
+        for megabytes in memory_objects(quick=settings.quick):
+            title = f"private memory of a worker, {megabytes} MB object"
+            yield title, partial(_measure_memory, settings, title, megabytes)
+
+
+def once(server: Server | BareLoop, plans: list[load.Plan], beside: load.Plan | None = None) -> load.Result:
+    """Send the plans to a server, see that it stored all of them, and empty its directory."""
+    if isinstance(server, BareLoop):
+        result = load.run(server.address, plans, send=load.stream)
+        server.store.check(len(plans), result.data_bytes)
+    else:
+        try:
+            result = load.run(server.address, plans, beside=beside)
+        except LoadError as problem:
+            said = server.last_words()
+            raise ServerError(
+                f"{server.program.heading} {server.variant}: {problem}; it said: {said}"
+            ) from None
+        server.store.check(result.objects, result.data_bytes, exactly=not beside)
+    server.store.empty()
+    return result
+
+
+def _measure_rates(settings: Settings, workload: Workload) -> Row:
+    variant = _best_variant(settings, workload)
+    with ExitStack() as running:
+        contestants = _contestants(settings, workload, variant, running)
+        for contestant in contestants:
+            contestant.run()
+        results: dict[str, list[load.Result]] = {each.heading: [] for each in contestants}
+        for contestant in _turns(contestants, settings.rounds):
+            result = contestant.run()
+            results[contestant.heading].append(result)
+            _note(
+                f"{workload.name} {len(results[contestant.heading])}: {contestant.heading} {rates_of(result)}"
+            )
+    return _row_of_rates(settings, workload, variant, results)
+
+
+def _turns(contestants: list[Contestant], rounds: int) -> Iterator[Contestant]:
+    for turn in range(rounds * TURNS):
+        in_order = contestants[:: -1 if turn % 2 else 1]
+        yield from (each for each in in_order if turn % TURNS == 0 or not each.one_turn)
+
+
+def _contestants(
+    settings: Settings, workload: Workload, variant: Variant, running: ExitStack
+) -> list[Contestant]:
+    shares = {
+        settings.subject: 1.0,
+        STORESCP: 1.0,
+        OUT_OF_THE_BOX: workload.out_of_the_box_share,
+        PYNETDICOM: workload.pynetdicom_share,
+    }
+    plans = cache(workload.plans)
+    contestants = []
+    for program, share in shares.items():
+        if share is not None and program.installed():
+            server = running.enter_context(Server(program, variant, settings.directory))
+            one_turn = program in {OUT_OF_THE_BOX, PYNETDICOM}
+            contestants.append(Contestant(program.heading, server, plans(server.max_length, share), one_turn))
+    if workload.bare:
+        bare = running.enter_context(BareLoop(settings.directory))
+        contestants.append(Contestant(bare.heading, bare, plans(variant.max_pdu), one_turn=True))
+    return contestants
+
+
+def _row_of_rates(
+    settings: Settings, workload: Workload, variant: Variant, results: dict[str, list[load.Result]]
+) -> Row:
+    row = Row(workload.title, str(variant))
+    for heading, runs in results.items():
+        row.cells[heading] = rate(
+            median(run.objects_per_second for run in runs), median(run.megabytes_per_second for run in runs)
+        )
+    ours = results[settings.subject.heading]
+    if STORESCP.heading in results:
+        row.checks.append(Check(_ratio(ours, results[STORESCP.heading]), workload.floor))
+    if OUT_OF_THE_BOX.heading in results and workload.out_of_the_box_floor:
+        value = _ratio(ours, results[OUT_OF_THE_BOX.heading])
+        row.checks.append(Check(value, workload.out_of_the_box_floor, OUT_OF_THE_BOX_RATIO))
+    return row
+
+
+def _ratio(ours: list[load.Result], theirs: list[load.Result]) -> float:
+    in_same_turn = zip(ours[:: len(ours) // len(theirs)], theirs, strict=True)
+    return median(our.objects_per_second / their.objects_per_second for our, their in in_same_turn)
+
+
+def _best_variant(settings: Settings, workload: Workload) -> Variant:
+    variants = [Variant(pdu, workload.bit_preserving) for pdu in settings.pdus]
+    if len(variants) == 1 or not STORESCP.installed():
+        return variants[-1]
+    with ExitStack() as running:
+        servers = [running.enter_context(Server(STORESCP, each, settings.directory)) for each in variants]
+        best = dict.fromkeys(variants, 0.0)
+        for server in servers * TRIALS:
+            result = once(server, workload.plans(server.max_length))
+            best[server.variant] = max(best[server.variant], result.objects_per_second)
+            _note(f"{workload.name} trial: storescp {server.variant} {rates_of(result)}")
+    return max(variants, key=best.__getitem__)
+
+
+def _measure_beside(settings: Settings, workload: Workload) -> Row:
+    variant = _best_variant(settings, workload.smaller())
+    row = Row(workload.title, str(variant))
+    with ExitStack() as running:
+        contestants = [
+            _contestant_beside(settings, workload, program, variant, running)
+            for program in (settings.subject, STORESCP)
+            if program.installed()
+        ]
+        results = {each.heading: _with_and_without(each, variant, settings.rounds) for each in contestants}
+    for heading, pairs in results.items():
+        together = rate(*(median(values) for values in zip(*((_both(b)) for b, _ in pairs), strict=True)))
+        row.cells[heading] = f"{together} ({_kept(pairs):.2f} of {ALONE})"
+    row.checks.append(Check(_kept(results[settings.subject.heading]), workload.floor))
+    return row
+
+
+def _contestant_beside(
+    settings: Settings, workload: Workload, program: Program, variant: Variant, running: ExitStack
+) -> Contestant:
+    server = running.enter_context(Server(program, variant, settings.directory))
+    return Contestant(program.heading, server, workload.plans(server.max_length))
+
+
+def _with_and_without(
+    contestant: Contestant, variant: Variant, rounds: int
+) -> list[tuple[load.Result, load.Result]]:
+    beside, pairs = second_sender(variant.max_pdu), []
+    contestant.run()
+    for number in range(rounds):
+        order = (beside, None) if number % 2 else (None, beside)
+        runs = {plan is None: contestant.run(plan) for plan in order}
+        pairs.append((runs[False], runs[True]))
+        _note(
+            f"beside {number + 1}: {contestant.heading} {rates_of(runs[False])}, alone {rates_of(runs[True])}"
+        )
+    return pairs
+
+
+def _both(result: load.Result) -> tuple[float, float]:
+    return result.objects_per_second, result.megabytes_per_second
+
+
+def _kept(pairs: list[tuple[load.Result, load.Result]]) -> float:
+    return _ratio([beside for beside, _ in pairs], [alone for _, alone in pairs])
+
+
+def _measure_memory(settings: Settings, title: str, megabytes: int) -> Row:
+    variant = Variant(max(settings.pdus))
+    workload = Workload(MEMORY, title, large(megabytes), floor=MEMORY_CEILING_MEGABYTES)
+    row = Row(title, str(variant))
+    for program in (settings.subject, STORESCP):
+        if program.installed():
+            peak = _peak_megabytes(program, variant, workload, settings.directory)
+            row.cells[program.heading] = f"{peak:.1f} MB"
+            if program is settings.subject:
+                row.checks.append(Check(peak, workload.floor, unit=" MB", ceiling=True))
+    return row
+
+
+def _peak_megabytes(program: Program, variant: Variant, workload: Workload, directory: Path) -> float:
+    with Server(program, variant, directory) as server:
+        watch = Watch(server.pid)
+        result = load.run(server.address, workload.plans(server.max_length), meanwhile=watch.sample)
+        server.store.check(result.objects, result.data_bytes)
+    if watch.written_bytes < result.data_bytes / 2:
+        raise ServerError(f"{program.heading}: none of the children watched was the one that stored")
+    _note(f"memory: {program.heading} {watch.peak_bytes / 1e6:.1f} MB in {watch.samples} samples")
+    return watch.peak_bytes / 1e6
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

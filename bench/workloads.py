@@ -1,0 +1,130 @@
+"""The workloads and the floors that scpd's ratios to its peers must reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bench import load
+from bench.images import CT, SMALL, Image, large
+
+SECOND_SENDER_FIRST = 9_000_000
+SECOND_SENDER_SECONDS = 60
+MEMORY_CEILING_MEGABYTES = 12.0
+BESIDE_FLOOR = 0.9
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Senders at once x associations one after the other x objects in each, and what they are compared with.
+
+    Both programs have the same options: default ones, or `+B` where `bit_preserving`. A floor of 0 is none:
+    the row is there to be seen. Slow servers get their share of the objects only (out of the box, storescp
+    waits 40 ms for each); None: they sit it out.
+    """
+
+    name: str
+    title: str
+    image: Image
+    floor: float
+    senders: int = 1
+    associations: int = 1
+    objects: int = 1
+    bit_preserving: bool = False
+    out_of_the_box_floor: float | None = None
+    out_of_the_box_share: float = 0.1
+    pynetdicom_share: float | None = None
+    bare: bool = False
+
+    def plans(self, max_length: int, share: float = 1.0) -> list[load.Plan]:
+        """Encode a plan per sender, with that share of the associations, or else of the objects."""
+        associations, objects = self.associations, self.objects
+        if associations > 1:
+            associations = max(1, round(associations * share))
+        else:
+            objects = max(1, round(objects * share))
+        each = associations * objects
+        firsts = range(0, self.senders * each, each)
+        return [load.plan(self.image, associations, objects, first, max_length) for first in firsts]
+
+    def smaller(self) -> Workload:
+        """Return a quarter of it, for a quick look."""
+        if self.associations > 1:
+            return replace(self, associations=self.associations // 4)
+        return replace(self, objects=max(1, self.objects // 4))
+
+
+CT_SERIES = Workload(
+    "ct",
+    "400 CT images of 0.5 MB, default options",
+    CT,
+    floor=1.5,
+    objects=400,
+    out_of_the_box_floor=20,
+    pynetdicom_share=0.25,
+    bare=True,
+)
+
+SMALL_OBJECTS = Workload(
+    "small",
+    "1000 objects of 4 kB",
+    SMALL,
+    floor=2.0,
+    objects=1000,
+    out_of_the_box_share=0.05,
+    pynetdicom_share=0.1,
+)
+
+WORKLOADS = (
+    CT_SERIES,
+    replace(
+        CT_SERIES,
+        name="ct-bit",
+        title="the same with +B",
+        floor=1.3,
+        bit_preserving=True,
+        bare=False,
+        pynetdicom_share=None,
+    ),
+    SMALL_OBJECTS,
+    replace(
+        SMALL_OBJECTS,
+        name="small-bit",
+        title="the same with +B",
+        floor=0.0,
+        bit_preserving=True,
+        pynetdicom_share=None,
+    ),
+    Workload("large", "one object of 300 MB", large(300), floor=1.0, bare=True),
+    Workload("large-bit", "the same with +B", large(300), floor=0.0, bit_preserving=True),
+    Workload(
+        "associations",
+        "300 associations, a 4 kB object each",
+        SMALL,
+        floor=1.0,
+        associations=300,
+        pynetdicom_share=0.05,
+    ),
+    Workload(
+        "parallel",
+        "4 associations at once, 100 CT images each",
+        CT,
+        floor=1.2,
+        senders=4,
+        objects=100,
+        pynetdicom_share=0.25,
+    ),
+)
+
+BESIDE = Workload("beside", "1.5 GB series beside 5 small objects a second", CT, BESIDE_FLOOR, objects=2860)
+MEMORY = "memory"
+NAMES = (*(each.name for each in WORKLOADS), BESIDE.name, MEMORY)
+
+
+def second_sender(max_length: int) -> load.Plan:
+    """Five small objects in one association; as many of these as the first sender may take seconds."""
+    return load.plan(SMALL, SECOND_SENDER_SECONDS, 5, SECOND_SENDER_FIRST, max_length)
+
+
+def memory_objects(*, quick: bool) -> tuple[int, ...]:
+    """Sizes in MB of the objects during which a worker's memory is watched."""
+    return (300,) if quick else (300, 1000)
