@@ -1,0 +1,115 @@
+"""What every test may use: --long, servers that end with the test, and a look for processes left behind."""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from tests.harness.ports import ReservedPort
+from tests.harness.processes import become_subreaper, children_of, end_children
+from tests.harness.raw_peer import RawPeer
+from tests.harness.servers import ServerFactory, scpd_factory, storescp_factory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long too, at full size")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    become_subreaper()
+    # The machine may be busy with other tests; that is no failure.
+    hypothesis.settings.register_profile("scpd", deadline=None)
+    hypothesis.settings.load_profile("scpd")
+    # A client that aborts (GDCM's does) shall not leave its memory in the checkout.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    skip = pytest.mark.skip(reason="only with --long")
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """True when the tests run at full size."""
+    return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(autouse=True)
+def _no_child_is_left_behind() -> Iterator[None]:
+    """Fail a test after which this process has a child that it had not before; orphans become our children."""
+    before = {child.pid for child in children_of(os.getpid())}
+    yield
+    left = end_children(before)
+    if left:
+        pytest.fail(
+            f"the test left child processes behind: {[f'{child.pid} {child.name}' for child in left]}"
+        )
+
+
+@pytest.fixture
+def reserved_port() -> Iterator[ReservedPort]:
+    """A port number that nobody else of this test run uses."""
+    port = ReservedPort()
+    yield port
+    port.release()
+
+
+@pytest.fixture
+def _raw_peers() -> Iterator[list[RawPeer]]:
+    """Every connection that the test opened; servers close them before they end, or they would wait for them."""
+    peers: list[RawPeer] = []
+    yield peers
+    _close(peers)
+
+
+def _close(peers: list[RawPeer]) -> None:
+    for peer in peers:
+        peer.close()
+
+
+@pytest.fixture
+def scpd(
+    tmp_path: Path, _no_child_is_left_behind: None, _raw_peers: list[RawPeer]
+) -> Iterator[ServerFactory]:
+    """`scpd(*options, env=, cwd=, inbox=, host=)` starts the program under test."""
+    factory = scpd_factory(tmp_path)
+    yield factory
+    _close(_raw_peers)
+    factory.finish()
+
+
+@pytest.fixture
+def storescp(
+    tmp_path: Path, _no_child_is_left_behind: None, _raw_peers: list[RawPeer]
+) -> Iterator[ServerFactory]:
+    """`storescp(*options, ...)` starts DCMTK's program, with the same interface."""
+    factory = storescp_factory(tmp_path)
+    yield factory
+    _close(_raw_peers)
+    factory.finish()
+
+
+@pytest.fixture
+def raw_peer(_raw_peers: list[RawPeer]) -> Callable[..., RawPeer]:
+    """`raw_peer(server_or_port, ...)` connects; every connection is closed when the test ends."""
+
+    def connect(server: object, **options: object) -> RawPeer:
+        port = getattr(server, "port", server)
+        options.setdefault("host", getattr(server, "host", "127.0.0.1"))
+        _raw_peers.append(RawPeer(port, **options))  # type: ignore[arg-type]
+        return _raw_peers[-1]
+
+    return connect

@@ -1,0 +1,33 @@
+"""The real programs that tests run: found, or the test is skipped and says what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import pytest
+
+DEBIAN_PACKAGES = {
+    "dcmdump": "dcmtk",
+    "dcmsend": "dcmtk",
+    "echoscu": "dcmtk",
+    "gdcmscu": "libgdcm-tools",
+    "storescp": "dcmtk",
+    "storescu": "dcmtk",
+    "strace": "strace",
+    "tcpdmatch": "tcpd",
+}
+
+
+def real_program(name: str) -> str:
+    """Give the path of a program outside our own environment, where pynetdicom has namesakes of DCMTK's."""
+    own = {
+        os.path.realpath(folder)
+        for folder in (os.path.dirname(sys.executable), os.path.join(sys.prefix, "bin"))
+    }
+    folders = [folder for folder in os.get_exec_path() if os.path.realpath(folder) not in own]
+    path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/sbin"]))
+    if not path:
+        pytest.skip(f"{name} is not installed (Debian: {DEBIAN_PACKAGES.get(name, name)})")
+    return path

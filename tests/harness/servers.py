@@ -1,0 +1,232 @@
+"""scpd and DCMTK's storescp as running servers with one interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tests.harness.ports import ReservedPort, is_listening
+from tests.harness.processes import children_of, command_line, end_session, processes
+from tests.harness.programs import real_program
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.harness.processes import Process
+
+Value = TypeVar("Value")
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_SECONDS = 15.0
+END_SECONDS = 10.0
+STOP_SECONDS = 5.0
+# What scpd's other children show in ps.
+IDLE_TITLES = (": standby worker", ": sweeper")
+OUTPUT_OPTIONS = {"-od", "--output-directory"}
+
+
+class Server:
+    """A server process, in a session of its own; it need not accept yet when the constructor returns."""
+
+    def __init__(
+        self,
+        command: list[str],
+        port: ReservedPort,
+        inbox: Path,
+        log: Path,
+        *,
+        host: str,
+        env: dict[str, str],
+        cwd: Path,
+    ) -> None:
+        self.command = command
+        self.host = host
+        self.port = port.number
+        self.inbox = inbox
+        self._reservation = port
+        self._log = log
+        with log.open("wb") as stderr, log.with_suffix(".stdout").open("wb") as stdout:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=env,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        self.pid = self.process.pid
+
+    @property
+    def stderr(self) -> str:
+        """What it has written to stderr so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def stdout(self) -> str:
+        """What it has written to stdout so far."""
+        return self._log.with_suffix(".stdout").read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        """True until the server process itself has ended."""
+        return self.process.poll() is None
+
+    def workers(self) -> list[int]:
+        """Pids of its living children that serve a connection: no helpers, none that waits for its first one."""
+        children = [child.pid for child in children_of(self.pid) if child.is_running]
+        return [pid for pid in children if not command_line(pid).endswith(IDLE_TITLES)]
+
+    def files(self) -> dict[str, bytes]:
+        """Name and content of every visible file in the inbox; what begins with a dot is the server's own."""
+        visible = (path for path in sorted(self.inbox.iterdir()) if not path.name.startswith("."))
+        return {path.name: path.read_bytes() for path in visible if path.is_file()}
+
+    def wait_for(self, predicate: Callable[[], Value], timeout: float = 10.0, what: str = "") -> Value:
+        """As `wait_until`; a failure shows the log."""
+        try:
+            return wait_until(predicate, timeout, what)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}; {self.command[0]} says: {self.stderr[-3000:]}") from None
+
+    def wait_for_log(self, text: str, timeout: float = 10.0) -> None:
+        """Wait until stderr contains this."""
+        self.wait_for(lambda: text in self.stderr, timeout, f"{text!r} in the log")
+
+    def wait_for_files(self, count: int, timeout: float = 10.0) -> dict[str, bytes]:
+        """Wait until so many files are visible, give them."""
+        self.wait_for(lambda: len(self.files()) >= count, timeout, f"{count} files")
+        return self.files()
+
+    def wait_until_listening(self) -> None:
+        """Wait until it accepts connections; AssertionError with its last words if it ends instead."""
+        self.wait_for(
+            lambda: not self.is_running or is_listening(self.port), START_SECONDS, "a listening socket"
+        )
+        if not self.is_running:
+            raise AssertionError(f"{self.command} ended with {self.process.returncode}: {self.stderr}")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server process, not to its children."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = END_SECONDS) -> int:
+        """Wait for its end; the exit code, negative for a signal."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.command} does not end; it says: {self.stderr[-3000:]}") from None
+
+    def stop(self, timeout: float = END_SECONDS) -> int:
+        """SIGTERM, and its exit code."""
+        if self.is_running:
+            self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def session(self) -> list[Process]:
+        """Every living process of the session that it leads, itself included."""
+        return [found for found in processes() if found.session == self.pid and found.is_running]
+
+    def end_for_good(self) -> list[Process]:
+        """End it and all that it started; gives what outlived it, or itself if SIGTERM did not end it in time."""
+        survivors = []
+        try:
+            self.stop(STOP_SECONDS)
+            self._wait_for_children_told_to_go()
+        except AssertionError:
+            survivors = [leader for leader in self.session() if leader.pid == self.pid]
+            self.process.kill()
+            self.process.wait(STOP_SECONDS)
+        survivors += end_session(self.pid)
+        self._reservation.release()
+        return survivors
+
+    def _wait_for_children_told_to_go(self) -> None:
+        try:
+            wait_until(lambda: not self.session(), 1.0)
+        except AssertionError:
+            return
+
+
+class ServerFactory:
+    """Starts servers of one kind for a test, and ends them."""
+
+    def __init__(
+        self, command: list[str], folder: Path, inbox: str, environment: dict[str, str], *, may_leave: bool
+    ) -> None:
+        self._command = command
+        self._folder = folder
+        self._inbox = inbox
+        self._environment = environment
+        self._may_leave = may_leave
+        self._servers: list[Server] = []
+
+    def __call__(
+        self,
+        *options: str,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        inbox: Path | None = None,
+        host: str = "127.0.0.1",
+        port: ReservedPort | None = None,
+    ) -> Server:
+        """Start one on a free port; `env` is added to the environment, `host` is where clients find it.
+
+        Without -od among the options it stores into `inbox`, by default a new folder of the test.
+        """
+        number = len(self._servers) + 1
+        inbox = inbox or self._folder / (self._inbox if number == 1 else f"{self._inbox}-{number}")
+        words = list(options)
+        given = next((index for index, word in enumerate(words) if word in OUTPUT_OPTIONS), None)
+        if given is None:
+            inbox.mkdir(parents=True, exist_ok=True)
+            words += ["-od", str(inbox)]
+        else:
+            inbox = Path(words[given + 1])
+        port = port or ReservedPort()
+        command = [*self._command, *words, str(port.number)]
+        server = Server(
+            command,
+            port,
+            inbox,
+            self._folder / f"{Path(self._command[-1]).name}-{number}.log",
+            host=host,
+            env={**self._environment, **(env or {})},
+            cwd=cwd or self._folder,
+        )
+        self._servers.append(server)
+        server.wait_until_listening()
+        return server
+
+    def finish(self) -> None:
+        """End them all; AssertionError if one left processes behind."""
+        survivors = [found for server in self._servers for found in server.end_for_good()]
+        if survivors and not self._may_leave:
+            raise AssertionError(f"left behind: {survivors}")
+
+
+def scpd_factory(folder: Path) -> ServerFactory:
+    """The program under test, from this checkout."""
+    environment = _environment()
+    paths = [str(REPOSITORY), *filter(None, [environment.get("PYTHONPATH")])]
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return ServerFactory([sys.executable, "-m", "scpd"], folder, "inbox", environment, may_leave=False)
+
+
+def storescp_factory(folder: Path) -> ServerFactory:
+    """DCMTK's, as the original to compare with; TCP_NODELAY spares it 40 ms for each response."""
+    path = real_program("storescp")
+    # Its forked children serve idle associations on when it has ended: its habit, not a failed test.
+    return ServerFactory(
+        [path], folder, "storescp-inbox", {**_environment(), "TCP_NODELAY": "1"}, may_leave=True
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what changes how a server behaves."""
+    unwanted = {"TCP_NODELAY", "TCP_BUFFER_LENGTH", "DCMDICTPATH"}
+    return {name: value for name, value in os.environ.items() if name not in unwanted}

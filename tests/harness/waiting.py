@@ -1,0 +1,24 @@
+"""The one bounded wait of the tests, for what tells nobody that it happened."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+PAUSE_SECONDS = 0.005
+
+
+def wait_until(predicate: Callable[[], Value], timeout: float = 10.0, what: str = "") -> Value:
+    """Give the first true value of `predicate()`; AssertionError if none comes within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout:g} s in vain for {what or predicate}")
+        time.sleep(PAUSE_SECONDS)
