@@ -14,7 +14,16 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
-from socket import IPPROTO_TCP, SHUT_WR, TCP_QUICKACK
+from socket import (
+    IPPROTO_TCP,
+    MSG_DONTWAIT,
+    SHUT_WR,
+    SO_RCVTIMEO,
+    SO_SNDTIMEO,
+    SOL_SOCKET,
+    TCP_QUICKACK,
+)
+from struct import Struct
 from time import monotonic
 
 from scpd.errors import Abort, PeerError, Stopped
@@ -24,7 +33,7 @@ from scpd.ul.stream import PROVIDER
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from scpd.process.signals import Wakeup
     from scpd.ul.acceptor import Acceptor
@@ -40,6 +49,10 @@ LINGER_SECONDS = 2.0
 
 # Bytes that are written together; measured.
 _WORTH_WRITING = 1 << 17
+# How long a call may block for a peer that is about to send, as a timeval: 50 ms.  A signal waits no longer than that.
+_A_MOMENT = Struct("ll").pack(0, 50_000)
+# Of TCP over IPv4 or IPv6, jumbograms apart.
+_LONGEST_SEGMENT = 65536
 # poll(2) takes an int; a day is as good as any longer time.
 _LONGEST_POLL = 86_400_000
 
@@ -56,12 +69,25 @@ class Timeouts:
 
 
 class Connection:
-    """One accepted TCP connection and the association on it."""
+    """One accepted TCP connection and the association on it.
 
-    __slots__ = ("_acceptor", "_readable", "_socket", "_timeouts", "_wakeup", "_writable")
+    `on_pause` is called whenever the peer makes us wait for more than a moment.
+    """
 
-    def __init__(self, sock: socket.socket, acceptor: Acceptor, timeouts: Timeouts, wakeup: Wakeup) -> None:
-        sock.setblocking(False)
+    __slots__ = ("_acceptor", "_on_pause", "_readable", "_socket", "_timeouts", "_wakeup", "_writable")
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        acceptor: Acceptor,
+        timeouts: Timeouts,
+        wakeup: Wakeup,
+        on_pause: Callable[[], None],
+    ) -> None:
+        self._on_pause = on_pause
+        sock.settimeout(None)
+        sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _A_MOMENT)
+        sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, _A_MOMENT)
         self._socket = sock
         self._acceptor = acceptor
         self._timeouts = timeouts
@@ -90,15 +116,13 @@ class Connection:
     def next_pdv(self) -> PDV:
         """Wait for a PDV outside a data set; its fragment is valid until the next call."""
         acceptor = self._acceptor
-        if acceptor.stream.is_empty():
-            # A peer that awaits our answer has sent nothing more: do not ask the socket before it has.
-            acceptor.stream.make_room()
-            if not self._wait(self._readable, self._idle_deadline()):
-                raise self._idle()
+        # A peer that awaits our answer has sent nothing more, and holds nothing back.
+        is_awaited = acceptor.stream.is_empty()
         while (event := acceptor.next_event()) is None:
             acceptor.stream.make_room()
-            if not self._fill(self._idle_deadline()):
-                raise self._idle()
+            if not self._fill(self._idle_deadline(), may_be_held_back=not is_awaited):
+                raise Abort(PROVIDER, 0, f"idle for {self._timeouts.idle} s")
+            is_awaited = False
         assert isinstance(event, tuple), "a second request is refused by the machine"  # noqa: S101
         return event
 
@@ -152,39 +176,51 @@ class Connection:
     def _dimse_deadline(self) -> float | None:
         return None if self._timeouts.dimse is None else monotonic() + self._timeouts.dimse
 
-    def _idle(self) -> Abort:
-        return Abort(PROVIDER, 0, f"idle for {self._timeouts.idle} s")
-
     def _fill_data(self, fragment_deadline: float | None) -> None:
         """Receive within a data set: whichever clock expires first ends the association."""
+        # Nagle's algorithm holds back no more than a segment, and that only at the end of what the peer has to send.
+        may_be_held_back = self._acceptor.stream.missing() < _LONGEST_SEGMENT
         idle_deadline = self._idle_deadline()
-        if fragment_deadline is not None and (idle_deadline is None or fragment_deadline < idle_deadline):
-            if not self._fill(fragment_deadline):
-                raise Abort(PROVIDER, 0, f"no further data set fragment within {self._timeouts.dimse} s")
-        elif not self._fill(idle_deadline):
-            raise Abort(PROVIDER, 0, f"the data set stalled for {self._timeouts.idle} s")
+        deadline = _earlier(fragment_deadline, idle_deadline)
+        if self._fill(deadline, may_be_held_back=may_be_held_back):
+            return
+        if deadline == fragment_deadline:
+            raise Abort(PROVIDER, 0, f"no further data set fragment within {self._timeouts.dimse} s")
+        raise Abort(PROVIDER, 0, f"the data set stalled for {self._timeouts.idle} s")
 
-    def _fill(self, deadline: float | None) -> bool:
-        """Receive what there is; `False` if nothing comes until `deadline`."""
-        stream = self._acceptor.stream
-        while True:
-            if self._wakeup.signalled:
-                raise Stopped
-            try:
-                count = self._socket.recv_into(stream.room())
-            except BlockingIOError:
-                # Acknowledge now what came so far: a peer with Nagle's algorithm on (DCMTK's, unless told otherwise)
-                # holds the rest of its command back until then, and a delayed acknowledgement takes 40 ms.
-                self._socket.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
-                if not self._wait(self._readable, deadline):
-                    return False
-                continue
-            except OSError:
-                raise self._acceptor.transport_closed() from None
-            if count == 0:
-                raise self._acceptor.transport_closed()
-            stream.filled(count)
+    def _fill(self, deadline: float | None, *, may_be_held_back: bool = True) -> bool:
+        """Receive what there is, or what comes first; `False` if nothing comes until `deadline`.
+
+        The usual peer sends in a moment, and costs one call.  Only a pause is waited for with a poll.
+        """
+        if may_be_held_back and not self._receive(MSG_DONTWAIT):
+            # Acknowledge now what came so far: a peer with Nagle's algorithm on (DCMTK's, unless told otherwise)
+            # holds the rest of its command back until then, and a delayed acknowledgement takes 40 ms.
+            self._socket.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
+            may_be_held_back = False
+        if may_be_held_back or self._receive(0):
             return True
+        self._on_pause()
+        while self._wait(self._readable, deadline):
+            if self._receive(MSG_DONTWAIT):
+                return True
+        return False
+
+    def _receive(self, flags: int) -> bool:
+        """Receive at once, or in a moment (flags 0); `False` if nothing came."""
+        if self._wakeup.signalled:
+            raise Stopped
+        stream = self._acceptor.stream
+        try:
+            count = self._socket.recv_into(stream.room(), 0, flags)
+        except BlockingIOError:
+            return False
+        except OSError:
+            raise self._acceptor.transport_closed() from None
+        if count == 0:
+            raise self._acceptor.transport_closed()
+        stream.filled(count)
+        return True
 
     def _flush(self, deadline: float | None) -> None:
         """Send what the acceptor has to say, as one write; `Abort` if the peer has not taken it by `deadline`."""
@@ -209,6 +245,12 @@ class Connection:
             return bool(poll.poll())
         milliseconds = (deadline - monotonic()) * 1000
         return milliseconds > 0 and bool(poll.poll(min(milliseconds + 1, _LONGEST_POLL)))
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _poll(sock: socket.socket, event: int, wakeup: Wakeup) -> select.poll:

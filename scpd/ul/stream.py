@@ -176,6 +176,10 @@ class PDUStream:
         self._start = stop
         return context_id, control, self._buffer[start + 12 : stop]
 
+    def missing(self) -> int:
+        """Count the bytes, still to come, of a fragment of which `take_data` has given out the begin."""
+        return self._fragment_left
+
     def take_data(self, context_id: int, pieces: list[memoryview]) -> bool:
         """Append what has arrived of a data set on this context; tell whether it has arrived to its end.
 

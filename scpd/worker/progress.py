@@ -15,21 +15,32 @@ if TYPE_CHECKING:
     from scpd.process.titles import Title
 
 _STDOUT = 1
-# Bytes after which the title is brought up to date within an object.
-_WORTH_SHOWING = 1_000_000
+# The title is not set more often than this; whoever pauses sets it anyway.
+_SHOW_SECONDS = 0.1
 
 
 class Progress:
     """Counts the objects and bytes of one association and shows them while they come."""
 
-    __slots__ = ("_bytes", "_dots", "_is_line_open", "_name", "_shown_bytes", "_started", "_stored", "_title")
+    __slots__ = (
+        "_bytes",
+        "_doing",
+        "_dots",
+        "_is_line_open",
+        "_name",
+        "_shown_at",
+        "_started",
+        "_stored",
+        "_title",
+    )
 
     def __init__(self, title: Title) -> None:
         self._title = title
         self._name = ""
         self._stored = 0
         self._bytes = 0
-        self._shown_bytes = 0
+        self._doing = ""
+        self._shown_at = 0.0
         self._started = 0.0
         self._is_line_open = False
         self._dots = logging.getLogger("dcmtk.apps.storescp.progress").getEffectiveLevel() == logging.INFO
@@ -38,22 +49,24 @@ class Progress:
         """Begin to count for the association of this name."""
         self._name = name
         self._started = monotonic()
-        self._title.show(f"{name}: associated")
+        self._doing = "associated"
+        self._show()
 
     def begin(self) -> None:
         """Note that an object is about to come."""
-        self._show("storing", self._stored + 1)
-        self._print("RECV: ")
-        self._is_line_open = True
+        self._doing = "storing"
+        self._show_if_due()
+        if self._dots:
+            self._print("RECV: ")
+            self._is_line_open = True
 
-    def add(self, pieces: list[memoryview], fragments: int, *, is_last: bool) -> None:
-        """Note that these pieces have come, in which so many fragments end, and whether the data set does."""
-        self._bytes += sum(map(len, pieces))
-        if self._bytes >= self._shown_bytes + _WORTH_SHOWING:
-            self._show("storing", self._stored + 1)
-        self._print("." * fragments + "\n" * is_last)
-        if is_last:
-            self._is_line_open = False
+    def add(self, size: int, fragments: int, *, is_last: bool) -> None:
+        """Note that `size` bytes have come, in which so many fragments end, and whether the data set does."""
+        self._bytes += size
+        self._show_if_due()
+        if self._dots:
+            self._print("." * fragments + "\n" * is_last)
+            self._is_line_open = not is_last
 
     def end(self, *, stored: bool) -> None:
         """Note that the object has ended, which a refused one may without its last fragment having been added."""
@@ -61,7 +74,13 @@ class Progress:
             self._print("\n")
             self._is_line_open = False
         self._stored += stored
-        self._show("stored", self._stored)
+        self._doing = "stored"
+        self._show_if_due()
+
+    def pause(self) -> None:
+        """Note that nothing happens for now: what `ps` shows must be true until it does."""
+        if self._name:
+            self._show()
 
     def summary(self) -> str:
         """Give objects, megabytes and seconds for the log; nothing if there was no association."""
@@ -70,13 +89,18 @@ class Progress:
         seconds = monotonic() - self._started
         return f", {self._stored} objects stored, {self._bytes / 1e6:.1f} MB received, {seconds:.1f} s"
 
-    def _show(self, doing: str, number: int) -> None:
-        self._shown_bytes = self._bytes
-        self._title.show(f"{self._name}: {doing} {number}, {self._bytes / 1e6:.1f} MB")
+    def _show_if_due(self) -> None:
+        """Set the title, unless that was done a moment ago: thousands of objects a second need not show each."""
+        if monotonic() - self._shown_at >= _SHOW_SECONDS:
+            self._show()
+
+    def _show(self) -> None:
+        self._shown_at = monotonic()
+        number = self._stored + (self._doing == "storing")
+        what = f"{self._doing} {number}, {self._bytes / 1e6:.1f} MB" if number else self._doing
+        self._title.show(f"{self._name}: {what}")
 
     def _print(self, text: str) -> None:
-        if not self._dots:
-            return
         try:
             os.write(_STDOUT, text.encode("ascii"))
         except OSError:

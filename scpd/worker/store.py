@@ -103,12 +103,11 @@ class ObjectStore:
         incoming: Incoming | None = None
         try:
             for pieces, fragments, is_last in data:
-                progress.add(pieces, fragments, is_last=is_last)
+                progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
                 if incoming is None:
                     incoming = self._opened().create()
-                    incoming.write([self._file_meta(request, context), *pieces])
-                else:
-                    incoming.write(pieces)
+                    pieces.insert(0, memoryview(self._file_meta(request, context)))
+                incoming.write(pieces)
             if incoming is not None:
                 self._publish(incoming, name)
         except BaseException:
@@ -139,9 +138,11 @@ class ObjectStore:
 
     def _publish(self, incoming: Incoming, name: str) -> None:
         output = self._opened()
-        if output.exists(name):
-            log.warning("DICOM file already exists, overwriting: %s", self._path(name))
-        log.info("storing DICOM file: %s", self._path(name))
+        # storescp says neither with +B.
+        if not self._policy.bit_preserving:
+            if output.exists(name):
+                log.warning("DICOM file already exists, overwriting: %s", self._path(name))
+            log.info("storing DICOM file: %s", self._path(name))
         incoming.publish(name)
 
     def _opened(self) -> OutputDirectory:

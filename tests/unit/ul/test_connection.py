@@ -67,20 +67,29 @@ class Line(socket.socket):
     def attach(self, clock: Clock) -> None:
         self.clock = clock
         self.script: list[bytes | float | OSError] = []
+        self.was_asked = False
 
-    def recv_into(self, buffer: memoryview, *_: int) -> int:  # type: ignore[override]
+    def recv_into(self, buffer: memoryview, _: int = 0, flags: int = 0) -> int:  # type: ignore[override]
+        if isinstance(self.script[0], float):
+            self._be_silent(self.script[0], flags)
         event = self.script.pop(0)
         if isinstance(event, OSError):
             raise event
-        if isinstance(event, float):
-            self.clock.now += event
-            raise BlockingIOError
+        assert not isinstance(event, float)
         count = min(len(event), len(buffer))
         assert count or event == CLOSED, "a read without room"
         buffer[:count] = event[:count]
         if event[count:]:
             self.script.insert(0, event[count:])
         return count
+
+    def _be_silent(self, seconds: float, flags: int) -> None:
+        """A first look does not take time, waiting and looking again does."""
+        self.was_asked = not self.was_asked and bool(flags & socket.MSG_DONTWAIT)
+        if not self.was_asked:
+            self.clock.now += seconds
+            self.script.pop(0)
+        raise BlockingIOError
 
 
 class FakeWakeup:
@@ -117,12 +126,16 @@ class Scene:
         self.peer = peer
         self.wakeup = wakeup
         self.acceptor = Acceptor(MAX_PDU)
+        self.pauses = 0
+
+    def pause(self) -> None:
+        self.pauses += 1
 
     def connection(self, *script: bytes | float | OSError, timeouts: Timeouts | None = None) -> Connection:
         """A connection that receives this."""
         self.line.script = list(script)
         limits = timeouts or Timeouts(30, 60, None)
-        return Connection(self.line, self.acceptor, limits, self.wakeup)  # type: ignore[arg-type]
+        return Connection(self.line, self.acceptor, limits, self.wakeup, self.pause)  # type: ignore[arg-type]
 
     def associated(
         self, *script: bytes | float | OSError, timeouts: Timeouts | None = None, peer_max_pdu: int = 16384
@@ -516,7 +529,7 @@ class TestStopping:
     def test_a_signal_while_we_wait_is_heard(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         connection = scene.associated(CLOSED)
 
-        def silence(line: Line, buffer: memoryview) -> int:
+        def silence(line: Line, buffer: memoryview, *_: int) -> int:
             assert not scene.wakeup.signalled, "it waits, though it was told to stop"
             scene.wakeup.signal()
             raise BlockingIOError
@@ -525,6 +538,15 @@ class TestStopping:
 
         with pytest.raises(Stopped):
             connection.next_pdv()
+
+    def test_who_makes_us_wait_is_known_to_pause(self, scene: Scene) -> None:
+        connection = scene.associated(p_data(1, COMMAND | LAST, b"at once"), 0.06, p_data(1, DATA, b"late"))
+        scene.pauses = 0
+
+        connection.next_pdv()
+        assert scene.pauses == 0
+        connection.next_pdv()
+        assert scene.pauses == 1
 
     def test_a_signal_stops_a_data_set_and_the_peer_hears_why(self, scene: Scene) -> None:
         connection = scene.associated(p_data(1, DATA, b"ab"), b"more of it", CLOSED)
@@ -592,7 +614,7 @@ class TestEnd:
         connection = scene.associated()
         reads = 0
 
-        def flood(line: Line, buffer: memoryview) -> int:
+        def flood(line: Line, buffer: memoryview, *_: int) -> int:
             nonlocal reads
             reads += 1
             assert reads < 1000, "it reads for ever"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.worker import progress as progress_module
 from scpd.worker.progress import Progress
 from tests.harness.forked import in_child
 
@@ -36,50 +37,75 @@ def level(request: pytest.FixtureRequest) -> Iterator[int]:
     logger.setLevel(logging.NOTSET)
 
 
-def pieces(*sizes: int) -> list[memoryview]:
-    return [memoryview(bytes(size)) for size in sizes]
-
-
 def object_of(progress: Progress, *fragments: int, stored: bool = True) -> None:
     progress.begin()
     for count, size in enumerate(fragments, 1):
-        progress.add(pieces(size), 1, is_last=count == len(fragments))
+        progress.add(size, 1, is_last=count == len(fragments))
     progress.end(stored=stored)
 
 
-def test_the_title_says_what_is_going_on() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The monotonic seconds, to be set."""
+    now = [1000.0]
+    monkeypatch.setattr(progress_module, "monotonic", lambda: now[0])
+    return now
+
+
+def test_the_title_says_what_is_going_on(clock: list[float]) -> None:
     titles = Titles()
     progress = Progress(titles)  # type: ignore[arg-type]
 
     progress.associated("CT_1@127.0.0.1 -> STORESCP")
-    object_of(progress, 1_500_000, 100_000)
-    object_of(progress, 1000, stored=False)
+    for step in (
+        progress.begin,
+        lambda: progress.add(1_500_000, 1, is_last=False),
+        lambda: progress.add(100_000, 1, is_last=True),
+        lambda: progress.end(stored=True),
+        progress.begin,
+        lambda: progress.end(stored=False),
+    ):
+        clock[0] += 1
+        step()
 
     name = "CT_1@127.0.0.1 -> STORESCP"
     assert titles.shown == [
         f"{name}: associated",
         f"{name}: storing 1, 0.0 MB",
         f"{name}: storing 1, 1.5 MB",
+        f"{name}: storing 1, 1.6 MB",
         f"{name}: stored 1, 1.6 MB",
         f"{name}: storing 2, 1.6 MB",
         f"{name}: stored 1, 1.6 MB",
     ]
 
 
-def test_small_pieces_do_not_set_the_title_each() -> None:
+@pytest.mark.usefixtures("clock")
+def test_the_title_is_true_when_there_is_a_pause_however_fast_things_went() -> None:
     titles = Titles()
-    object_of(Progress(titles), *[1000] * 500)  # type: ignore[arg-type]
+    progress = Progress(titles)  # type: ignore[arg-type]
+    progress.pause()
+    progress.associated("A@127.0.0.1 -> B")
+    for _ in range(500):
+        object_of(progress, 1000)
+    progress.pause()
+    progress.begin()
+    progress.pause()
 
-    assert len(titles.shown) == 2
+    assert titles.shown == [
+        "A@127.0.0.1 -> B: associated",
+        "A@127.0.0.1 -> B: stored 500, 0.5 MB",
+        "A@127.0.0.1 -> B: storing 501, 0.5 MB",
+    ]
 
 
 @pytest.mark.usefixtures("level")
 def test_the_progress_line_has_a_dot_for_each_pdv(capfd: pytest.CaptureFixture[str]) -> None:
     progress = Progress(Titles())  # type: ignore[arg-type]
     progress.begin()
-    progress.add(pieces(10, 10), 2, is_last=False)
-    progress.add(pieces(10), 0, is_last=False)  # the begin of a fragment
-    progress.add(pieces(10), 1, is_last=True)
+    progress.add(20, 2, is_last=False)
+    progress.add(10, 0, is_last=False)  # the begin of a fragment
+    progress.add(10, 1, is_last=True)
     progress.end(stored=True)
     object_of(progress, 1)
 
@@ -93,7 +119,7 @@ def test_the_progress_line_of_a_refused_object_ends_too(
 ) -> None:
     progress = Progress(Titles())  # type: ignore[arg-type]
     progress.begin()
-    progress.add(pieces(10), fragments, is_last=False)
+    progress.add(10, fragments, is_last=False)
     progress.end(stored=False)
     object_of(progress, 1)
 

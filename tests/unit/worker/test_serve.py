@@ -391,8 +391,7 @@ def test_titles_tell_who_and_what(scene: Scene) -> None:
     assert scene.titles.shown == [
         f"127.0.0.1:{port}: waiting for the request",
         f"{name}: associated",
-        f"{name}: storing 1, 0.0 MB",
-        f"{name}: stored 1, 0.0 MB",
+        f"{name}: closing",
     ]
 
 
