@@ -168,17 +168,24 @@ class Supervisor:
     def _no_more_connections(self, error: OSError) -> None:
         """Make room if a silent connection holds the descriptor that is missing, else rest."""
         if error.errno in (errno.EMFILE, errno.ENFILE) and self._waiting.oldest() is not None:
-            self._drop_oldest(f"made room: {error.strerror}")
+            self._complain(
+                f"{error.strerror}: the connections that have been silent longest make room for newer ones"
+            )
+            self._drop_oldest("made room for a newer connection")
             return
         self._rest(f"cannot accept a connection: {error.strerror}")
 
     def _rest(self, why: str) -> None:
-        """Leave the listeners alone for a moment; what does not pass is said once a minute."""
+        """Leave the listeners alone for a moment."""
+        self._complain(f"{why}; trying again every {_REST_SECONDS} s")
+        self._resting_until = monotonic() + _REST_SECONDS
+
+    def _complain(self, text: str) -> None:
+        """Say what the machine lacks, once a minute."""
         now = monotonic()
         if now >= self._next_complaint:
-            log.error("%s; trying again every %.1f s", why, _REST_SECONDS)
+            log.error("%s", text)
             self._next_complaint = now + _COMPLAINT_SECONDS
-        self._resting_until = now + _REST_SECONDS
 
     def _drop_oldest(self, why: str) -> None:
         arrival = self._waiting.oldest()

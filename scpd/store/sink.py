@@ -94,7 +94,8 @@ class OutputDirectory:
             os.close(descriptor)
             os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self._directory)
         finally:
-            os.close(lock)
+            with suppress(OSError):  # it has no more to report, and may not refuse an object that is visible
+                os.close(lock)
         if self._fsync:
             self._flush_directory()
 

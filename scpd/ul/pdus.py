@@ -215,8 +215,6 @@ def _decode_items(
                 raise undecodable(f"more than {_MOST_CONTEXTS} presentation contexts")
             contexts.append(decode_context(value))
         elif kind == USER_INFORMATION:
-            if user is not None:
-                raise undecodable("two user information items")
             user = decode_user_information(value)
     return name, tuple(contexts), user or UserInformation()
 

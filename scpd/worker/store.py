@@ -138,12 +138,14 @@ class ObjectStore:
 
     def _publish(self, incoming: Incoming, name: str) -> None:
         output = self._opened()
-        # storescp says neither with +B.
-        if not self._policy.bit_preserving:
-            if output.exists(name):
-                log.warning("DICOM file already exists, overwriting: %s", self._path(name))
-            log.info("storing DICOM file: %s", self._path(name))
+        if self._policy.bit_preserving:  # storescp says nothing then
+            incoming.publish(name)
+            return
+        log.info("storing DICOM file: %s", self._path(name))
+        is_taken = output.exists(name)
         incoming.publish(name)
+        if is_taken:
+            log.warning("DICOM file already exists, overwriting: %s", self._path(name))
 
     def _opened(self) -> OutputDirectory:
         if self._output is None:

@@ -515,6 +515,12 @@ def test_an_odd_request_is_decoded_as_it_is(request_body, fields):
     assert decode(request_body) == plain_request(**fields)
 
 
+def test_of_two_user_information_items_the_last_counts() -> None:
+    first, last = (item(0x50, item(0x51, size.to_bytes(4, "big"))) for size in (4096, 8192))
+
+    assert decode(body(APPLICATION_CONTEXT, CONTEXT, first, last)).user.max_length == 8192
+
+
 @pytest.mark.parametrize(
     "request_body",
     [
@@ -530,11 +536,6 @@ def test_an_odd_request_is_decoded_as_it_is(request_body, fields):
             id="transfer syntax beyond its context",
         ),
         pytest.param(body(APPLICATION_CONTEXT, item(0x20, b"\1\0\0"), USER), id="context too short"),
-        pytest.param(body(APPLICATION_CONTEXT, CONTEXT, USER, USER), id="two user information items"),
-        pytest.param(
-            body(APPLICATION_CONTEXT, CONTEXT, item(0x50, b""), item(0x50, b"")),
-            id="two empty user information",
-        ),
         pytest.param(
             body(APPLICATION_CONTEXT, CONTEXT, item(0x50, item(0x51, b"\0\0"))), id="maximum length too short"
         ),

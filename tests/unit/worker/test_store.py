@@ -191,8 +191,8 @@ class TestFiles:
         assert scene.objects() == {NAME: META + again}
         assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
             ("INFO", f"storing DICOM file: {scene.inbox}/{NAME}"),
-            ("WARNING", f"DICOM file already exists, overwriting: {scene.inbox}/{NAME}"),
             ("INFO", f"storing DICOM file: {scene.inbox}/{NAME}"),
+            ("WARNING", f"DICOM file already exists, overwriting: {scene.inbox}/{NAME}"),
         ]
 
     def test_nothing_appears_before_the_last_fragment(self, scene: Scene) -> None:

@@ -1,0 +1,261 @@
+"""Objects that the disk does not take: A700H, nothing left behind, and the association goes on (PS3.4 B.2.3)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.objects import ct_image
+from tests.harness.storing import (
+    assert_holds,
+    assert_serves,
+    complaints,
+    finish,
+    padded_to,
+    send_half,
+    store,
+    temporaries,
+    wait_for_temporaries,
+)
+from tests.harness.wrapped import require_root, unprivileged_user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.harness.raw_peer import RawPeer, Response
+    from tests.harness.servers import Server, ServerFactory
+
+DISK_SIZE = 1 << 20
+DISK_INODES = 12
+OUT_OF_RESOURCES = 0xA700
+NO_SPACE = "cannot write: No space left on device"
+# The usual way, the raw way, and without the flush that would report what a write has not.
+MODES = [[], ["+B"], ["--no-fsync"]]
+# By so many bytes an object is too long for the disk, whose blocks are of 4096.
+SHORTAGES = [2, 100, 4094, 4096, 4098, 8190, 8192]
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a small file system of its own; unmounted after the servers of the test have ended."""
+    require_root()
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = [
+        "mount",
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={DISK_SIZE},nr_inodes={DISK_INODES}",
+        "scpd-test",
+        str(disk),
+    ]
+    mounted = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount here: {mounted.stderr.strip()}")
+    try:
+        (disk / "inbox").mkdir()
+        yield disk / "inbox"
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], timeout=10, check=True)
+
+
+def free_bytes(path: Path) -> int:
+    figures = os.statvfs(path)
+    return figures.f_bavail * figures.f_frsize
+
+
+def fill(inbox: Path) -> Path:
+    """Leave no byte on the disk; gives the file that takes the space."""
+    filler = inbox.parent / "filler"
+    filler.write_bytes(bytes(free_bytes(inbox)))
+    assert free_bytes(inbox) == 0
+    return filler
+
+
+def assert_refused(response: Response, server: Server, comment: str = NO_SPACE) -> None:
+    assert (response.status, response.comment) == (OUT_OF_RESOURCES, comment)
+    assert server.files() == {}
+    assert temporaries(server) == []
+
+
+def associated(raw_peer: Callable[..., RawPeer], server: Server) -> RawPeer:
+    peer = raw_peer(server)
+    peer.associate()
+    return peer
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["default", "bit-preserving", "no-fsync"])
+def test_an_object_larger_than_the_disk_is_refused_and_the_association_goes_on(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], mode: list[str]
+) -> None:
+    server = scpd("--fork", *mode, inbox=inbox)
+    peer = associated(raw_peer, server)
+    small = ct_image(10_000)
+    for _ in range(3):
+        assert_refused(store(peer, ct_image(4 * DISK_SIZE)), server)
+        assert peer.echo() == 0
+    assert store(peer, small).status == 0
+    assert_holds(server, small)
+    assert len(complaints(server)) == 3
+    assert all("No space left on device" in line for line in complaints(server))
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["default", "bit-preserving", "no-fsync"])
+def test_a_full_disk_is_served_again_as_soon_as_it_has_space(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], mode: list[str]
+) -> None:
+    server = scpd("--fork", *mode, inbox=inbox)
+    peer, image = associated(raw_peer, server), ct_image(10_000)
+    filler = fill(inbox)
+    assert_refused(store(peer, image), server)
+    filler.unlink()
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["default", "bit-preserving", "no-fsync"])
+def test_an_object_that_is_too_long_by_a_few_bytes_is_refused_too(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], mode: list[str]
+) -> None:
+    """storescp answers success for it, and keeps a file that lacks its end."""
+    server = scpd("--fork", *mode, inbox=inbox)
+    peer, image = associated(raw_peer, server), ct_image(1000)
+    assert store(peer, image).status == 0
+    (content,) = server.files().values()
+    meta_size = len(content) - len(image.data_set)
+    (inbox / f"CT.{image.sop_instance_uid}").unlink()
+    free = free_bytes(inbox)
+    for shortage in SHORTAGES:
+        assert_refused(store(peer, padded_to(image, free - meta_size + shortage)), server)
+        assert free_bytes(inbox) == free
+    fitting = padded_to(image, free - meta_size)
+    assert store(peer, fitting).status == 0
+    assert_holds(server, fitting)
+
+
+def test_a_failed_resend_on_a_full_disk_leaves_the_earlier_object_alone(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork", inbox=inbox)
+    peer, image = associated(raw_peer, server), ct_image(10_000)
+    assert store(peer, image).status == 0
+    fill(inbox)
+    assert store(peer, image).status == OUT_OF_RESOURCES
+    assert_holds(server, image)
+
+
+def test_a_disk_without_inodes_refuses_and_recovers(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork", inbox=inbox)
+    peer, image = associated(raw_peer, server), ct_image(1000)
+    fillers = [inbox.parent / f"filler-{number}" for number in range(os.statvfs(inbox).f_ffree)]
+    for filler in fillers:
+        filler.touch()
+    assert_refused(store(peer, image), server)
+    for filler in fillers:
+        filler.unlink()
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["default", "bit-preserving", "no-fsync"])
+def test_an_object_beyond_the_file_size_limit_is_refused_and_the_association_goes_on(
+    scpd_with_limits: Callable[..., ServerFactory], raw_peer: Callable[..., RawPeer], mode: list[str]
+) -> None:
+    server = scpd_with_limits(fsize=200_000)("--fork", *mode)
+    peer, image = associated(raw_peer, server), ct_image(150_000)
+    for size in (200_000, 1_000_000):
+        assert_refused(store(peer, ct_image(size)), server, "cannot write: File too large")
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
+
+
+def test_a_disk_full_of_the_refused_is_free_for_the_next_association(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    """Two at once that do not fit together: what one gives up, the other may have."""
+    server = scpd("--fork", inbox=inbox)
+    images = [ct_image(DISK_SIZE * 2 // 3), ct_image(DISK_SIZE * 2 // 3)]
+    first, second = associated(raw_peer, server), associated(raw_peer, server)
+    send_half(first, images[0])
+    send_half(second, images[1])
+    wait_for_temporaries(server, 2)
+    statuses = [finish(first, images[0]).status, finish(second, images[1]).status]
+    assert sorted(statuses) == [0, OUT_OF_RESOURCES]
+    (name,) = server.files()
+    assert temporaries(server) == []
+    (inbox / name).unlink()
+    assert_serves(server, raw_peer)
+
+
+# The output directory itself
+
+
+def test_a_removed_output_directory_refuses_until_it_is_made_anew(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork")
+    shutil.rmtree(server.inbox)
+    peer = associated(raw_peer, server)
+    response = store(peer, ct_image(1000))
+    assert (response.status, response.comment) == (
+        OUT_OF_RESOURCES,
+        "cannot write: No such file or directory",
+    )
+    assert peer.echo() == 0
+    assert not server.inbox.exists()
+    server.inbox.mkdir()
+    assert_serves(server, raw_peer)
+    peer.release()
+
+
+def test_an_association_that_has_stored_sees_its_directory_go_and_come_back(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork")
+    peer, image = associated(raw_peer, server), ct_image(1000)
+    assert store(peer, image).status == 0
+    shutil.rmtree(server.inbox)
+    assert store(peer, image).status == OUT_OF_RESOURCES
+    server.inbox.mkdir()
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
+
+
+def test_an_object_is_refused_when_its_directory_is_removed_meanwhile(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork")
+    peer, image = associated(raw_peer, server), ct_image(300_000)
+    send_half(peer, image)
+    wait_for_temporaries(server, 1)
+    shutil.rmtree(server.inbox)
+    assert finish(peer, image).status == OUT_OF_RESOURCES
+    assert peer.echo() == 0
+    server.inbox.mkdir()
+    assert_serves(server, raw_peer)
+    assert_holds(server)
+
+
+def test_a_directory_that_loses_its_write_permission_refuses_until_it_is_back(
+    tmp_path: Path, scpd_by_user: Callable[..., ServerFactory], raw_peer: Callable[..., RawPeer]
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    os.chown(inbox, unprivileged_user(), -1)
+    server = scpd_by_user()("--fork", inbox=inbox)
+    peer, image = associated(raw_peer, server), ct_image(1000)
+    assert store(peer, image).status == 0
+    (inbox / f"CT.{image.sop_instance_uid}").unlink()
+    inbox.chmod(0o500)
+    assert_refused(store(peer, image), server, "cannot write: Permission denied")
+    inbox.chmod(0o700)
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
