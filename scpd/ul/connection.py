@@ -7,7 +7,7 @@
 - DIMSE (`-td`): the longest time without a further whole fragment of a data set that has begun.
 
 Raises `Abort` when a clock within the association expires, `Gone` when the peer leaves or says nothing,
-`Stopped` after a SIGTERM, and whatever `Acceptor` raises.  After `end()` the socket is closed.
+`Stopped` after a SIGTERM, and whatever `Acceptor` raises.  `end()` answers it, `close()` follows.
 """
 
 from __future__ import annotations
@@ -74,7 +74,16 @@ class Connection:
     `on_pause` is called whenever the peer makes us wait for more than a moment.
     """
 
-    __slots__ = ("_acceptor", "_on_pause", "_readable", "_socket", "_timeouts", "_wakeup", "_writable")
+    __slots__ = (
+        "_acceptor",
+        "_lingers",
+        "_on_pause",
+        "_readable",
+        "_socket",
+        "_timeouts",
+        "_wakeup",
+        "_writable",
+    )
 
     def __init__(
         self,
@@ -85,6 +94,7 @@ class Connection:
         on_pause: Callable[[], None],
     ) -> None:
         self._on_pause = on_pause
+        self._lingers = False  # our last PDU is on its way, and must not be lost by closing
         sock.settimeout(None)
         sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _A_MOMENT)
         sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, _A_MOMENT)
@@ -152,23 +162,24 @@ class Connection:
         yield pieces, stream.fragments - given, True
 
     def end(self, error: PeerError) -> None:
-        """Answer what ended the association as its error asks, let the peer close, close."""
+        """Answer what ended the association as its error asks; nothing can be said after that."""
         self._wakeup.take()  # a SIGTERM has done its work; only another one cuts the farewell short
-        deadline = monotonic() + LINGER_SECONDS
         # Whoever does not want to hear it, or is gone, needs no further handling.
         with suppress(PeerError, OSError):
             self._acceptor.end_with(error)
-            self._flush(deadline)
+            self._flush(monotonic() + LINGER_SECONDS)
             if self._acceptor.state == machine.STA13:
-                self._linger(deadline)
-        self._socket.close()
+                self._socket.shutdown(SHUT_WR)
+                self._lingers = True
 
-    def _linger(self, deadline: float) -> None:
-        """Sta13: say nothing more, and throw away what comes until the peer closes or ARTIM expires (AA-6)."""
-        self._socket.shutdown(SHUT_WR)
-        # What can be read at once comes before any deadline: a peer that never pauses must not keep us here.
-        while monotonic() < deadline and self._fill(deadline):
-            self._acceptor.stream.discard()
+    def close(self) -> None:
+        """Throw away what comes until the peer closes or ARTIM expires (Sta13, AA-6), then close."""
+        deadline = monotonic() + LINGER_SECONDS
+        with suppress(PeerError, OSError):
+            # What can be read at once comes before any deadline: a peer that never pauses must not keep us here.
+            while self._lingers and monotonic() < deadline and self._fill(deadline):
+                self._acceptor.stream.discard()
+        self._socket.close()
 
     def _idle_deadline(self) -> float | None:
         return None if self._timeouts.idle is None else monotonic() + self._timeouts.idle

@@ -34,12 +34,12 @@ class Progress:
         "_title",
     )
 
-    def __init__(self, title: Title) -> None:
+    def __init__(self, title: Title, name: str) -> None:
         self._title = title
-        self._name = ""
+        self._name = name
         self._stored = 0
         self._bytes = 0
-        self._doing = ""
+        self._doing = "waiting for the request"
         self._shown_at = 0.0
         self._started = 0.0
         self._is_line_open = False
@@ -50,7 +50,7 @@ class Progress:
         self._name = name
         self._started = monotonic()
         self._doing = "associated"
-        self._show()
+        self.show()
 
     def begin(self) -> None:
         """Note that an object is about to come."""
@@ -77,28 +77,24 @@ class Progress:
         self._doing = "stored"
         self._show_if_due()
 
-    def pause(self) -> None:
-        """Note that nothing happens for now: what `ps` shows must be true until it does."""
-        if self._name:
-            self._show()
-
     def summary(self) -> str:
         """Give objects, megabytes and seconds for the log; nothing if there was no association."""
-        if not self._name:
+        if not self._started:
             return ""
         seconds = monotonic() - self._started
         return f", {self._stored} objects stored, {self._bytes / 1e6:.1f} MB received, {seconds:.1f} s"
 
-    def _show_if_due(self) -> None:
-        """Set the title, unless that was done a moment ago: thousands of objects a second need not show each."""
-        if monotonic() - self._shown_at >= _SHOW_SECONDS:
-            self._show()
-
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Set the title now: at the begin, and when nothing happens for a while."""
         self._shown_at = monotonic()
         number = self._stored + (self._doing == "storing")
         what = f"{self._doing} {number}, {self._bytes / 1e6:.1f} MB" if number else self._doing
         self._title.show(f"{self._name}: {what}")
+
+    def _show_if_due(self) -> None:
+        """Set the title, unless that was done a moment ago: thousands of objects a second need not show each."""
+        if monotonic() - self._shown_at >= _SHOW_SECONDS:
+            self.show()
 
     def _print(self, text: str) -> None:
         try:

@@ -90,30 +90,30 @@ def serve(
 
     Gives the exit code.  Raises nothing that a peer can cause.
     """
-    title.show(f"{peer}: waiting for the request")
     tune(sock, os.environ)
-    progress = Progress(title)
-    connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, wakeup, progress.pause)
+    progress = Progress(title, str(peer))
+    progress.show()
+    connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, wakeup, progress.show)
     worker = _Worker(connection, peer, policy, progress)
     try:
         worker.run(deadline)
     except PeerError as error:
-        code = worker.ended(error)
-        title.show(f"{worker.name}: closing")
         connection.end(error)
+        code = worker.ended(error)
+        connection.close()
     return code
 
 
 class _Worker:
     """The association of this process."""
 
-    __slots__ = ("_connection", "_contexts", "_peer", "_phase", "_policy", "_progress", "_store", "name")
+    __slots__ = ("_connection", "_contexts", "_name", "_peer", "_phase", "_policy", "_progress", "_store")
 
     def __init__(self, connection: Connection, peer: Peer, policy: ServicePolicy, progress: Progress) -> None:
         self._connection = connection
         self._peer = peer
         self._policy = policy
-        self.name = str(peer)
+        self._name = str(peer)
         self._phase = _WAITING
         self._progress = progress
         self._contexts: dict[int, Context] = {}
@@ -133,13 +133,13 @@ class _Worker:
             row[2:] for row in _ENDINGS if isinstance(error, row[0]) and self._phase in row[1]
         )
         detail = "" if isinstance(error, Released) and code == exitcodes.OK else f": {error}"
-        log.log(level, "%s%s (%s%s)", text, detail, self.name, self._progress.summary())
+        log.log(level, "%s%s (%s%s)", text, detail, self._name, self._progress.summary())
         return code
 
     def _associate(self, request: pdus.AssociateRequest) -> None:
         calling, called = request.calling_ae_title, request.called_ae_title
-        self.name = f"{readable(calling)}@{self._peer.host} -> {readable(called)}"
-        log.info("Association Received in process %d (%s, port %d)", os.getpid(), self.name, self._peer.port)
+        self._name = f"{readable(calling)}@{self._peer.host} -> {readable(called)}"
+        log.info("Association Received in process %d (%s, port %d)", os.getpid(), self._name, self._peer.port)
         negotiation.check_request(request)
         answers, self._contexts = negotiation.negotiate(request.contexts, self._policy.negotiation)
         user = UserInformation(
@@ -150,7 +150,7 @@ class _Worker:
         peer_max_pdu = negotiation.peer_max_pdu(request)
         self._store = ObjectStore(self._policy.store, calling, called)
         self._connection.accept(pdus.encode_associate_accept(called, calling, answers, user), peer_max_pdu)
-        self._progress.associated(self.name)
+        self._progress.associated(self._name)
         log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
         if not self._contexts:
             log.info("    (but no valid presentation contexts)")
@@ -188,7 +188,7 @@ class _Worker:
                 self._store.store(request, context, data, self._progress)
         except Refused as refusal:
             answer, comment = refusal.status, refusal.comment
-            log.error("Store SCP Failed: %s (status %04XH, %s)", refusal.detail, answer, self.name)
+            log.error("Store SCP Failed: %s (status %04XH, %s)", refusal.detail, answer, self._name)
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
         self._progress.end(stored=answer == status.SUCCESS)
@@ -199,7 +199,7 @@ class _Worker:
         _discard(self._data(request, context))
         operation = request.command_field
         log.error(
-            "Expected C-ECHO or C-STORE request but received DIMSE command 0x%04x (%s)", operation, self.name
+            "Expected C-ECHO or C-STORE request but received DIMSE command 0x%04x (%s)", operation, self._name
         )
         answer = messages.response(
             request, status.UNRECOGNIZED_OPERATION, "only C-ECHO and C-STORE are served"

@@ -205,6 +205,7 @@ class TestRequest:
         with pytest.raises(Gone, match="no A-ASSOCIATE-RQ in time") as caught:
             connection.request(clock.now + 30)
         connection.end(caught.value)
+        connection.close()
 
         assert clock.now == 1030
         assert scene.line.fileno() == -1
@@ -224,6 +225,7 @@ class TestRequest:
             connection.request(clock.now)
         scene.line.script = []
         connection.end(caught.value)
+        connection.close()
 
         assert type(caught.value) is Gone
         # The first thing that it gets is the kernel's reset, for what was not read at the worker's end.
@@ -258,6 +260,7 @@ class TestRequest:
         connection.request(clock.now)
 
         connection.end(Reject(1, 1, 7, "called title"))
+        connection.close()
 
         assert scene.received(10) == b"\x03\0\0\0\0\4\0\1\1\7"
         assert scene.line.fileno() == -1
@@ -284,6 +287,7 @@ class TestCommands:
         with pytest.raises(Abort, match="idle for 60 s") as caught:
             connection.next_pdv()
         connection.end(caught.value)
+        connection.close()
 
         assert clock.now == 1178
         assert scene.received(10) == abort_pdu(2, 0)
@@ -329,6 +333,7 @@ class TestCommands:
         with pytest.raises(Abort, match="the peer takes no answer") as caught:
             respond_for_ever(connection)
         connection.end(caught.value)
+        connection.close()
 
         assert scene.line.fileno() == -1
 
@@ -346,6 +351,7 @@ class TestCommands:
         with pytest.raises(Gone, match="aborted by the peer") as caught:
             connection.next_pdv()
         connection.end(caught.value)
+        connection.close()
 
         assert scene.line.fileno() == -1
 
@@ -448,6 +454,7 @@ class TestData:
         with pytest.raises(Abort, match="the data set stalled for 60 s") as caught:
             joined(connection)
         connection.end(caught.value)
+        connection.close()
 
         assert clock.now == 1119
         assert scene.received(10) == abort_pdu(2, 0)
@@ -510,6 +517,7 @@ class TestData:
             next(data)
 
         connection.end(caught.value)
+        connection.close()
 
         assert scene.received(10) == abort_pdu(0, 0)
         assert scene.line.script == []
@@ -523,6 +531,7 @@ class TestStopping:
         with pytest.raises(Stopped) as caught:
             connection.request(clock.now + 30)
         connection.end(caught.value)
+        connection.close()
 
         assert scene.received(10) == abort_pdu(0, 0)
 
@@ -556,6 +565,7 @@ class TestStopping:
         with pytest.raises(Stopped) as caught:
             next(data)
         connection.end(caught.value)
+        connection.close()
 
         assert scene.received(10) == abort_pdu(0, 0)
         assert scene.line.script == [], (
@@ -571,6 +581,7 @@ class TestStopping:
         scene.wakeup.take = lambda: [real_take(), scene.wakeup.signal()]  # type: ignore[method-assign,assignment]
 
         connection.end(caught.value)
+        connection.close()
 
         assert scene.line.script == [b"more"]
         assert scene.line.fileno() == -1
@@ -591,6 +602,7 @@ class TestEnd:
             connection.next_pdv()
 
         connection.end(caught.value)
+        connection.close()
 
         assert scene.received(10) == RELEASE_RP
         assert scene.line.script == []
@@ -604,6 +616,7 @@ class TestEnd:
             connection.next_pdv()
 
         connection.end(caught.value)
+        connection.close()
 
         assert clock.now == 1002
         assert scene.line.fileno() == -1
@@ -624,6 +637,7 @@ class TestEnd:
         monkeypatch.setattr(Line, "recv_into", flood)
 
         connection.end(Abort(0, 0, "enough"))
+        connection.close()
 
         assert scene.received(10) == abort_pdu(0, 0)
         assert clock.now <= 1003
@@ -634,6 +648,7 @@ class TestEnd:
         )
 
         connection.end(Abort(2, 2, "unexpected"))
+        connection.close()
 
         assert scene.line.script == []
         assert scene.received_to_the_end() == abort_pdu(2, 2)
@@ -642,6 +657,7 @@ class TestEnd:
         connection = scene.associated(abort_pdu(0, 0), b"\xff" * 100, CLOSED)
 
         connection.end(Abort(0, 0, "we too"))
+        connection.close()
 
         assert clock.now == 1000
         assert scene.line.script == []
@@ -653,6 +669,7 @@ class TestEnd:
             connection.next_pdv()
 
         connection.end(caught.value)
+        connection.close()
 
         assert scene.line.fileno() == -1
 
@@ -660,5 +677,6 @@ class TestEnd:
         connection = scene.associated(ConnectionResetError(errno.ECONNRESET, "reset"))
 
         connection.end(Abort(0, 0, "no"))
+        connection.close()
 
         assert scene.line.fileno() == -1

@@ -15,6 +15,7 @@ from tests.harness.forked import in_child
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PEER = "127.0.0.1:4711"
 LOGGER = "dcmtk.apps.storescp.progress"
 
 
@@ -54,7 +55,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_the_title_says_what_is_going_on(clock: list[float]) -> None:
     titles = Titles()
-    progress = Progress(titles)  # type: ignore[arg-type]
+    progress = Progress(titles, PEER)  # type: ignore[arg-type]
 
     progress.associated("CT_1@127.0.0.1 -> STORESCP")
     for step in (
@@ -83,16 +84,17 @@ def test_the_title_says_what_is_going_on(clock: list[float]) -> None:
 @pytest.mark.usefixtures("clock")
 def test_the_title_is_true_when_there_is_a_pause_however_fast_things_went() -> None:
     titles = Titles()
-    progress = Progress(titles)  # type: ignore[arg-type]
-    progress.pause()
+    progress = Progress(titles, PEER)  # type: ignore[arg-type]
+    progress.show()
     progress.associated("A@127.0.0.1 -> B")
     for _ in range(500):
         object_of(progress, 1000)
-    progress.pause()
+    progress.show()
     progress.begin()
-    progress.pause()
+    progress.show()
 
     assert titles.shown == [
+        f"{PEER}: waiting for the request",
         "A@127.0.0.1 -> B: associated",
         "A@127.0.0.1 -> B: stored 500, 0.5 MB",
         "A@127.0.0.1 -> B: storing 501, 0.5 MB",
@@ -101,7 +103,7 @@ def test_the_title_is_true_when_there_is_a_pause_however_fast_things_went() -> N
 
 @pytest.mark.usefixtures("level")
 def test_the_progress_line_has_a_dot_for_each_pdv(capfd: pytest.CaptureFixture[str]) -> None:
-    progress = Progress(Titles())  # type: ignore[arg-type]
+    progress = Progress(Titles(), PEER)  # type: ignore[arg-type]
     progress.begin()
     progress.add(20, 2, is_last=False)
     progress.add(10, 0, is_last=False)  # the begin of a fragment
@@ -117,7 +119,7 @@ def test_the_progress_line_has_a_dot_for_each_pdv(capfd: pytest.CaptureFixture[s
 def test_the_progress_line_of_a_refused_object_ends_too(
     capfd: pytest.CaptureFixture[str], fragments: int
 ) -> None:
-    progress = Progress(Titles())  # type: ignore[arg-type]
+    progress = Progress(Titles(), PEER)  # type: ignore[arg-type]
     progress.begin()
     progress.add(10, fragments, is_last=False)
     progress.end(stored=False)
@@ -130,7 +132,7 @@ def test_the_progress_line_of_a_refused_object_ends_too(
 def test_at_any_other_level_than_info_there_is_no_progress_line(
     level: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    object_of(Progress(Titles()), 1, 1)  # type: ignore[arg-type]
+    object_of(Progress(Titles(), PEER), 1, 1)  # type: ignore[arg-type]
 
     assert capfd.readouterr().out == ""
 
@@ -142,7 +144,7 @@ def test_whoever_read_the_progress_line_may_leave() -> None:
         os.dup2(writer, 1)
         os.close(writer)
         os.close(reader)
-        progress = Progress(Titles())  # type: ignore[arg-type]
+        progress = Progress(Titles(), PEER)  # type: ignore[arg-type]
         object_of(progress, 1, 1)
         object_of(progress, 1)
         return "2 objects stored" in (progress.associated("x") or progress.summary())
@@ -151,7 +153,7 @@ def test_whoever_read_the_progress_line_may_leave() -> None:
 
 
 def test_the_summary_counts_objects_and_megabytes() -> None:
-    progress = Progress(Titles())  # type: ignore[arg-type]
+    progress = Progress(Titles(), PEER)  # type: ignore[arg-type]
     assert progress.summary() == ""
 
     progress.associated("name")

@@ -387,11 +387,9 @@ def test_titles_tell_who_and_what(scene: Scene) -> None:
     scene.serve(REQUEST, c_store(), RELEASE)
 
     port = scene.peer.getsockname()[1]
-    name = "CT_1@127.0.0.1 -> STORESCP"
     assert scene.titles.shown == [
         f"127.0.0.1:{port}: waiting for the request",
-        f"{name}: associated",
-        f"{name}: closing",
+        "CT_1@127.0.0.1 -> STORESCP: associated",
     ]
 
 

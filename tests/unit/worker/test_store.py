@@ -121,7 +121,7 @@ class Scene:
 def store(
     object_store: ObjectStore, data: DataSet | Iterator[object], asked: messages.Request | None = None
 ) -> None:
-    object_store.store(asked or request(), CONTEXT, iter(data), Progress(Titles()))  # type: ignore[arg-type]
+    object_store.store(asked or request(), CONTEXT, iter(data), Progress(Titles(), "127.0.0.1:4711"))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ class TestFiles:
             other,
             Context(3, CT, "1.2.840.10008.1.2"),
             iter(cut(implicit)),
-            Progress(Titles()),  # type: ignore[arg-type]
+            Progress(Titles(), "127.0.0.1:4711"),  # type: ignore[arg-type]
         )
         store(object_store, cut(IMAGE))
 
