@@ -1,7 +1,8 @@
 """The workers that stand by: forked ahead, so that no peer waits for a fork.
 
-They are forked a few at a time.  After each fork the master has to copy every page that it writes to, and so it pays
-that once for the few instead of once for each association (260 of 910 page faults per association, measured).
+One is enough.  To fork a few at a time saves the master page faults (after each fork it copies every page that it
+writes to), but their start gets in the way of the associations being served: `python -m bench --only associations`
+was slower with four of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-MOST = 4
+MOST = 1
 # Forked again as soon as fewer than this are left.
 _FEW = 2
 
