@@ -102,8 +102,6 @@ class Connection:
         self._acceptor = acceptor
         self._timeouts = timeouts
         self._wakeup = wakeup
-        self._readable = _poll(sock, select.POLLIN, wakeup)
-        self._writable = _poll(sock, select.POLLOUT, wakeup)
 
     def request(self, deadline: float) -> AssociateRequest:
         """Wait for the A-ASSOCIATE-RQ until `deadline` (monotonic seconds); `Gone` when it passes."""
@@ -212,7 +210,7 @@ class Connection:
         if may_be_held_back or self._receive(0):
             return True
         self._on_pause()
-        while self._wait(self._readable, deadline):
+        while self._wait(select.POLLIN, deadline):
             if self._receive(MSG_DONTWAIT):
                 return True
         return False
@@ -242,16 +240,18 @@ class Connection:
             try:
                 left = left[self._socket.send(left) :]
             except BlockingIOError:
-                if not self._wait(self._writable, deadline):
+                if not self._wait(select.POLLOUT, deadline):
                     raise Abort(PROVIDER, 0, "the peer takes no answer") from None
                 if self._wakeup.signalled:
                     raise Stopped from None
             except OSError:
                 raise self._acceptor.transport_closed() from None
 
-    @staticmethod
-    def _wait(poll: select.poll, deadline: float | None) -> bool:
+    def _wait(self, event: int, deadline: float | None) -> bool:
         """Wait for the socket or a signal; `False` if the deadline passes first."""
+        poll = select.poll()
+        poll.register(self._socket, event)
+        poll.register(self._wakeup, select.POLLIN)
         if deadline is None:
             return bool(poll.poll())
         milliseconds = (deadline - monotonic()) * 1000
@@ -262,10 +262,3 @@ def _earlier(one: float | None, other: float | None) -> float | None:
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
-
-
-def _poll(sock: socket.socket, event: int, wakeup: Wakeup) -> select.poll:
-    poll = select.poll()
-    poll.register(sock, event)
-    poll.register(wakeup, select.POLLIN)
-    return poll
