@@ -157,7 +157,7 @@ class Acceptor:
         return Silent("closed without a byte") if is_silent else Gone("connection closed by the peer")
 
     def timer_expired(self, text: str) -> Gone:
-        """Note that ARTIM has expired (Sta2 or Sta13); give the error to raise."""
+        """Note that ARTIM has expired in Sta2; give the error to raise."""
         self._step(machine.EVT18)
         return Gone(text)
 

@@ -1,6 +1,7 @@
 """The driver of an association: its socket, its deadlines, and nothing else that does I/O in the upper layer.
 
-`Connection` fills an `Acceptor` from a non-blocking socket, sends what it leaves, and keeps the three clocks:
+`Connection` fills an `Acceptor` from a socket whose calls block for a moment at most, sends what it leaves, and keeps
+the three clocks:
 
 - ACSE (`-ta`, the ARTIM timer of PS3.8 9.1.5): one deadline for the whole A-ASSOCIATE-RQ, however its bytes drip;
 - idle (`-ts`): the longest silence of the peer, and the longest time that it takes nothing from us;
