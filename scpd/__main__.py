@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
 from scpd.errors import StartError, UsageError
+from scpd.process.threadless import import_logging
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _STDERR = 2
 def main() -> int:
     """Run scpd with the arguments of this process; give its exit code."""
     _open_standard_streams()
+    import_logging()
     program_name = os.path.basename(sys.argv[0])
     if program_name == "__main__.py":  # python -m scpd
         program_name = _OWN_NAME
@@ -51,6 +52,8 @@ def run(program_name: str, words: list[str]) -> int:
 
 
 def _start(settings: Settings) -> int:
+    import logging
+
     from scpd.log.setup import configure
     from scpd.process import exitcodes
 
