@@ -13,7 +13,12 @@ import signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from signal import pthread_sigmask
     from types import FrameType
+else:
+    # `signal` itself makes an enumeration member of each signal in the mask that was: three times a fork, some 20
+    # pages that a fresh worker copies.
+    from _signal import pthread_sigmask
 
 
 # Whom which signal wakes.  A child keeps the others blocked, and so never hears them.
@@ -65,9 +70,9 @@ def _is_ignored_by_inheritance(number: int) -> bool:
 
 def hold() -> None:
     """Block every signal that a master hears: around a fork, so that none meant for the child reaches our pipe."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, MASTER)
+    pthread_sigmask(signal.SIG_BLOCK, MASTER)
 
 
 def let_in(numbers: tuple[int, ...]) -> None:
     """Undo `hold` for these signals; what was held back arrives now."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    pthread_sigmask(signal.SIG_UNBLOCK, numbers)

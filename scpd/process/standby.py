@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Deadline (monotonic seconds, the same clock in every process), address family, port; the address follows as text.
 _HEADER = Struct("dii")
 _LONGEST_MESSAGE = 256
+_DESCRIPTOR = Struct("i")
 
 
 class Assignment:
@@ -43,7 +44,8 @@ def assign(master_end: socket.socket, work: Assignment) -> None:
     """Hand a connection over; raises `OSError` if nobody is there to take it.  The caller closes its own copy."""
     host, port = work.address[:2]
     message = _HEADER.pack(work.deadline, work.sock.family, port) + host.encode("ascii")
-    socket.send_fds(master_end, [message], [work.sock.fileno()])
+    descriptor = _DESCRIPTOR.pack(work.sock.fileno())
+    master_end.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptor)])
 
 
 def await_assignment(worker_end: socket.socket, wakeup: Wakeup) -> Assignment | None:
@@ -54,11 +56,13 @@ def await_assignment(worker_end: socket.socket, wakeup: Wakeup) -> Assignment | 
     poll.poll()
     if wakeup.signalled:
         return None
-    message, descriptors, _, _ = socket.recv_fds(worker_end, _LONGEST_MESSAGE, 1)
+    # What comes by SCM_RIGHTS would pass to programs that are run, unless told otherwise.
+    space, flags = socket.CMSG_SPACE(_DESCRIPTOR.size), socket.MSG_CMSG_CLOEXEC
+    message, ancillary, _, _ = worker_end.recvmsg(_LONGEST_MESSAGE, space, flags)
     worker_end.close()
-    if not descriptors:
+    if not ancillary:
         return None
     deadline, family, port = _HEADER.unpack_from(message)
-    sock = socket.socket(family, socket.SOCK_STREAM, 0, descriptors[0])
-    sock.set_inheritable(False)  # what comes by SCM_RIGHTS would pass to programs that are run
+    descriptor: int = _DESCRIPTOR.unpack_from(ancillary[0][2])[0]
+    sock = socket.socket(family, socket.SOCK_STREAM, 0, descriptor)
     return Assignment(sock, (message[_HEADER.size :].decode("ascii"), port), deadline)
