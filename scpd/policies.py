@@ -6,6 +6,8 @@ process imports what its role needs.
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scpd.cli.settings import Settings
@@ -64,22 +66,23 @@ def roles(settings: Settings, title: Title) -> Roles:
     from scpd.keeper.sweep import run as sweep
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
-    from scpd.worker.peer import Peer
-    from scpd.worker.rehearsal import ENOUGH, rehearse
+    from scpd.worker.peer import Peer, tune
+    from scpd.worker.rehearsal import ENOUGH, rehearse, rehearse_storing
     from scpd.worker.serve import serve
 
     policy = service_policy(settings)
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:
+        tune(work.sock, os.environ)
         return serve(work.sock, Peer(work.address), policy, title, wakeup, work.deadline)
 
     def sweep_output_directory() -> int:
         title.show("sweeper")
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
-    def rehearse_association() -> None:
-        rehearse(policy.negotiation, policy.max_pdu)
+    def rehearse_association(wakeup: Wakeup) -> None:
+        rehearse(policy, wakeup)
 
     for _ in range(ENOUGH):
-        rehearse_association()
+        rehearse_storing()
     return Roles(serve_assignment, sweep_output_directory, rehearse_association)

@@ -1,8 +1,7 @@
 """The workers that stand by: forked ahead, so that no peer waits for a fork.
 
-One is enough.  To fork a few at a time saves the master page faults (after each fork it copies every page that it
-writes to), but their start gets in the way of the associations being served: `python -m bench --only associations`
-was slower with four of them.
+A few are forked at a time: after each fork the master copies every page that it writes to, and one fork for two
+workers halves that (`python -m bench --only associations`: with three 3 % more than with one).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-MOST = 1
+MOST = 3
 # Forked again as soon as fewer than this are left.
 _FEW = 2
 

@@ -22,6 +22,7 @@ from scpd.process import exitcodes, signals
 from scpd.process.fork import spawn
 from scpd.process.standby import Assignment, await_assignment
 from scpd.worker.peer import Peer
+from scpd.worker.rehearsal import ENOUGH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ _COMPLAINT_SECONDS = 60.0
 _SWEEP_SECONDS = 300.0
 # poll(2) takes an int of milliseconds.
 _LONGEST_WAIT = 3600.0
-# Connections accepted in one turn, so that a flood of them does not keep the ready ones waiting.
-_ACCEPTS_PER_TURN = 64
 
 
 class Limits:
@@ -57,7 +56,7 @@ class Limits:
 class Roles:
     """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code.
 
-    `rehearse()` is what prepares a process for serving; it changes nothing.
+    `rehearse(wakeup)` is what prepares a process for serving; it changes nothing.
     """
 
     __slots__ = ("rehearse", "serve", "sweep")
@@ -66,7 +65,7 @@ class Roles:
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
-        rehearse: Callable[[], None],
+        rehearse: Callable[[signals.Wakeup], None],
     ) -> None:
         self.rehearse = rehearse
         self.serve = serve
@@ -99,6 +98,8 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal ends it and the last child has gone; give the exit code."""
         self._selector.register(self._wakeup, selectors.EVENT_READ, (self._signalled, self._wakeup))
+        for _ in range(ENOUGH):
+            self._roles.rehearse(self._wakeup)
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
         self._show()
@@ -151,18 +152,21 @@ class Supervisor:
         return limit is not None and self._children.workers >= limit
 
     def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_ACCEPTS_PER_TURN):
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._no_more_connections(error)
-                return
-            if self._waiting.is_full():
-                self._drop_oldest("made room for a newer connection")
-            arrival = Arrival(sock, address, monotonic())
-            self._waiting.add(arrival)
+        """Accept one connection; if there are more, the next poll says so."""
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            self._no_more_connections(error)
+            return
+        if self._waiting.is_full():
+            self._drop_oldest("made room for a newer connection")
+        arrival = Arrival(sock, address, monotonic())
+        self._waiting.add(arrival)
+        if arrival.has_spoken():
+            self._spoke(arrival)
+        else:
             self._selector.register(sock, selectors.EVENT_READ, (self._readable, arrival))
 
     def _no_more_connections(self, error: OSError) -> None:
@@ -206,6 +210,10 @@ class Supervisor:
             self._forget(arrival)
             return
         self._selector.unregister(arrival.sock)
+        self._spoke(arrival)
+
+    def _spoke(self, arrival: Arrival) -> None:
+        """Put a connection among those that need a worker."""
         self._waiting.spoke(arrival)
         if self._is_full():
             arrival.since = float("inf")  # it did its part; its time begins when a worker has its
@@ -228,14 +236,21 @@ class Supervisor:
         try:
             self._children.add(self._standbys.fork())
         except OSError as error:
-            self._rest(f"cannot fork a worker: {error.strerror}")
+            self._no_more_workers(f"cannot fork a worker: {error.strerror}")
             return False
         return True
+
+    def _no_more_workers(self, why: str) -> None:
+        """Go on with the workers that stand by, if there are any, else rest."""
+        if self._standbys:
+            self._complain(why)
+        else:
+            self._rest(why)
 
     def _stand_by(self, worker_end: socket.socket) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
         self._title.show("standby worker")
-        self._roles.rehearse()
+        self._roles.rehearse(self._wakeup)
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup)
 

@@ -1,4 +1,4 @@
-"""An association played through the engines, without a socket, a file or a peer, before the first real one.
+"""An association played on a socket pair, without a file or a peer, before the first real one.
 
 CPython learns: after some calls of a function its bytecode is specialized and its lookups are cached.  A forked worker
 is too short-lived to learn for itself, but inherits what the master has learnt.  A worker that stands by plays the
@@ -7,21 +7,31 @@ piece once more, so that the pages which it will write to are its own by the tim
 
 from __future__ import annotations
 
+import logging
+import socket
+from time import monotonic
+
 from scpd.dataset.identity import check_identity
-from scpd.dimse import messages, status
-from scpd.dimse.assembler import CommandAssembler
-from scpd.dimse.commands import decode_command, encode_command
-from scpd.errors import Released
+from scpd.dimse.commands import encode_command
+from scpd.process.titles import Title
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, FileMeta
 from scpd.store.names import file_name
 from scpd.tables.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from scpd.ul import negotiation, pdus
-from scpd.ul.acceptor import Acceptor
+from scpd.ul import pdus
 from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.stream import COMMAND_FRAGMENT, LAST_FRAGMENT
+from scpd.worker.peer import Peer
+from scpd.worker.serve import ServicePolicy, serve
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.process.signals import Wakeup
+
+log = logging.getLogger("dcmtk.apps.storescp")
 
 # Calls after which CPython 3.11 has specialized what it is going to (PEP 659: eight to warm up, some more to settle).
 ENOUGH = 20
+_PATIENCE_SECONDS = 5.0
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 _INSTANCE = "2.25.1"
@@ -75,35 +85,32 @@ def _script() -> bytes:
 _SCRIPT = _script()
 
 
-def rehearse(policy: negotiation.Policy, max_pdu: int) -> None:
-    """Play one association from request to release."""
-    acceptor = Acceptor(max_pdu)
-    acceptor.stream.room()[: len(_SCRIPT)] = _SCRIPT
-    acceptor.stream.filled(len(_SCRIPT))
-    request = acceptor.next_event()
-    assert isinstance(request, pdus.AssociateRequest)  # noqa: S101  (as written above)
-    negotiation.check_request(request)
-    answers, _ = negotiation.negotiate(request.contexts, policy)
-    answer = pdus.encode_associate_accept(request.called_ae_title, request.calling_ae_title, answers, _USER)
-    acceptor.accept(answer, negotiation.peer_max_pdu(request))
-    _store(acceptor)
+class _Unseen(Title):
+    """A title that nobody sees."""
+
+    def show(self, text: str) -> None:
+        """Show nothing."""
+
+
+def rehearse(policy: ServicePolicy, wakeup: Wakeup) -> None:
+    """Play one association from request to release, on a socket pair; nothing is stored and nothing is logged."""
+    ours, theirs = socket.socketpair()
+    unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, policy.store, ignore=True)
+    is_verbose = log.isEnabledFor(logging.INFO)
+    if is_verbose:
+        logging.disable()
     try:
-        acceptor.next_event()
-    except Released as released:
-        acceptor.end_with(released)
+        ours.sendall(_SCRIPT)
+        ours.shutdown(socket.SHUT_WR)
+        serve(theirs, Peer(("rehearsal", 0)), unstored, _Unseen(""), wakeup, monotonic() + _PATIENCE_SECONDS)
+    finally:
+        ours.close()
+        if is_verbose:
+            logging.disable(logging.NOTSET)
 
 
-def _store(acceptor: Acceptor) -> None:
-    pdv = acceptor.next_event()
-    assert isinstance(pdv, tuple)  # noqa: S101
-    command = CommandAssembler().add(pdv)
-    assert command is not None  # noqa: S101
-    request = messages.parse_request(decode_command(command))
-    messages.check_store(request)
-    sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
-    pieces: list[memoryview] = []
-    acceptor.take_data(1, pieces)
-    check_identity(pieces[0], EXPLICIT_LITTLE, True, sop_class, sop_instance)
-    file_name(sop_class, sop_instance)
-    FileMeta(EXPLICIT_LITTLE, _TITLE, _TITLE).for_object(sop_class, sop_instance)
-    acceptor.send_command(1, messages.response(request, status.SUCCESS))
+def rehearse_storing() -> None:
+    """Do what storing an object needs besides files."""
+    check_identity(_DATA_SET, EXPLICIT_LITTLE, True, _CT_IMAGE, _INSTANCE)
+    file_name(_CT_IMAGE, _INSTANCE)
+    FileMeta(EXPLICIT_LITTLE, _TITLE, _TITLE).for_object(_CT_IMAGE, _INSTANCE)

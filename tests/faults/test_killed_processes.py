@@ -97,8 +97,12 @@ def test_workers_that_stand_by_may_be_killed_too(
 ) -> None:
     server = scpd("--fork")
     assert_serves(server, raw_peer)
-    for pid in server.wait_for(lambda: standing_by(server)):
+    victims = server.wait_for(lambda: standing_by(server))
+    for pid in victims:
         os.kill(pid, signal.SIGKILL)
+    server.wait_for(
+        lambda: not any(map(is_running, victims))
+    )  # one that is dying may still take a connection along
     for _ in range(5):
         assert_serves(server, raw_peer)
 
