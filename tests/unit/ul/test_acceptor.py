@@ -136,6 +136,9 @@ class Driver:
             self.acceptor.accept(ACCEPT_PDU, 16384)
         else:
             context_id, control, fragment = event
+            if self._data_of is not None and (context_id != self._data_of or control & COMMAND):
+                text = f"a data set on presentation context {self._data_of} is cut in by another message"
+                raise Abort(0, 0, text)
             kind = "command" if control & COMMAND else "data"
             self._add(kind, context_id, bytes(fragment), 1, is_last=bool(control & LAST))
         return True

@@ -60,22 +60,36 @@ class Clock:
         return self.now
 
 
+class Late:
+    """Bytes that come after a time shorter than the moment for which a receiving call waits."""
+
+    def __init__(self, seconds: float, data: bytes) -> None:
+        self.seconds = seconds
+        self.data = data
+
+
+Event = bytes | float | OSError | Late
+
+
 class Line(socket.socket):
     """The worker's end of a TCP connection.  What it receives is `script`: bytes, in reads as they stand there;
-    seconds of silence; an error; `CLOSED`.  What it sends goes to the peer's end."""
+    seconds of silence; bytes that come while one waits for them (`Late`); an error; `CLOSED`.  What it sends goes to
+    the peer's end."""
 
     def attach(self, clock: Clock) -> None:
         self.clock = clock
-        self.script: list[bytes | float | OSError] = []
-        self.was_asked = False
+        self.script: list[Event] = []
+        self.looks = 0
 
     def recv_into(self, buffer: memoryview, _: int = 0, flags: int = 0) -> int:  # type: ignore[override]
         if isinstance(self.script[0], float):
             self._be_silent(self.script[0], flags)
+        if isinstance(self.script[0], Late):
+            self._be_late(self.script[0], flags)
         event = self.script.pop(0)
         if isinstance(event, OSError):
             raise event
-        assert not isinstance(event, float)
+        assert isinstance(event, bytes)
         count = min(len(event), len(buffer))
         assert count or event == CLOSED, "a read without room"
         buffer[:count] = event[:count]
@@ -83,10 +97,18 @@ class Line(socket.socket):
             self.script.insert(0, event[count:])
         return count
 
+    def _be_late(self, late: Late, flags: int) -> None:
+        """Have nothing for who does not wait."""
+        if flags & socket.MSG_DONTWAIT:
+            raise BlockingIOError
+        self.clock.now += late.seconds
+        self.script[0] = late.data
+
     def _be_silent(self, seconds: float, flags: int) -> None:
-        """A first look does not take time, waiting and looking again does."""
-        self.was_asked = not self.was_asked and bool(flags & socket.MSG_DONTWAIT)
-        if not self.was_asked:
+        """A first few looks do not take time, waiting and looking again does."""
+        self.looks += 1
+        if not flags & socket.MSG_DONTWAIT or self.looks > connection_module._LOOKS:
+            self.looks = 0
             self.clock.now += seconds
             self.script.pop(0)
         raise BlockingIOError
@@ -131,14 +153,14 @@ class Scene:
     def pause(self) -> None:
         self.pauses += 1
 
-    def connection(self, *script: bytes | float | OSError, timeouts: Timeouts | None = None) -> Connection:
+    def connection(self, *script: Event, timeouts: Timeouts | None = None) -> Connection:
         """A connection that receives this."""
         self.line.script = list(script)
         limits = timeouts or Timeouts(30, 60, None)
         return Connection(self.line, self.acceptor, limits, self.wakeup, self.pause)  # type: ignore[arg-type]
 
     def associated(
-        self, *script: bytes | float | OSError, timeouts: Timeouts | None = None, peer_max_pdu: int = 16384
+        self, *script: Event, timeouts: Timeouts | None = None, peer_max_pdu: int = 16384
     ) -> Connection:
         """A connection with an association, which then receives this."""
         connection = self.connection(REQUEST_PDU, *script, timeouts=timeouts)
@@ -195,6 +217,15 @@ class TestRequest:
         connection = scene.connection(*script, REQUEST_PDU[-1:])
 
         assert connection.request(clock.now + 0.1 * len(REQUEST_PDU)) == REQUEST
+
+    def test_bytes_that_drip_fast_do_not_prolong_the_deadline_either(
+        self, scene: Scene, clock: Clock
+    ) -> None:
+        connection = scene.connection(*(Late(0.04, bytes([byte])) for byte in REQUEST_PDU))
+
+        with pytest.raises(Gone, match="no A-ASSOCIATE-RQ in time"):
+            connection.request(clock.now + 1)
+        assert clock.now < 1001.1
 
     def test_dripping_bytes_do_not_prolong_the_deadline(self, scene: Scene, clock: Clock) -> None:
         script: list[bytes | float] = []
@@ -421,6 +452,16 @@ class TestData:
         )
 
         assert joined(connection) == (b"wholewholewhole!", 4)
+
+    def test_bytes_that_drip_fast_do_not_prolong_the_dimse_timeout_either(
+        self, scene: Scene, clock: Clock
+    ) -> None:
+        drops = (Late(0.04, bytes([byte])) for byte in p_data(1, LAST, bytes(300)))
+        connection = scene.associated(p_data(1, DATA, b"ab"), *drops, timeouts=Timeouts(30, 60, 10))
+
+        with pytest.raises(Abort, match="no further data set fragment within 10 s"):
+            joined(connection)
+        assert clock.now < 1011
 
     def test_dripping_bytes_do_not_prolong_the_dimse_timeout(self, scene: Scene, clock: Clock) -> None:
         drops = (event for byte in p_data(1, LAST, bytes(20)) for event in (bytes([byte]), 1.0))
