@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scpd.process.titles import Title
 
 _STDOUT = 1
-# The title is not set more often than this; whoever pauses sets it anyway.
+# The title is not set more often than this, thousands of objects a second need not show each; a pause sets it anyway.
 _SHOW_SECONDS = 0.1
 
 
@@ -43,7 +43,8 @@ class Progress:
         self._shown_at = 0.0
         self._started = 0.0
         self._is_line_open = False
-        self._dots = logging.getLogger("dcmtk.apps.storescp.progress").getEffectiveLevel() == logging.INFO
+        logger = logging.getLogger("dcmtk.apps.storescp.progress")
+        self._dots = logger.isEnabledFor(logging.INFO) and logger.getEffectiveLevel() == logging.INFO
 
     def associated(self, name: str) -> None:
         """Begin to count for the association of this name."""
@@ -55,7 +56,6 @@ class Progress:
     def begin(self) -> None:
         """Note that an object is about to come."""
         self._doing = "storing"
-        self._show_if_due()
         if self._dots:
             self._print("RECV: ")
             self._is_line_open = True
@@ -63,7 +63,8 @@ class Progress:
     def add(self, size: int, fragments: int, *, is_last: bool) -> None:
         """Note that `size` bytes have come, in which so many fragments end, and whether the data set does."""
         self._bytes += size
-        self._show_if_due()
+        if monotonic() - self._shown_at >= _SHOW_SECONDS:
+            self.show()
         if self._dots:
             self._print("." * fragments + "\n" * is_last)
             self._is_line_open = not is_last
@@ -75,7 +76,6 @@ class Progress:
             self._is_line_open = False
         self._stored += stored
         self._doing = "stored"
-        self._show_if_due()
 
     def summary(self) -> str:
         """Give objects, megabytes and seconds for the log; nothing if there was no association."""
@@ -90,11 +90,6 @@ class Progress:
         number = self._stored + (self._doing == "storing")
         what = f"{self._doing} {number}, {self._bytes / 1e6:.1f} MB" if number else self._doing
         self._title.show(f"{self._name}: {what}")
-
-    def _show_if_due(self) -> None:
-        """Set the title, unless that was done a moment ago: thousands of objects a second need not show each."""
-        if monotonic() - self._shown_at >= _SHOW_SECONDS:
-            self.show()
 
     def _print(self, text: str) -> None:
         try:

@@ -21,7 +21,7 @@ from scpd.ul import negotiation, pdus
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
-from scpd.worker.peer import readable, tune
+from scpd.worker.peer import readable
 from scpd.worker.progress import Progress
 from scpd.worker.store import ObjectStore, check_command
 
@@ -90,7 +90,6 @@ def serve(
 
     Gives the exit code.  Raises nothing that a peer can cause.
     """
-    tune(sock, os.environ)
     progress = Progress(title, str(peer))
     progress.show()
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, wakeup, progress.show)
@@ -98,6 +97,7 @@ def serve(
     try:
         worker.run(deadline)
     except PeerError as error:
+        worker.close()
         connection.end(error)
         code = worker.ended(error)
         connection.close()
@@ -136,6 +136,11 @@ class _Worker:
         log.log(level, "%s%s (%s%s)", text, detail, self._name, self._progress.summary())
         return code
 
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._phase != _WAITING:  # before its first request there is nothing to leave
+            self._store.close()
+
     def _associate(self, request: pdus.AssociateRequest) -> None:
         calling, called = request.calling_ae_title, request.called_ae_title
         self._name = f"{readable(calling)}@{self._peer.host} -> {readable(called)}"
@@ -149,8 +154,8 @@ class _Worker:
         )
         peer_max_pdu = negotiation.peer_max_pdu(request)
         self._store = ObjectStore(self._policy.store, calling, called)
-        self._connection.accept(pdus.encode_associate_accept(called, calling, answers, user), peer_max_pdu)
         self._progress.associated(self._name)
+        self._connection.accept(pdus.encode_associate_accept(called, calling, answers, user), peer_max_pdu)
         log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
         if not self._contexts:
             log.info("    (but no valid presentation contexts)")
@@ -191,8 +196,9 @@ class _Worker:
             log.error("Store SCP Failed: %s (status %04XH, %s)", refusal.detail, answer, self._name)
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
-        self._progress.end(stored=answer == status.SUCCESS)
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
+        self._progress.end(stored=answer == status.SUCCESS)
+        self._store.prepare()
 
     def _refuse(self, request: messages.Request, context: Context) -> None:
         """Answer an operation that is not ours; PS3.7 C.5.5 has a status for it, so the association goes on."""

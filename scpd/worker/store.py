@@ -64,7 +64,7 @@ def check_command(request: messages.Request, context: Context) -> None:
 class ObjectStore:
     """One association's way to the output directory; opened at its first object."""
 
-    __slots__ = ("_called", "_calling", "_metas", "_output", "_policy")
+    __slots__ = ("_called", "_calling", "_metas", "_objects", "_output", "_policy")
 
     def __init__(self, policy: StorePolicy, calling_ae_title: bytes, called_ae_title: bytes) -> None:
         self._policy = policy
@@ -72,6 +72,7 @@ class ObjectStore:
         self._called = called_ae_title
         self._output: OutputDirectory | None = None
         self._metas: dict[str, FileMeta] = {}
+        self._objects = 0
 
     def store(self, request: messages.Request, context: Context, data: DataSet, progress: Progress) -> None:
         """Store the data set of a checked request.
@@ -80,16 +81,34 @@ class ObjectStore:
         """
         name = self._name(request)
         try:
-            self._receive(request, context, self._identified(request, context, data), name, progress)
+            self._receive(request, context, data, name, progress)
         except DirectoryFlushError as error:
             detail = f"{self._path(name)} is stored, but its directory could not be flushed: {error.strerror}"
             raise Refused(
                 status.OUT_OF_RESOURCES, f"directory not flushed: {error.strerror}", detail
             ) from None
         except OSError as error:
-            self._let_go()
+            # Look for the directory anew at the next object: it may have been replaced, or its disk mounted again.
+            self.close()
             detail = f"cannot write DICOM file: {self._path(name)}: {error.strerror}"
             raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
+
+    def prepare(self) -> None:
+        """Do after an answer what need not be done before it, and make ready for the next object.
+
+        Who has sent two objects will send a third; for the others nothing is made that nobody needs.
+        """
+        self._objects += 1
+        if self._output is not None:
+            self._output.unlock()
+            if self._objects > 1:
+                self._output.prepare()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._output is not None:
+            self._output.close()
+            self._output = None
 
     def _receive(
         self,
@@ -100,41 +119,43 @@ class ObjectStore:
         progress: Progress,
     ) -> None:
         """Write, flush, rename; raises `OSError` when the disk does not allow it, with nothing left behind."""
-        incoming: Incoming | None = None
+        pieces = self._identified(request, context, data, progress)
+        pieces.insert(0, memoryview(self._file_meta(request, context)))
+        incoming = self._opened().create()
         try:
-            for pieces, fragments, is_last in data:
-                progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
-                if incoming is None:
-                    incoming = self._opened().create()
-                    pieces.insert(0, memoryview(self._file_meta(request, context)))
-                incoming.write(pieces)
-            if incoming is not None:
-                self._publish(incoming, name)
+            incoming.write(pieces)
+            for more, fragments, is_last in data:
+                progress.add(sum(map(len, more)), fragments, is_last=is_last)
+                incoming.write(more)
+            self._publish(incoming, name)
         except BaseException:
-            if incoming is not None:
-                incoming.discard()
+            incoming.discard()
             raise
 
-    def _identified(self, request: messages.Request, context: Context, data: DataSet) -> DataSet:
-        """Give `data` on once its head shows the object that the command announced; `Refused` if it does not.
+    def _identified(
+        self, request: messages.Request, context: Context, data: DataSet, progress: Progress
+    ) -> list[memoryview]:
+        """Give the begin of `data` once it shows the object that the command announced; `Refused` if it does not.
 
         Copies nothing unless the first pieces are shorter than a head.
         """
-        identified = self._policy.bit_preserving
-        held, held_fragments = b"", 0
-        for arrived, arrived_fragments, is_last in data:
-            pieces, fragments = arrived, arrived_fragments
-            if not identified:
-                pieces, fragments = [memoryview(held), *arrived], held_fragments + arrived_fragments
-                head = _head(pieces)
-                if len(head) < HEAD_SIZE and not is_last:
-                    held, held_fragments = bytes(head), fragments
-                    continue
-                complete = is_last and len(head) == sum(map(len, pieces))
+        held = b""
+        for pieces, fragments, is_last in data:
+            size = sum(map(len, pieces))
+            progress.add(size, fragments, is_last=is_last)
+            if self._policy.bit_preserving:
+                return pieces
+            if held:
+                pieces.insert(0, memoryview(held))
+                size += len(held)
+            head = _head(pieces)
+            if len(head) == HEAD_SIZE or is_last:
+                complete = is_last and len(head) == size
                 sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
                 check_identity(head, context.transfer_syntax, complete, sop_class, sop_instance)
-                identified = True
-            yield pieces, fragments, is_last
+                return pieces
+            held = bytes(head)
+        return []
 
     def _publish(self, incoming: Incoming, name: str) -> None:
         output = self._opened()
@@ -151,12 +172,6 @@ class ObjectStore:
         if self._output is None:
             self._output = OutputDirectory(self._policy.output_directory, fsync=self._policy.fsync)
         return self._output
-
-    def _let_go(self) -> None:
-        """Look for the directory anew at the next object: it may have been replaced, or its disk mounted again."""
-        if self._output is not None:
-            self._output.close()
-            self._output = None
 
     def _name(self, request: messages.Request) -> str:
         if self._policy.unique_names:
@@ -180,13 +195,12 @@ class ObjectStore:
 
 def _head(pieces: list[memoryview]) -> bytes | memoryview:
     """Give the first `HEAD_SIZE` bytes, or all if there are fewer."""
-    filled = [piece for piece in pieces if piece]
-    if filled and len(filled[0]) >= HEAD_SIZE:
-        return filled[0][:HEAD_SIZE]
+    if pieces and (len(pieces) == 1 or len(pieces[0]) >= HEAD_SIZE):
+        return pieces[0][:HEAD_SIZE]
     head, size = [], 0
-    for piece in filled:
+    for piece in pieces:
         head.append(piece)
         size += len(piece)
         if size >= HEAD_SIZE:
             break
-    return head[0] if len(head) == 1 else b"".join(head)[:HEAD_SIZE]
+    return b"".join(head)[:HEAD_SIZE]

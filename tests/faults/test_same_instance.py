@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.harness.objects import StorableObject, ct_image, data_set_bytes
-from tests.harness.storing import send_half, send_rest, temporaries, wait_for_temporaries
+from tests.harness.storing import left_over, send_half, send_rest, wait_for_temporaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def test_two_senders_of_one_instance_never_make_a_mixture(
             assert finish_together(peers, versions, order) == [0, 0]
             (content,) = server.files().values()
             winners.add(data_set_bytes(content))
-    assert temporaries(server) == []
+    assert left_over(server) == []
     whole = {version.data_set for version in versions}
     assert winners <= whole
     assert reader.seen <= whole
@@ -105,4 +105,4 @@ def test_ten_senders_of_one_instance_leave_one_whole_object(
         assert list(pool.map(send, versions)) == [[0] * 5] * 10
     (content,) = server.files().values()
     assert data_set_bytes(content) in {version.data_set for version in versions}
-    assert temporaries(server) == []
+    assert left_over(server) == []

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 STEPS = "trace=writev,fsync,fdatasync,sync_file_range,/^rename,/^link,sendto,sendmsg,write,close,flock"
 OUT_OF_RESOURCES = 0xA700
 TEMPORARY = "/.scpd/tmp/"
+LARGE = 2_500_000  # more than is written at once
 
 
 def associated(raw_peer: Callable[..., RawPeer], server: Server) -> tuple[RawPeer, int]:
@@ -117,7 +118,7 @@ def assert_refused_and_forgotten(
     run: TracedFactory, server: Server, raw_peer: Callable[..., RawPeer], reason: str
 ) -> list[Call]:
     """Store once in vain and once with success; gives the worker's calls."""
-    image = ct_image(600_000)
+    image = ct_image(LARGE)
     earlier = prepared(server, image)
     peer, worker = associated(raw_peer, server)
     response = store(peer, image)
@@ -222,7 +223,7 @@ def test_an_object_whose_directory_was_not_flushed_stays_whole_and_is_not_acknow
 def test_a_worker_killed_at_any_step_leaves_the_object_whole_or_absent(
     traced: Callable[..., TracedFactory], raw_peer: Callable[..., RawPeer], step: str
 ) -> None:
-    run, image = traced(STEPS, f"inject={step}"), ct_image(600_000)
+    run, image = traced(STEPS, f"inject={step}"), ct_image(LARGE)
     server = run.factory("--fork")
     peer, _ = associated(raw_peer, server)
     with pytest.raises(AssertionError, match="no response"):

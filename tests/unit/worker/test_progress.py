@@ -53,7 +53,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_the_title_says_what_is_going_on(clock: list[float]) -> None:
+@pytest.mark.usefixtures("clock")
+def test_the_title_says_at_every_pause_what_is_going_on() -> None:
     titles = Titles()
     progress = Progress(titles, PEER)  # type: ignore[arg-type]
 
@@ -66,8 +67,8 @@ def test_the_title_says_what_is_going_on(clock: list[float]) -> None:
         progress.begin,
         lambda: progress.end(stored=False),
     ):
-        clock[0] += 1
         step()
+        progress.show()  # a pause
 
     name = "CT_1@127.0.0.1 -> STORESCP"
     assert titles.shown == [
@@ -79,6 +80,32 @@ def test_the_title_says_what_is_going_on(clock: list[float]) -> None:
         f"{name}: storing 2, 1.6 MB",
         f"{name}: stored 1, 1.6 MB",
     ]
+
+
+def test_the_title_grows_while_a_data_set_comes_without_a_pause(clock: list[float]) -> None:
+    titles = Titles()
+    progress = Progress(titles, PEER)  # type: ignore[arg-type]
+    progress.associated("A@127.0.0.1 -> B")
+    progress.begin()
+    for _ in range(4):
+        clock[0] += 0.06
+        progress.add(1_000_000, 1, is_last=False)
+
+    assert titles.shown == [
+        "A@127.0.0.1 -> B: associated",
+        "A@127.0.0.1 -> B: storing 1, 2.0 MB",
+        "A@127.0.0.1 -> B: storing 1, 4.0 MB",
+    ]
+
+
+def test_nothing_is_printed_while_logging_is_off(level: int, capfd: pytest.CaptureFixture[str]) -> None:
+    logging.disable()
+    try:
+        object_of(Progress(Titles(), PEER), 10)  # type: ignore[arg-type]
+    finally:
+        logging.disable(logging.NOTSET)
+
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("clock")

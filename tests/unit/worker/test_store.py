@@ -98,7 +98,7 @@ class Scene:
         self, data: DataSet | Iterator[object], asked: messages.Request | None = None, **policy: object
     ) -> None:
         """Store one object."""
-        store(self.store(**policy), data, asked)
+        store_object(self.store(**policy), data, asked)
 
     def objects(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.inbox.iterdir() if path.name != ".scpd"}
@@ -118,7 +118,7 @@ class Scene:
         return caught.value
 
 
-def store(
+def store_object(
     object_store: ObjectStore, data: DataSet | Iterator[object], asked: messages.Request | None = None
 ) -> None:
     object_store.store(asked or request(), CONTEXT, iter(data), Progress(Titles(), "127.0.0.1:4711"))  # type: ignore[arg-type]
@@ -152,7 +152,7 @@ class TestFiles:
     def test_unique_names_are_new_at_every_transfer(self, scene: Scene) -> None:
         object_store = scene.store(unique_names=True, extension=".x")
         for _ in range(3):
-            store(object_store, cut(IMAGE))
+            store_object(object_store, cut(IMAGE))
 
         names = list(scene.objects())
         assert len(set(names)) == 3
@@ -166,17 +166,31 @@ class TestFiles:
         other = request(affected_sop_instance_uid="9.9.9.9")
         assert len(CT) == 25
 
-        store(object_store, cut(IMAGE))
+        store_object(object_store, cut(IMAGE))
         object_store.store(
             other,
             Context(3, CT, "1.2.840.10008.1.2"),
             iter(cut(implicit)),
             Progress(Titles(), "127.0.0.1:4711"),  # type: ignore[arg-type]
         )
-        store(object_store, cut(IMAGE))
+        store_object(object_store, cut(IMAGE))
 
         meta = FileMeta("1.2.840.10008.1.2", b"CT_1", b"STORESCP").for_object(CT, "9.9.9.9")
         assert scene.objects() == {NAME: META + IMAGE, "CT.9.9.9.9": meta + implicit}
+
+    def test_a_file_is_made_ahead_for_who_has_sent_two_objects_and_goes_with_the_association(
+        self, scene: Scene
+    ) -> None:
+        store = scene.store()
+        for number, made_ahead in enumerate((0, 1, 1)):
+            store_object(store, cut(ct_image()))
+            store.prepare()
+            assert len(scene.temporary()) == made_ahead, number
+
+        store.close()
+
+        assert scene.temporary() == []
+        assert len(scene.objects()) == 1
 
     def test_a_resend_replaces_the_object_and_says_so(
         self, scene: Scene, caplog: pytest.LogCaptureFixture
@@ -387,9 +401,9 @@ class TestFailures:
             object_store = scene.store()
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
             with pytest.raises(Refused):
-                store(object_store, cut(ct_image(size=3000)))
+                store_object(object_store, cut(ct_image(size=3000)))
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            store(object_store, cut(IMAGE))
+            store_object(object_store, cut(IMAGE))
 
         in_child(work)
 
@@ -401,11 +415,11 @@ class TestFailures:
     def test_a_removed_output_directory_is_a700(self, scene: Scene, opened: bool) -> None:
         object_store = scene.store()
         if opened:
-            store(object_store, cut(IMAGE))
+            store_object(object_store, cut(IMAGE))
         shutil.rmtree(scene.inbox)
 
         with pytest.raises(Refused) as caught:
-            store(object_store, cut(IMAGE))
+            store_object(object_store, cut(IMAGE))
 
         assert caught.value.status == 0xA700
         assert "No such file" in caught.value.comment
