@@ -1,18 +1,20 @@
 """Removing what a killed worker left: temporary files whose maker is dead.
 
-A maker holds a flock on its temporary file for as long as it lives, so a file that can be locked belongs to nobody.
-The lock is compared with the path before the file goes (a locked file may have been published or removed in
-between, and its name may be another file's by now).
+A maker holds a lock on its byte of the lock file for as long as it lives (`store.sink`); whoever can lock that byte
+knows that the files with its number belong to nobody.  Files that no maker makes stay.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+import re
 
 from scpd.process import exitcodes
-from scpd.store.sink import open_temporary
+from scpd.store.sink import lock, open_lock_file, open_temporary
+
+# Process id, maker, number; no maker's number is longer.
+_TEMPORARY_FILE = re.compile(r"[0-9]+\.([0-9]{1,17})\.[0-9]+", re.ASCII)
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -42,24 +44,24 @@ def sweep(output_directory: str) -> int:
     finally:
         os.close(directory)
     try:
-        return sum(_remove_if_dead(temporary, name) for name in os.listdir(temporary))
+        return _sweep(temporary)
     finally:
         os.close(temporary)
 
 
-def _remove_if_dead(directory: int, name: str) -> bool:
+def _sweep(temporary: int) -> int:
+    files = [match for name in os.listdir(temporary) if (match := _TEMPORARY_FILE.fullmatch(name))]
+    lock_file = open_lock_file(temporary)
     try:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=directory)
-    except OSError:
-        return False  # published or removed meanwhile, or nothing that a worker makes
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=directory, follow_symlinks=False)):
-            return False
-        os.unlink(name, dir_fd=directory)
-    except OSError:
-        return False  # its maker lives, or it went by itself
+        dead = {maker for maker in {int(match[1]) for match in files} if lock(lock_file, maker)}
+        return sum(_remove(temporary, match[0]) for match in files if int(match[1]) in dead)
     finally:
-        os.close(descriptor)
+        os.close(lock_file)
+
+
+def _remove(temporary: int, name: str) -> bool:
+    try:
+        os.unlink(name, dir_fd=temporary)
+    except OSError:
+        return False  # published or removed meanwhile
     return True

@@ -1,8 +1,11 @@
 """Where an object becomes a file: temporary name, scattered writes, flush, rename, flush of the directory.
 
-An object is written to `.scpd/tmp` of the output directory, under a name that nobody else uses and an exclusive
-flock that says that its maker lives.  `publish` makes it visible under its final name by one rename: before it there
-is nothing, after it the whole object; an earlier file of that name is replaced by the rename and by nothing else.
+An object is written to `.scpd/tmp` of the output directory, under a name that nobody else uses.  `publish` makes it
+visible under its final name by one rename: before it there is nothing, after it the whole object; an earlier file of
+that name is replaced by the rename and by nothing else.
+
+    .scpd/tmp/PID.MAKER.NUMBER    the temporary files of a maker
+    .scpd/tmp/lock                the byte at MAKER, a random number, is locked as long as that maker lives
 
 A crash leaves: before the rename a temporary file, which `keeper.sweep` removes; after it the object.  With
 `fsync` the rename is also durable when `publish` returns; a flush that failed is never tried again, since the kernel
@@ -20,6 +23,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
+from struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 
 _STATE_DIRECTORY = ".scpd"
 _TEMPORARY = "tmp"
+_LOCK_FILE = "lock"
+# struct flock of fcntl(2): type, whence, start, length, process id.
+_FLOCK = Struct("hhqqi")
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,40 +52,39 @@ class DirectoryFlushError(OSError):
 
 
 class OutputDirectory:
-    """The directory that receives objects, held open; everything below works relative to it."""
+    """The directory that receives objects, held open by one maker; everything below works relative to it."""
 
-    __slots__ = ("_directory", "_fsync", "_last", "_serial", "_spare", "_temporary", "_unique")
+    __slots__ = ("_directory", "_fsync", "_last_size", "_lock", "_maker", "_serial", "_spare", "_temporary")
 
     def __init__(self, path: str, *, fsync: bool) -> None:
         self._fsync = fsync
+        self._serial = 0
+        self._spare: Incoming | None = None
+        self._last_size = 0
         self._directory = os.open(path, _DIRECTORY_FLAGS)
         try:
             self._temporary = open_temporary(self._directory, make=True)
         except OSError:
             os.close(self._directory)
             raise
-        # A process id comes back, and other hosts or containers may share the directory.
-        self._unique = f"{os.getpid()}.{os.urandom(6).hex()}"
-        self._serial = 0
-        self._spare: Incoming | None = None
-        self._last: Incoming | None = None
+        try:
+            maker, self._lock = _new_maker(self._temporary)
+        except OSError:
+            os.close(self._temporary)
+            os.close(self._directory)
+            raise
+        self._maker = f"{os.getpid()}.{maker}"
 
     def close(self) -> None:
         """Let the directory go, and what was prepared in it."""
-        self.unlock()
         if self._spare is not None:
             self._spare.discard()
-        os.close(self._temporary)
-        os.close(self._directory)
+        for descriptor in (self._lock, self._temporary, self._directory):
+            os.close(descriptor)
 
     def exists(self, name: str) -> bool:
         """Tell whether an object of this name is there now; for the log, nothing may depend on it."""
         return os.access(name, os.F_OK, dir_fd=self._directory, follow_symlinks=False)
-
-    def unlock(self) -> None:
-        """Let go of the object published last: its maker's lock has served."""
-        if self._last is not None:
-            self._last.unlock()
 
     def prepare(self) -> None:
         """Make ready what the next `create` gives, with space for an object like the last one.
@@ -87,11 +93,11 @@ class OutputDirectory:
         """
         if self._spare is not None:
             return
-        size = 0 if self._last is None else self._last.size
+        size = min(self._last_size, _MOST_RESERVED) // _RESERVED_UNIT * _RESERVED_UNIT
         with suppress(OSError):
             spare = self._make()
             try:
-                spare.reserve(min(size, _MOST_RESERVED) // _RESERVED_UNIT * _RESERVED_UNIT)
+                spare.reserve(size)
             except OSError:
                 spare.discard()
                 raise
@@ -103,21 +109,12 @@ class OutputDirectory:
         return spare or self._make()
 
     def _make(self) -> Incoming:
-        while True:
-            self._serial += 1
-            name = f"{self._unique}.{self._serial}"
-            descriptor = os.open(name, _CREATE_FLAGS, 0o666, dir_fd=self._temporary)
-            try:
-                if _is_ours(descriptor):
-                    return Incoming(self, name, descriptor, os.dup(descriptor))
-            except OSError:
-                os.close(descriptor)
-                self.remove_temporary(name)  # without locks no sweeper could ever remove it
-                raise
-            os.close(descriptor)
+        self._serial += 1
+        name = f"{self._maker}.{self._serial}"
+        return Incoming(self, name, os.open(name, _CREATE_FLAGS, 0o666, dir_fd=self._temporary))
 
-    def publish(self, incoming: Incoming, descriptor: int, name: str) -> None:
-        """Make a written temporary file the object `name`; closes `descriptor`, also on failure.
+    def publish(self, temporary_name: str, descriptor: int, size: int, name: str) -> None:
+        """Make a written temporary file of so many bytes the object `name`; closes `descriptor`, also on failure.
 
         `DirectoryFlushError` if only the last step failed and the object is there.
         """
@@ -127,9 +124,8 @@ class OutputDirectory:
         finally:
             # Closing reports errors too (close(2): EIO, EDQUOT on network file systems).
             os.close(descriptor)
-        os.rename(incoming.name, name, src_dir_fd=self._temporary, dst_dir_fd=self._directory)
-        self.unlock()
-        self._last = incoming
+        os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self._directory)
+        self._last_size = size
         if self._fsync:
             self._flush_directory()
 
@@ -146,20 +142,16 @@ class OutputDirectory:
 
 
 class Incoming:
-    """An object being written; ends by `publish` or `discard`.
+    """An object being written; ends by `publish` or `discard`."""
 
-    `lock` is a duplicate of `descriptor`: it keeps the lock, which is the open file's, until the rename is done.
-    """
+    __slots__ = ("_descriptor", "_name", "_output", "_reserved", "_size")
 
-    __slots__ = ("_descriptor", "_lock", "_output", "_reserved", "name", "size")
-
-    def __init__(self, output: OutputDirectory, name: str, descriptor: int, lock: int) -> None:
+    def __init__(self, output: OutputDirectory, name: str, descriptor: int) -> None:
         self._output = output
+        self._name = name
         self._descriptor = descriptor
-        self._lock = lock
         self._reserved = 0
-        self.name = name
-        self.size = 0
+        self._size = 0
 
     def reserve(self, size: int) -> None:
         """Reserve space for the first `size` bytes if there is so much, and the file system can."""
@@ -177,7 +169,7 @@ class Incoming:
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append these pieces, without joining them."""
         size = sum(map(len, pieces))
-        self.size += size
+        self._size += size
         written = os.writev(self._descriptor, pieces[:_IOV_MAX])
         if written < size:
             self._write_rest(pieces, written)
@@ -196,27 +188,18 @@ class Incoming:
 
     def publish(self, name: str) -> None:
         """Make this the object `name`; see `OutputDirectory.publish`."""
-        if self.size < self._reserved:
-            os.ftruncate(self._descriptor, self.size)
+        if self._size < self._reserved:
+            os.ftruncate(self._descriptor, self._size)
         descriptor, self._descriptor = self._descriptor, -1
-        self._output.publish(self, descriptor, name)
-
-    def unlock(self) -> None:
-        """Let go of the lock; its descriptor has no more to report."""
-        self._lock = _closed(self._lock)
+        self._output.publish(self._name, descriptor, self._size, name)
 
     def discard(self) -> None:
         """Leave nothing behind of it, however far it came; raises nothing, since something else is being told."""
-        self._output.remove_temporary(self.name)
-        self._descriptor = _closed(self._descriptor)
-        self.unlock()
-
-
-def _closed(descriptor: int) -> int:
-    """Close a descriptor unless it is -1, and raise nothing; gives -1."""
-    if descriptor != -1:
-        os.closerange(descriptor, descriptor + 1)
-    return -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor != -1:
+            with suppress(OSError):  # close(2): what could not be written is not wanted
+                os.close(descriptor)
+        self._output.remove_temporary(self._name)
 
 
 def open_temporary(directory: int, *, make: bool) -> int:
@@ -240,10 +223,32 @@ def _open_below(parent: int, name: str, *, make: bool) -> int:
     return os.open(name, flags, dir_fd=parent)
 
 
-def _is_ours(descriptor: int) -> bool:
-    """Lock a file just made; `False` if a sweeper found it before it was locked, and took it for a dead one's."""
+def open_lock_file(temporary: int) -> int:
+    """Open the lock file in the directory of temporary files; make it if there is none."""
+    return os.open(_LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=temporary)
+
+
+def lock(descriptor: int, maker: int) -> bool:
+    """Lock a maker's byte of the lock file until `descriptor` is closed; `False` if it lives and holds that itself.
+
+    Open file description locks (fcntl(2)): the kernel drops them with their holder, whatever else it has open.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, maker, 1, 0))
+    except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
         return False
-    return os.fstat(descriptor).st_nlink > 0
+    return True
+
+
+def _new_maker(temporary: int) -> tuple[int, int]:
+    """Lock a byte that nobody holds, and that never will be another maker's; give its number and the descriptor."""
+    descriptor = open_lock_file(temporary)
+    try:
+        while True:
+            # Not the process id: that comes back, and other hosts or containers may share the directory.
+            maker = int.from_bytes(os.urandom(7), "big")
+            if lock(descriptor, maker):
+                return maker, descriptor
+    except OSError:
+        os.close(descriptor)
+        raise

@@ -94,15 +94,13 @@ class ObjectStore:
             raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
 
     def prepare(self) -> None:
-        """Do after an answer what need not be done before it, and make ready for the next object.
+        """Make ready for the next object while its sender is busy.
 
         Who has sent two objects will send a third; for the others nothing is made that nobody needs.
         """
         self._objects += 1
-        if self._output is not None:
-            self._output.unlock()
-            if self._objects > 1:
-                self._output.prepare()
+        if self._output is not None and self._objects > 1:
+            self._output.prepare()
 
     def close(self) -> None:
         """Leave nothing behind."""

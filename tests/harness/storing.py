@@ -52,9 +52,9 @@ def store(peer: RawPeer, image: StorableObject, message_id: int = 1) -> Response
 
 
 def temporaries(server: Server) -> list[Path]:
-    """Give the files in scpd's directory of temporary files, none if there is no such directory."""
+    """Give the objects under way in scpd's directory of temporary files, none if there is no such directory."""
     try:
-        return sorted((server.inbox / ".scpd" / "tmp").iterdir())
+        return sorted(path for path in (server.inbox / ".scpd" / "tmp").iterdir() if path.name != "lock")
     except FileNotFoundError:
         return []
 

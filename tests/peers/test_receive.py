@@ -376,7 +376,7 @@ def test_nothing_is_visible_before_an_object_is_complete(
     peer.send_data(STORE_CONTEXT, image.data_set[-2:])
     assert peer.receive_response().status == 0
     assert list(server.files()) == [f"CT.{image.sop_instance_uid}"]
-    assert list(temporary.iterdir()) == []
+    assert [path.name for path in temporary.iterdir()] == ["lock"]
 
 
 @pytest.mark.parametrize("size", [4096, 16384, 131072])

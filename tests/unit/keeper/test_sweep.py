@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
@@ -32,28 +31,29 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def at_the_moment_of_locking(patch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
-    """Let something happen between the sweeper's open and its lock."""
-    real_flock = fcntl.flock
+def after_the_look_for_the_dead(patch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
+    """Let something happen between the sweeper's look at the locks and what it does then."""
+    real_lock = sweep_module.lock
 
-    def flock(file: int, operation: int) -> None:
+    def lock(descriptor: int, maker: int) -> bool:
+        is_dead = real_lock(descriptor, maker)
         happen()
-        real_flock(file, operation)
+        return is_dead
 
-    patch.setattr(sweep_module.fcntl, "flock", flock)
+    patch.setattr(sweep_module, "lock", lock)
 
 
 def test_files_that_nobody_holds_are_removed(tmp_path: Path, temporary: Path) -> None:
-    for name in ("1.a.1", "2.b.1", "2.b.2"):
+    for name in ("1.10.1", "2.20.1", "2.20.2", f"3.{2**56 - 1}.1"):
         (temporary / name).write_bytes(b"half an object")
 
-    assert sweep(str(tmp_path)) == 3
-    assert names(temporary) == []
+    assert sweep(str(tmp_path)) == 4
+    assert names(temporary) == ["lock"]
     assert sweep(str(tmp_path)) == 0
 
 
 def test_files_of_living_makers_stay(tmp_path: Path, temporary: Path) -> None:
-    (temporary / "dead").touch()
+    (temporary / "1.2.3").touch()
     incoming = OutputDirectory(str(tmp_path), fsync=False).create()
     incoming.write([b"half"])
 
@@ -100,61 +100,55 @@ def test_what_no_maker_makes_stays(tmp_path: Path, temporary: Path) -> None:
     (temporary / "link").symlink_to(precious)
     (temporary / "dangling").symlink_to(tmp_path / "nothing")
     (temporary / "directory").mkdir()
+    (temporary / "1.2.3").mkdir()
+    (temporary / "notes.2026.txt").touch()
 
     assert sweep(str(tmp_path)) == 0
 
-    assert names(temporary) == ["dangling", "directory", "link"]
+    assert names(temporary) == ["1.2.3", "dangling", "directory", "link", "lock", "notes.2026.txt"]
     assert precious.read_bytes() == b"x"
 
 
 def test_a_fifo_does_not_hold_the_sweeper_up(tmp_path: Path, temporary: Path) -> None:
     os.mkfifo(temporary / "fifo")
-    (temporary / "dead").touch()
+    (temporary / "1.2.3").touch()
 
     assert sweep(str(tmp_path)) >= 1
-    assert "dead" not in names(temporary)
+    assert "1.2.3" not in names(temporary)
 
 
-def test_a_file_published_before_it_was_locked_is_not_touched(
+def test_a_file_published_meanwhile_is_not_touched(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (temporary / "1.a.1").write_bytes(b"object")
-    at_the_moment_of_locking(monkeypatch, lambda: (temporary / "1.a.1").rename(tmp_path / "CT.1"))
+    (temporary / "1.2.3").write_bytes(b"object")
+    after_the_look_for_the_dead(monkeypatch, lambda: (temporary / "1.2.3").rename(tmp_path / "CT.1"))
 
     assert sweep(str(tmp_path)) == 0
     assert (tmp_path / "CT.1").read_bytes() == b"object"
-
-
-def test_a_name_that_has_become_another_files_is_not_removed(
-    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = temporary / "1.a.1"
-    path.write_bytes(b"old")
-
-    def replace() -> None:
-        path.rename(tmp_path / "CT.1")
-        path.write_bytes(b"new")
-
-    at_the_moment_of_locking(monkeypatch, replace)
-
-    assert sweep(str(tmp_path)) == 0
-    assert path.read_bytes() == b"new"
 
 
 def test_two_sweepers_do_not_disturb_each_other(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
-        (temporary / str(number)).touch()
-    at_the_moment_of_locking(monkeypatch, lambda: [path.unlink() for path in temporary.iterdir()])
+        (temporary / f"1.2.{number}").touch()
+    counts: list[int] = []
 
-    assert sweep(str(tmp_path)) == 0
-    assert names(temporary) == []
+    def another() -> None:
+        if not counts:
+            counts.append(-1)
+            counts.append(sweep(str(tmp_path)))
+
+    after_the_look_for_the_dead(monkeypatch, another)
+
+    assert sweep(str(tmp_path)) == 5
+    assert counts[1:] == [0], "who was second finds the first one at it"
+    assert names(temporary) == ["lock"]
 
 
 def test_no_descriptor_is_lost(tmp_path: Path, temporary: Path) -> None:
     for number in range(20):
-        (temporary / str(number)).touch()
+        (temporary / f"1.2.{number}").touch()
     before = len(os.listdir("/proc/self/fd"))
 
     sweep(str(tmp_path))
@@ -165,7 +159,7 @@ def test_no_descriptor_is_lost(tmp_path: Path, temporary: Path) -> None:
 def test_as_a_process_it_says_how_many_there_were(
     tmp_path: Path, temporary: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (temporary / "dead").touch()
+    (temporary / "1.2.3").touch()
     with caplog.at_level(logging.WARNING):
         assert run(str(tmp_path)) == exitcodes.OK
         assert run(str(tmp_path)) == exitcodes.OK

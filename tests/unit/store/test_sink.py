@@ -46,11 +46,9 @@ def _no_descriptor_is_lost() -> Iterator[None]:
     left = {number: path for number, path in open_descriptors().items() if number not in before}
     for number in left:
         os.close(number)
-    # The two directories that an `OutputDirectory` keeps open for the life of its process, and its last object.
-    kept = ("inbox", "moved", "tmp")
-    paths = [path.removesuffix(" (deleted)") for path in left.values()]
-    others = [path for path in paths if not path.endswith(kept)]
-    assert len(others) <= sum(path.endswith("tmp") for path in paths)
+    # The two directories that an `OutputDirectory` keeps open for the life of its process, and the lock file.
+    kept = ("inbox", "moved", "tmp", "lock")
+    assert not [path for path in left.values() if not path.removesuffix(" (deleted)").endswith(kept)]
 
 
 def open_descriptors() -> dict[int, str]:
@@ -68,7 +66,8 @@ def objects(inbox: Path) -> dict[str, bytes]:
 
 
 def temporary(inbox: Path) -> list[Path]:
-    return sorted((inbox / ".scpd" / "tmp").iterdir())
+    """What there is of objects under way."""
+    return sorted(path for path in (inbox / ".scpd" / "tmp").iterdir() if path.name != "lock")
 
 
 def begun(output: OutputDirectory, *pieces: bytes) -> Incoming:
@@ -146,11 +145,8 @@ class TestPublishing:
 
         assert objects(inbox) == {NAME: b""}
 
-    def test_a_published_object_is_locked_until_its_maker_lets_go(
-        self, inbox: Path, output: OutputDirectory
-    ) -> None:
+    def test_a_published_object_is_not_locked(self, inbox: Path, output: OutputDirectory) -> None:
         begun(output, b"x").publish(NAME)
-        output.unlock()
 
         with (inbox / NAME).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -365,20 +361,23 @@ class TestErrors:
         assert len(os.listdir("/proc/self/fd")) == before, "a descriptor is lost at every try"
 
     def test_a_file_system_without_locks_is_an_error_and_nothing_is_left(
-        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+        self, inbox: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def flock(*_: object) -> None:
+        def no_lock(*_: object) -> None:
             raise OSError(errno.ENOLCK, "No locks available")
 
-        monkeypatch.setattr(sink.fcntl, "flock", flock)
+        monkeypatch.setattr(sink.fcntl, "fcntl", no_lock)
+        before = len(os.listdir("/proc/self/fd"))
 
         with pytest.raises(OSError, match="No locks"):
-            output.create()
+            OutputDirectory(str(inbox), fsync=False)
+
         assert temporary(inbox) == []
+        assert len(os.listdir("/proc/self/fd")) == before
 
 
 class TestMaker:
-    def test_a_temporary_file_is_locked_until_it_is_an_object(
+    def test_a_temporary_file_is_its_makers_until_it_is_an_object(
         self, inbox: Path, output: OutputDirectory
     ) -> None:
         incoming = begun(output, b"x")
@@ -387,6 +386,20 @@ class TestMaker:
         incoming.publish(NAME)
 
         assert objects(inbox) == {NAME: b"x"}
+        assert sweep(str(inbox)) == 0
+
+    def test_what_a_maker_leaves_is_nobodys_when_it_has_ended(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        other = begun(OutputDirectory(str(inbox), fsync=False), b"y")
+        left = begun(output, b"x")
+        output.close()
+
+        assert sweep(str(inbox)) == 1
+        os.close(left._descriptor)
+
+        other.publish(NAME)
+        assert objects(inbox) == {NAME: b"y"}
 
     def test_a_sweeper_finds_no_moment_before_the_rename(
         self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
@@ -405,44 +418,29 @@ class TestMaker:
         assert swept == [0]
         assert objects(inbox) == {NAME: b"x"}
 
-    def test_a_file_that_a_sweeper_took_before_it_was_locked_is_made_again(
-        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    def test_a_number_that_another_maker_holds_is_not_taken(
+        self, inbox: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real_is_ours, swept = sink._is_ours, []
+        numbers = iter([b"\1" * 7, b"\1" * 7, b"\2" * 7])
+        monkeypatch.setattr(sink.os, "urandom", lambda _: next(numbers))
 
-        def is_ours(descriptor: int) -> bool:
-            if not swept:
-                swept.append(sweep(str(inbox)))
-            return real_is_ours(descriptor)
+        makers = [OutputDirectory(str(inbox), fsync=False) for _ in range(2)]
 
-        monkeypatch.setattr(sink, "_is_ours", is_ours)
+        incoming = [maker.create() for maker in makers]
+        assert len({path.name.split(".")[1] for path in temporary(inbox)}) == 2
+        for each in incoming:
+            each.discard()
 
-        incoming = begun(output, b"x")
-
-        assert swept == [1]
-        assert len(temporary(inbox)) == 1
-        incoming.publish(NAME)
-        assert objects(inbox) == {NAME: b"x"}
-
-    def test_a_file_that_a_sweeper_is_about_to_take_is_made_again(
-        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    def test_a_link_in_the_place_of_the_lock_file_is_not_followed(
+        self, inbox: Path, tmp_path: Path, output: OutputDirectory
     ) -> None:
-        real_is_ours, held = sink._is_ours, []
+        (inbox / ".scpd" / "tmp" / "lock").unlink()
+        (inbox / ".scpd" / "tmp" / "lock").symlink_to(tmp_path / "elsewhere")
 
-        def is_ours(descriptor: int) -> bool:
-            if not held:
-                held.append(temporary(inbox)[0].open("rb"))
-                fcntl.flock(held[0], fcntl.LOCK_EX)
-            return real_is_ours(descriptor)
+        with pytest.raises(OSError, match="Too many levels"):
+            OutputDirectory(str(inbox), fsync=False)
 
-        monkeypatch.setattr(sink, "_is_ours", is_ours)
-
-        incoming = begun(output, b"x")
-        held[0].close()
-        incoming.publish(NAME)
-
-        assert objects(inbox) == {NAME: b"x"}
-        assert sweep(str(inbox)) == 1
+        assert not (tmp_path / "elsewhere").exists()
 
     def test_many_makers_of_one_process_and_directory_never_meet(
         self, inbox: Path, output: OutputDirectory

@@ -104,8 +104,9 @@ class Scene:
         return {path.name: path.read_bytes() for path in self.inbox.iterdir() if path.name != ".scpd"}
 
     def temporary(self) -> list[str]:
+        """What there is of objects under way."""
         path = self.inbox / ".scpd" / "tmp"
-        return os.listdir(path) if path.exists() else []
+        return [name for name in os.listdir(path) if name != "lock"] if path.exists() else []
 
     def refusal(self, data: DataSet | Iterator[object], **policy: object) -> Refused:
         """Store one object and see it refused, with nothing left or changed."""
