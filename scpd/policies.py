@@ -67,7 +67,7 @@ def roles(settings: Settings, title: Title) -> Roles:
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
-    from scpd.worker.rehearsal import ENOUGH, rehearse, rehearse_storing
+    from scpd.worker.rehearsal import ENOUGH, rehearse
     from scpd.worker.serve import serve
 
     policy = service_policy(settings)
@@ -80,9 +80,9 @@ def roles(settings: Settings, title: Title) -> Roles:
         title.show("sweeper")
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
-    def rehearse_association(wakeup: Wakeup) -> None:
-        rehearse(policy, wakeup)
+    def rehearse_association() -> None:
+        rehearse(policy)
 
     for _ in range(ENOUGH):
-        rehearse_storing()
+        rehearse_association()
     return Roles(serve_assignment, sweep_output_directory, rehearse_association)

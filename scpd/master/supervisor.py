@@ -22,7 +22,6 @@ from scpd.process import exitcodes, signals
 from scpd.process.fork import spawn
 from scpd.process.standby import Assignment, await_assignment
 from scpd.worker.peer import Peer
-from scpd.worker.rehearsal import ENOUGH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Limits:
 class Roles:
     """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code.
 
-    `rehearse(wakeup)` is what prepares a process for serving; it changes nothing.
+    `rehearse()` is what prepares a process for serving; it changes nothing.
     """
 
     __slots__ = ("rehearse", "serve", "sweep")
@@ -65,7 +64,7 @@ class Roles:
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
-        rehearse: Callable[[signals.Wakeup], None],
+        rehearse: Callable[[], None],
     ) -> None:
         self.rehearse = rehearse
         self.serve = serve
@@ -98,8 +97,6 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal ends it and the last child has gone; give the exit code."""
         self._selector.register(self._wakeup, selectors.EVENT_READ, (self._signalled, self._wakeup))
-        for _ in range(ENOUGH):
-            self._roles.rehearse(self._wakeup)
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
         self._show()
@@ -250,7 +247,7 @@ class Supervisor:
     def _stand_by(self, worker_end: socket.socket) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
         self._title.show("standby worker")
-        self._roles.rehearse(self._wakeup)
+        self._roles.rehearse()
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup)
 

@@ -13,6 +13,7 @@ from time import monotonic
 
 from scpd.dataset.identity import check_identity
 from scpd.dimse.commands import encode_command
+from scpd.process.signals import Wakeup
 from scpd.process.titles import Title
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, FileMeta
 from scpd.store.names import file_name
@@ -25,7 +26,7 @@ from scpd.worker.serve import ServicePolicy, serve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scpd.process.signals import Wakeup
+    from collections.abc import Iterable
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -92,8 +93,22 @@ class _Unseen(Title):
         """Show nothing."""
 
 
-def rehearse(policy: ServicePolicy, wakeup: Wakeup) -> None:
-    """Play one association from request to release, on a socket pair; nothing is stored and nothing is logged."""
+class _Deaf(Wakeup):
+    """A wakeup that hears nothing: what comes meanwhile is for the process, not for the piece that it plays."""
+
+    def __init__(self) -> None:
+        self.signalled = False
+
+    def take(self) -> Iterable[int]:
+        """Take nothing."""
+        return ()
+
+
+def rehearse(policy: ServicePolicy) -> int:
+    """Play one association from request to release, on a socket pair; nothing is stored and nothing is logged.
+
+    Gives its exit code.
+    """
     ours, theirs = socket.socketpair()
     unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, policy.store, ignore=True)
     is_verbose = log.isEnabledFor(logging.INFO)
@@ -102,14 +117,16 @@ def rehearse(policy: ServicePolicy, wakeup: Wakeup) -> None:
     try:
         ours.sendall(_SCRIPT)
         ours.shutdown(socket.SHUT_WR)
-        serve(theirs, Peer(("rehearsal", 0)), unstored, _Unseen(""), wakeup, monotonic() + _PATIENCE_SECONDS)
+        _do_without_files()
+        deadline = monotonic() + _PATIENCE_SECONDS
+        return serve(theirs, Peer(("rehearsal", 0)), unstored, _Unseen(""), _Deaf(), deadline)
     finally:
         ours.close()
         if is_verbose:
             logging.disable(logging.NOTSET)
 
 
-def rehearse_storing() -> None:
+def _do_without_files() -> None:
     """Do what storing an object needs besides files."""
     check_identity(_DATA_SET, EXPLICIT_LITTLE, True, _CT_IMAGE, _INSTANCE)
     file_name(_CT_IMAGE, _INSTANCE)

@@ -100,9 +100,8 @@ def test_workers_that_stand_by_may_be_killed_too(
     victims = server.wait_for(lambda: standing_by(server))
     for pid in victims:
         os.kill(pid, signal.SIGKILL)
-    server.wait_for(
-        lambda: not any(map(is_running, victims))
-    )  # one that is dying may still take a connection along
+    # One that is dying may still take a connection along.
+    server.wait_for(lambda: not any(map(is_running, victims)))
     for _ in range(5):
         assert_serves(server, raw_peer)
 

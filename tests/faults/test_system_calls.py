@@ -177,6 +177,25 @@ def test_an_error_of_close_refuses_the_object(
     assert_holds(server, image)
 
 
+def test_a_file_system_without_locks_refuses_the_object(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    """Nobody could ever tell what a dead worker left there."""
+    require_strace()
+    server, image = scpd("--fork"), ct_image(1000)
+    earlier = prepared(server, image)
+    peer, worker = associated(raw_peer, server)
+    with attached(worker, tmp_path / "trace", "trace=fcntl", "inject=fcntl:error=ENOLCK:when=1") as calls:
+        response = store(peer, image)
+        (injected,) = [call for call in calls() if call.was_injected]
+    assert "F_OFD_SETLK" in injected.line
+    assert (response.status, response.comment) == (OUT_OF_RESOURCES, "cannot write: No locks available")
+    assert list(server.files().values()) == [earlier]
+    assert temporaries(server) == []
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
+
+
 def test_an_object_whose_directory_was_not_flushed_stays_whole_and_is_not_acknowledged(
     traced: Callable[..., TracedFactory], raw_peer: Callable[..., RawPeer]
 ) -> None:

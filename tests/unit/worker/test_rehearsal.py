@@ -1,0 +1,61 @@
+"""The association that is played before the first real one: it leaves no trace."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.cli.parser import parse
+from scpd.cli.settings import Settings
+from scpd.policies import service_policy
+from scpd.process import exitcodes
+from scpd.process.signals import Wakeup
+from scpd.worker.rehearsal import rehearse
+from tests.harness.forked import in_child
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scpd.worker.serve import ServicePolicy
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> ServicePolicy:
+    settings = parse("scpd", ["-od", str(tmp_path), "11112"])
+    assert isinstance(settings, Settings)
+    return service_policy(settings)
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.INFO, logging.WARNING])
+def test_it_plays_to_its_end_and_leaves_no_trace(
+    tmp_path: Path,
+    policy: ServicePolicy,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    level: int,
+) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with caplog.at_level(level):
+        assert rehearse(policy) == exitcodes.OK
+
+        assert logging.getLogger("dcmtk.apps.storescp").isEnabledFor(level)
+    assert caplog.records == []
+    assert capfd.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_signal_that_comes_meanwhile_is_still_heard_afterwards(policy: ServicePolicy) -> None:
+    """A service manager may stop a daemon that has hardly started."""
+
+    def life() -> int:
+        wakeup = Wakeup()
+        os.kill(os.getpid(), signal.SIGTERM)
+        code = rehearse(policy)
+        return 0 if code == exitcodes.OK and wakeup.signalled and signal.SIGTERM in wakeup.take() else 1
+
+    assert in_child(life) == 0
