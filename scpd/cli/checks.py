@@ -7,21 +7,22 @@ how storescp decides, and why it accepts `+B +p 1 1 -p` but not `+B -p +p 1 1`. 
 
 from __future__ import annotations
 
-from scpd.cli import options
-from scpd.cli.numbers import BadValueError, signed, unsigned
+from scpd.cli import options, rows
+from scpd.cli.numbers import WHITE_SPACE, BadValueError, signed, unsigned
 from scpd.errors import UsageError
 
 TYPE_CHECKING = False  # what typing calls so, without importing it: a start pays for each import
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scpd.cli.options import Argument, Option
+    from scpd.cli.rows import Argument, Option
 
     Occurrence = tuple[int, Sequence[str]]  # where in the line, and the values that follow
 
 LOG_LEVELS = ("fatal", "error", "warn", "info", "debug", "trace", "off", "all")
 # At these levels storescp says nothing about errors of the command line, either.
 QUIET_LEVELS = ("fatal", "off")
+VERBOSE_LEVELS = ("info", "debug", "trace", "all")
 
 
 class State:
@@ -41,6 +42,19 @@ class State:
     def quiet(self) -> bool:
         """Say whether errors are to be kept from stderr; known when the logging options have been tested."""
         return self.values["log_level"] in QUIET_LEVELS
+
+    def set_log_levels(self, root: str, storescp: str) -> None:
+        """Take note of the levels of the root logger and of the program's own, once all about logging is known."""
+        self.values["log_level"] = root
+        if storescp in VERBOSE_LEVELS:
+            self._in_force.add(rows.VERBOSE_MODE)
+
+    def refuse_what_is_not_built(self) -> None:
+        """Raise UsageError for the first option, in the order of the checks, that only a later version can follow."""
+        for block in options.checked(rows.START, rows.END):
+            for option in block:
+                if option.later and self.in_force(option.long):
+                    raise not_yet_supported(option.long)
 
     def choose(self, block: Sequence[Option], given: Mapping[Option, Sequence[Occurrence]]) -> None:
         """Test the members of a block that were given; the rightmost stays in force.
@@ -62,6 +76,11 @@ class State:
         self.values[option.destination] = _value(option, occurrences)
 
 
+def not_yet_supported(long: str) -> UsageError:
+    """Return the answer to an option of storescp that is read, and checked, but not yet followed."""
+    return UsageError(f"{long} is not yet supported")
+
+
 def check_relations(option: Option, state: State) -> None:
     """Raise UsageError if an option in force forbids this one, or one that this needs is missing."""
     for others in option.conflicts:
@@ -75,9 +94,7 @@ def check_relations(option: Option, state: State) -> None:
 def read_value(option: Option, argument: Argument, text: str) -> object:
     """Return the value that `text` stands for; raises UsageError with the name of the option."""
     try:
-        if argument.kind in NUMBERS:
-            return NUMBERS[argument.kind](text, argument.low, argument.high)
-        return TEXTS[argument.kind](text)
+        return _read(argument, text)
     except BadValueError as problem:
         if argument.kind == "level":
             raise UsageError(f"Invalid log level for {option.long} option") from None
@@ -85,6 +102,14 @@ def read_value(option: Option, argument: Argument, text: str) -> object:
         raise UsageError(
             f"Invalid value for option {option.long}" + (f" ({detail})" if text else "")
         ) from None
+
+
+def _read(argument: Argument, text: str) -> object:
+    if argument.kind in NUMBERS:
+        return NUMBERS[argument.kind](text, argument.low, argument.high)
+    if argument.choices and text not in argument.choices:
+        raise BadValueError
+    return TEXTS[argument.kind](text)
 
 
 def _value(option: Option, occurrences: Sequence[Sequence[str]]) -> object:
@@ -100,6 +125,8 @@ def _single(option: Option, words: Sequence[str]) -> object:
     values = tuple(
         read_value(option, argument, word) for argument, word in zip(option.arguments, words, strict=True)
     )
+    if option.value is not True:
+        return (option.value, *values)
     return values[0] if len(values) == 1 else values
 
 
@@ -124,6 +151,12 @@ def _directory(text: str) -> str:
     return text.rstrip("/") or text[:1] or "."
 
 
+def _profile(text: str) -> str:
+    # As a key of a configuration file: no white space, and only what is a lower-case letter in ASCII grows.
+    kept = "".join(character for character in text if character not in WHITE_SPACE)
+    return "".join(character.upper() if character.isascii() else character for character in kept)
+
+
 def _address(text: str) -> str:
     # Imported here, since few command lines have an address: it takes 2 ms.
     import ipaddress
@@ -145,4 +178,6 @@ TEXTS: dict[str, Callable[[str], object]] = {
     "level": _level,
     "directory": _directory,
     "address": _address,
+    "profile": _profile,
+    "choice": str,
 }

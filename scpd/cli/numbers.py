@@ -14,7 +14,8 @@ from __future__ import annotations
 
 INT_MAX = 2**31 - 1
 
-_WHITE_SPACE = " \t\n\v\f\r"
+# That of C, whatever the locale.
+WHITE_SPACE = " \t\n\v\f\r"
 _DIGITS = "0123456789abcdef"
 # More digits than any bound has: enough to know that a number is too large, without computing it.
 _DIGITS_READ = 40
@@ -64,7 +65,7 @@ def port_number(text: str) -> int:
 
 
 def _without_sign(text: str) -> tuple[bool, str]:
-    digits = text.lstrip(_WHITE_SPACE)
+    digits = text.lstrip(WHITE_SPACE)
     if digits[:1] in ("+", "-"):
         return digits[0] == "-", digits[1:]
     return False, digits

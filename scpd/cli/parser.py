@@ -3,7 +3,8 @@
 An option is a word of two or more characters that begins with `-` or `+` and whose second character is no
 digit; it matches whole, by long or short name.  It takes its fixed number of following words, whatever they
 look like.  All else is a parameter.  Given twice, the last one counts.  Of alternatives the rightmost wins,
-but each one that counted before has been checked as if it were in force (`options`, column block).
+but each one that counted before has been checked as if it were in force (`rows`, column block).  Before all
+that, words that name a command file give way to its words (`commandfile`).
 
 The first failure ends it, in the order of `parse`.  argparse cannot read this: it abbreviates, splits
 `--name=value`, and gives `--` a meaning.
@@ -11,51 +12,66 @@ The first failure ends it, in the order of `parse`.  argparse cannot read this: 
 
 from __future__ import annotations
 
-from scpd.cli import options
-from scpd.cli.checks import State
+from scpd.cli import options, rows
+from scpd.cli.checks import State, not_yet_supported
 from scpd.cli.numbers import BadValueError, port_number
 from scpd.cli.settings import Settings
 from scpd.errors import UsageError
 
 TYPE_CHECKING = False  # what typing calls so, without importing it: a start pays for each import
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Protocol
 
     from scpd.cli.checks import Occurrence
-    from scpd.cli.options import Option
+    from scpd.cli.rows import Option
+
+    class LogLevels(Protocol):
+        """What a log configuration says about the loggers that decide here; level names in lower case."""
+
+        @property
+        def root_level(self) -> str:
+            """The level of the root logger."""
+
+        @property
+        def storescp_level(self) -> str:
+            """The level in force for dcmtk.apps.storescp."""
 
 
-def parse(program_name: str, words: Sequence[str]) -> Settings | str:
+def parse(
+    program_name: str,
+    words: Sequence[str],
+    read_log_config: Callable[[str], LogLevels] | None = None,
+) -> Settings | str:
     """Read the words after the program's name.
 
     Returns a text for stdout, with its last line feed, if the line asks for no more than that (--help,
     --version, or no words at all); the exit code is then 0.  Raises UsageError.
+
+    `read_log_config` reads the file of --log-config, and raises UsageError for one that cannot be used; it is called at
+    the place in the order of checks where storescp reads that file, and only if the option is given.  Command files are
+    all that is opened here.
     """
-    line = _Line(words)
+    line = _Line(_expanded(words))
     answer = _answer(program_name, line)
     if answer is not None:
         return answer
     if len(line.parameters) > 1:
         raise UsageError("Too many parameters")
     state = State()
-    _test(line, state, options.START, options.PORT)
-    port = _port(line)
-    _test(line, state, options.LOGGING, options.NETWORK)
-    try:
-        _test(line, state, options.NETWORK, options.END)
-    except UsageError as error:
-        raise UsageError(str(error), quiet=state.quiet) from None
-    return _settings(program_name, port, state)
+    port = _judge(line, state, read_log_config)
+    return _settings(program_name, port, line, state)
 
 
 class _Line:
     """The words, split into options and parameters; unknown options and missing values raise UsageError."""
 
-    __slots__ = ("given", "parameters")
+    __slots__ = ("given", "parameters", "words")
 
     def __init__(self, words: Sequence[str]) -> None:
         self.parameters: list[str] = []
         self.given: dict[Option, list[Occurrence]] = {}
+        self.words = list(words)  # options by their long names
         place = 0
         while place < len(words):
             if _is_option(words[place]):
@@ -71,29 +87,88 @@ class _Line:
         end = place + 1 + len(option.arguments)
         if end > len(words):
             raise UsageError(f"Missing value for option {option.long}")
+        self.words[place] = option.long
         self.given.setdefault(option, []).append((place, words[place + 1 : end]))
         return end - place
+
+
+def _judge(line: _Line, state: State, read_log_config: Callable[[str], LogLevels] | None) -> int:
+    """Make every check behind the grammar, in storescp's order; fill `state`, give the port.
+
+    Raises UsageError, also for what passed them all and is not yet built.
+    """
+    _test(line, state, rows.START, rows.PORT)
+    port = 0 if state.in_force("--inetd") else _port(line)
+    _test(line, state, rows.LOGGING, rows.NETWORK)
+    _settle_logging(state, read_log_config)
+    try:
+        _test(line, state, rows.NETWORK, rows.END)
+        state.refuse_what_is_not_built()
+    except UsageError as error:
+        raise UsageError(str(error), quiet=state.quiet) from None
+    return port
 
 
 def _is_option(word: str) -> bool:
     return len(word) > 1 and word[0] in "+-" and word[1] not in "0123456789"
 
 
+def _expanded(words: Iterable[str]) -> list[str]:
+    expanded = []
+    for word in words:
+        if len(word) > 1 and word[0] == "@":  # a lone one is a word like any other
+            expanded += _words_of_file(word[1:])
+        else:
+            expanded.append(word)
+    return expanded
+
+
+def _words_of_file(name: str) -> list[str]:
+    # Imported here: few command lines have one.
+    import os
+
+    from scpd.cli import commandfile
+
+    try:
+        with open(name, "rb") as file:
+            text = os.fsdecode(file.read())
+    except IsADirectoryError:
+        return []
+    except (OSError, ValueError):
+        raise UsageError(f"Cannot open command file '{name}'") from None
+    return commandfile.words(text)
+
+
 def _answer(program_name: str, line: _Line) -> str | None:
-    asked = [option.long for option in options.EXCLUSIVE if option in line.given]
+    asked = [option for option in options.EXCLUSIVE if option in line.given]
     if not line.given and not line.parameters:
-        asked = ["--help"]
+        asked = [options.BY_NAME["--help"]]
     if not asked:
         return None
+    if asked[0].later:
+        raise not_yet_supported(asked[0].long)
     # Imported here: a server never says any of this.
     from scpd.cli import usage
 
-    return usage.ANSWERS[asked[0]](program_name)
+    return usage.ANSWERS[asked[0].long](program_name)
 
 
 def _test(line: _Line, state: State, first: int, end: int) -> None:
-    for block in options.alternatives(first, end):
+    for block in options.checked(first, end):
         state.choose(block, line.given)
+
+
+def _settle_logging(state: State, read_log_config: Callable[[str], LogLevels] | None) -> None:
+    """Decide about quiet and verbose mode, by the options or by the file that stands for all of them."""
+    path = state.values["log_config"]
+    if not isinstance(path, str):
+        level = str(state.values["log_level"])
+        state.set_log_levels(level, level)
+        return
+    if read_log_config is None:
+        raise not_yet_supported("--log-config")
+    levels = read_log_config(path)
+    state.set_log_levels(levels.root_level, levels.storescp_level)
 
 
 def _port(line: _Line) -> int:
@@ -107,11 +182,19 @@ def _port(line: _Line) -> int:
         raise UsageError(f"Invalid parameter value {text}{detail}") from None
 
 
-def _settings(program_name: str, port: int, state: State) -> Settings:
+def _settings(program_name: str, port: int, line: _Line, state: State) -> Settings:
     warnings = []
     max_pdu = state.values["max_pdu"]
     if isinstance(max_pdu, int) and max_pdu % 2:
         # Fragments have an even number of bytes: an odd limit is never reached, and storescp lowers it, too.
         state.values["max_pdu"] = max_pdu - 1
         warnings.append(f"ASSOC: PDV receive length {max_pdu} is odd (using {max_pdu - 1})")
+    if state.in_force("--arguments"):
+        state.values["arguments"] = _arguments(program_name, line.words)
     return Settings(program_name=program_name, port=port, warnings=tuple(warnings), **state.values)
+
+
+def _arguments(program_name: str, words: Sequence[str]) -> str:
+    """Return what --arguments logs: empty words are counted but not shown, and a line feed stands at the end."""
+    shown = "".join(f"'{word}' " for word in words if word)
+    return f"calling '{program_name}' with {len(words)} arguments: {shown}\n"

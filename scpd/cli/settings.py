@@ -10,53 +10,151 @@ class Settings:
     """What a command line asks for; every attribute is given by keyword, none can be assigned afterwards."""
 
     program_name: str  # the name that scpd was called by, for its messages
-    port: int
-    log_level: str  # fatal, error, warn, info, debug, trace, off or all
+    port: int  # 0 with --inetd
+    # general and multi-process options
+    arguments: str | None  # what --arguments logs, with its line feed
+    log_level: (
+        str  # fatal, error, warn, info, debug, trace, off or all; with log_config, that of its root logger
+    )
+    log_config: str | None  # path
+    verbose_pc: bool
     fork: bool
     max_associations: int | None  # served in parallel; None: unlimited
+    # network options
     ip_protocol: str  # ipv4, ipv6 or auto (both)
-    bind: tuple[str, ...]  # IP addresses to listen on, in their shortest form; empty: all of ip_protocol
+    config_file: tuple[str, str] | None  # path, and profile in capitals without white space
+    transfer_syntaxes: str  # the option in force without its dashes, such as prefer-little
+    access_control: bool
+    inetd: bool
     socket_timeout: int | None  # seconds; None: unlimited
     acse_timeout: int  # seconds
     dimse_timeout: int | None  # seconds; None: unlimited
     ae_title: str  # as given: any length, any characters
     max_pdu: int  # bytes, even
-    transfer_syntaxes: str  # the option in force without its dashes, such as prefer-little
-    promiscuous: bool
+    host_lookup: bool
+    refuse: bool
+    reject: bool
     ignore: bool
+    sleep_after: int  # seconds
+    sleep_during: int  # seconds
+    abort_after: bool
+    abort_during: bool
+    promiscuous: bool
+    uid_padding: bool
+    # TLS options
+    tls: tuple[str, str] | None  # paths of key and certificate
+    key_password: str | None  # None: ask for it
+    key_format: str  # pem or der
+    certificate_files: tuple[str, ...]
+    certificate_directories: tuple[str, ...]
+    crl_files: tuple[str, ...]
+    crl_check: str | None  # leaf or chain
+    tls_profile: str  # the option in force without --profile-
+    ciphers: tuple[str, ...]  # TLS names
+    dh_parameters: str | None  # path
+    expected_server_name: str | None
+    seed_file: str | None
+    seed_output: str | None  # empty: the seed file
+    peer_certificate: str  # require, verify or ignore
+    # output options
     output_directory: str
     bit_preserving: bool
     write_dataset: bool
+    write_transfer_syntax: str  # same, little, big, implicit or deflated
+    new_vrs: bool
+    group_lengths: str  # recalc, create or remove
+    sequence_lengths: str  # explicit or undefined
+    padding: tuple[int, int] | None  # bytes of which file and item are a multiple
+    convert_un: bool
+    compression_level: int  # of zlib
+    sorting: tuple[str, str] | None  # conc-studies, study-uid or patientname, and prefix
     unique_filenames: bool
+    timenames: bool
     filename_extension: str
+    # event options
+    exec_on_reception: str | None
+    exec_on_eostudy: str | None
+    rename_on_eostudy: bool
+    eostudy_timeout: int | None  # seconds
+    exec_sync: bool
+    # our own options
+    bind: tuple[str, ...]  # IP addresses to listen on, in their shortest form; empty: all of ip_protocol
     fsync: bool
     grace: int  # seconds
+    duplicates: str  # replace, keep, both or refuse
+    log_format: str  # text or json
+    check_config: bool
     warnings: tuple[str, ...]  # texts to be logged as warnings once logging is set up
 
     __slots__ = (
+        "abort_after",
+        "abort_during",
+        "access_control",
         "acse_timeout",
         "ae_title",
+        "arguments",
         "bind",
         "bit_preserving",
+        "certificate_directories",
+        "certificate_files",
+        "check_config",
+        "ciphers",
+        "compression_level",
+        "config_file",
+        "convert_un",
+        "crl_check",
+        "crl_files",
+        "dh_parameters",
         "dimse_timeout",
+        "duplicates",
+        "eostudy_timeout",
+        "exec_on_eostudy",
+        "exec_on_reception",
+        "exec_sync",
+        "expected_server_name",
         "filename_extension",
         "fork",
         "fsync",
         "grace",
+        "group_lengths",
+        "host_lookup",
         "ignore",
+        "inetd",
         "ip_protocol",
+        "key_format",
+        "key_password",
+        "log_config",
+        "log_format",
         "log_level",
         "max_associations",
         "max_pdu",
+        "new_vrs",
         "output_directory",
+        "padding",
+        "peer_certificate",
         "port",
         "program_name",
         "promiscuous",
+        "refuse",
+        "reject",
+        "rename_on_eostudy",
+        "seed_file",
+        "seed_output",
+        "sequence_lengths",
+        "sleep_after",
+        "sleep_during",
         "socket_timeout",
+        "sorting",
+        "timenames",
+        "tls",
+        "tls_profile",
         "transfer_syntaxes",
+        "uid_padding",
         "unique_filenames",
+        "verbose_pc",
         "warnings",
         "write_dataset",
+        "write_transfer_syntax",
     )
 
     def __init__(self, **values: object) -> None:

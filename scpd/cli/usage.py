@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # what typing calls so, without importing it: a start pay
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scpd.cli.options import Argument, Option, Section
+    from scpd.cli.rows import Argument, Option, Section
 
 # The columns of --help.
 _TEXT_COLUMN = 33
@@ -28,8 +28,11 @@ _KIND_WORDS = {
     "level": "string constant",
     "directory": "string",
     "address": "string",
+    "profile": "string",
+    "choice": "string constant",
 }
-_LIBRARIES = ("setproctitle", "pydicom", "pynetdicom")
+# The names of their distributions.
+_LIBRARIES = ("pydicom", "pynetdicom", "python-daemon", "setproctitle", "pyOpenSSL")
 
 
 def identification(program_name: str) -> str:
@@ -61,7 +64,7 @@ def usage(program_name: str) -> str:
 
 
 def version(program_name: str) -> str:
-    """Return the text of --version: host, Python and libraries as they are installed here."""
+    """Return the text of --version: host, encoding of names, and the libraries as they are installed here."""
     # Imported here: only --version wants to know.
     import os
     import sys
@@ -71,10 +74,11 @@ def version(program_name: str) -> str:
     lines = [
         "",
         f"Host type: {host.machine} {host.sysname}",
-        f"Python version: {python}",
+        f"Character encoding: {sys.getfilesystemencoding()}",
         "",
         "External libraries used:",
-        *(f"- {name} {_library_version(name)}" for name in _LIBRARIES),
+        f"- Python {python}",
+        *(f"- {name} {installed}" for name in _LIBRARIES if (installed := _installed_version(name))),
     ]
     return _head(program_name) + "\n".join(lines) + "\n"
 
@@ -83,14 +87,14 @@ def _head(program_name: str) -> str:
     return f"{identification(program_name)}\n\n{program_name}: DICOM storage (C-STORE) SCP\n"
 
 
-def _library_version(name: str) -> str:
+def _installed_version(name: str) -> str:
     # Imported here: it takes 20 ms, and only --version needs it.
     from importlib import metadata
 
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return ""
 
 
 def _section_lines(section: Section) -> list[str]:
@@ -122,7 +126,7 @@ def _texts(option: Option) -> list[str]:
         return [values, *texts]
     default = f" (default: {option.default_text})"
     # A default stands behind the kind, unless a range or the levels stand there.
-    if values.endswith(")") or option.arguments[0].kind == "level":
+    if values.endswith(")") or option.arguments[0].kind in {"level", "choice"}:
         return [values, *texts[:-1], texts[-1] + default]
     return [values + default, *texts]
 

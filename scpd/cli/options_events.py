@@ -1,0 +1,57 @@
+"""The option table: what is done when files are there."""
+
+from __future__ import annotations
+
+from scpd.cli.rows import EVENTS, Argument, Option, Section
+
+_SORTED = ("--sort-conc-studies", "--sort-on-study-uid", "--sort-on-patientname")
+_COMMAND = (Argument("command", "string"),)
+
+SECTIONS = (
+    Section(
+        "event options",
+        "",
+        EVENTS,
+        (
+            Option(
+                "--exec-on-reception",
+                "-xcr",
+                "exec_on_reception",
+                "run this command for each object stored",
+                arguments=_COMMAND,
+                default=None,
+                later=True,
+            ),
+            Option(
+                "--exec-on-eostudy",
+                "-xcs",
+                "exec_on_eostudy",
+                "run this command for each study completed\n(only with sorting)",
+                arguments=_COMMAND,
+                default=None,
+                needs=(_SORTED,),
+                later=True,
+            ),
+            Option(
+                "--rename-on-eostudy",
+                "-rns",
+                "rename_on_eostudy",
+                "number the files of each study completed\n(only with sorting)",
+                needs=(_SORTED,),
+                later=True,
+            ),
+            Option(
+                "--eostudy-timeout",
+                "-tos",
+                "eostudy_timeout",
+                "a study is complete after so long without a\nnew object",
+                arguments=(Argument("seconds", "sint", 0),),
+                default=None,
+                needs=((*_SORTED, "--exec-on-eostudy", "--rename-on-eostudy"),),
+                later=True,
+            ),
+            # Not marked: it says nothing without a command.
+            Option("--exec-sync", "-xs", "exec_sync", "wait for each command to end"),
+        ),
+    ),
+)
