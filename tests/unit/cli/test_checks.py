@@ -8,7 +8,7 @@ import pytest
 
 from scpd.cli import options
 from scpd.cli.checks import State, check_relations, read_value
-from scpd.cli.options import Argument, Option
+from scpd.cli.rows import Argument, Option
 from scpd.errors import UsageError
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,10 +36,16 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
     assert {name: getattr(given_port, name) for name in Settings.__slots__} == {
         "program_name": "scpd",
         "port": 11112,
+        "arguments": None,
         "log_level": "warn",
+        "log_config": None,
+        "verbose_pc": False,
         "fork": False,
         "max_associations": None,
         "ip_protocol": "ipv4",
+        "config_file": None,
+        "access_control": False,
+        "inetd": False,
         "bind": (),
         "socket_timeout": 60,
         "acse_timeout": 30,
@@ -47,13 +55,52 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "transfer_syntaxes": "prefer-uncompr",
         "promiscuous": False,
         "ignore": False,
+        "host_lookup": True,
+        "refuse": False,
+        "reject": False,
+        "sleep_after": 0,
+        "sleep_during": 0,
+        "abort_after": False,
+        "abort_during": False,
+        "uid_padding": False,
+        "tls": None,
+        "key_password": None,
+        "key_format": "pem",
+        "certificate_files": (),
+        "certificate_directories": (),
+        "crl_files": (),
+        "crl_check": None,
+        "tls_profile": "8996",
+        "ciphers": (),
+        "dh_parameters": None,
+        "expected_server_name": None,
+        "seed_file": None,
+        "seed_output": None,
+        "peer_certificate": "require",
         "output_directory": ".",
         "bit_preserving": False,
         "write_dataset": False,
+        "write_transfer_syntax": "same",
+        "new_vrs": True,
+        "group_lengths": "recalc",
+        "sequence_lengths": "explicit",
+        "padding": None,
+        "convert_un": False,
+        "compression_level": 6,
+        "sorting": None,
         "unique_filenames": False,
+        "timenames": False,
         "filename_extension": "",
+        "exec_on_reception": None,
+        "exec_on_eostudy": None,
+        "rename_on_eostudy": False,
+        "eostudy_timeout": None,
+        "exec_sync": False,
         "fsync": True,
         "grace": 30,
+        "duplicates": "replace",
+        "log_format": "text",
+        "check_config": False,
         "warnings": (),
     }
 
@@ -79,7 +126,25 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         ("-ts 0 -ta 010 -td 0x10", {"socket_timeout": None, "acse_timeout": 8, "dimse_timeout": 16}),
         ("-ta abc -ta 5", {"acse_timeout": 5}),
         ("-aet -q", {"ae_title": "-q", "log_level": "warn"}),
-        ("-aet @list", {"ae_title": "@list"}),
+        ("-aet @", {"ae_title": "@"}),
+        ("-v +v", {"log_level": "info", "verbose_pc": True}),
+        ("-ll trace +v", {"log_level": "trace", "verbose_pc": True}),
+        ("-xf f.cfg default", {"config_file": ("f.cfg", "DEFAULT")}),
+        ("-xf f P +xe +x= -pm", {"config_file": ("f", "P"), "promiscuous": True}),
+        ("--prefer-jpeg8 +xr", {"transfer_syntaxes": "prefer-rle"}),
+        ("+x4", {"transfer_syntaxes": "prefer-hevc"}),
+        ("-dhl", {"host_lookup": False}),
+        ("--refuse --reject -up", {"refuse": True, "reject": True, "uid_padding": True}),
+        ("--sleep-after 1 --sleep-during 2", {"sleep_after": 1, "sleep_during": 2}),
+        ("--abort-after --abort-during", {"abort_after": True, "abort_during": True}),
+        ("-tn -uf", {"timenames": True}),
+        ("-tn +uf -uf", {"timenames": True}),
+        ("+cl 9 -xs", {"compression_level": 9, "exec_sync": True}),
+        ("-tls -ac +t= +u +g= +e -p -uc --no-sni", {}),
+        ("+B +te -B +t=", {}),
+        ("+B +p 1 1 -p", {"bit_preserving": True}),
+        ("--duplicates both --log-format json", {"duplicates": "both", "log_format": "json"}),
+        ("--check-config", {"check_config": True}),
         ("-fe +x -od -v", {"filename_extension": "+x", "output_directory": "-v", "log_level": "warn"}),
         ("-pdu 131072", {"max_pdu": 131072, "warnings": ()}),
         ("-pdu 4097", {"max_pdu": 4096, "warnings": ("ASSOC: PDV receive length 4097 is odd (using 4096)",)}),
@@ -140,17 +205,34 @@ def test_version_ignores_what_is_wrong_elsewhere() -> None:
         ("--verb 1", "Unknown option --verb"),
         ("-V 1", "Unknown option -V"),
         ("-- 1", "Unknown option --"),
-        # options of storescp that have no row yet
-        ("-tls 1", "Unknown option -tls"),
-        ("+te 1", "Unknown option +te"),
+        # what is not built, after all checks
+        ("-id +tls k c +te x", "--inetd is not yet supported"),
+        ("+tls k c +te 1", "--write-xfer-little is not yet supported"),
+        ("+tls k c +te 1 +cs X +pz", "--cipher not allowed with --profile-bcp195-ex"),
+        ("+tls k c 1 +pw x -rc", "--enable-tls is not yet supported"),
+        ("-lc f 1 -ta 0", "--log-config is not yet supported"),
+        ("--list-ciphers", "--list-ciphers is not yet supported"),
+        ("+ph +cc", "--list-ciphers is not yet supported"),
+        ("+p 0 0 1", "--padding-create is not yet supported"),
+        # side effects of blocks
+        ("+xa +te +ti 1", "--write-xfer-little not allowed with --accept-all"),
+        ("+B -p +p 1 1 1", "--padding-create not allowed with --bit-preserving"),
+        ("+pa 1", "--profile-aes only allowed with --enable-tls"),
+        ("-vc -ic 1", "--ignore-peer-cert only allowed with --enable-tls"),
+        ("--inetd --fork --max-associations 2", "--inetd not allowed with --fork"),
+        ("--inetd --max-associations 2", "--max-associations only allowed with --fork"),
+        ("--no-sni --expect-sni x 1", "--no-sni not allowed with --expect-sni"),
+        ("+v 1", "--verbose-pc only allowed with verbose mode"),
+        ("-ll warn +v 1", "--verbose-pc only allowed with verbose mode"),
         # then parameters, processes, port, logging, network, output, our own
         ("1 2 -ta 0", "Too many parameters"),
-        ("-5 @x", "Too many parameters"),
+        ("-5 @", "Too many parameters"),
         ("--max-associations x", "--max-associations only allowed with --fork"),
         ("--fork --single-process --max-associations 2 1", "--max-associations only allowed with --fork"),
         ("--fork --max-associations 0", "Invalid value for option --max-associations (underflow: 0)"),
         ("-ll x", "Missing parameter port"),
-        ("@x -ll x", "Invalid parameter value @x"),
+        ("@ -ll x", "Invalid parameter value @"),
+        ("-y @/nonexistent/file", "Cannot open command file '/nonexistent/file'"),
         ("5x", "Invalid parameter value 5x"),
         ("70000 -ll x", "Invalid parameter value 70000 (overflow)"),
         ("1 -ll x -v -ta 0", "--log-level not allowed with --verbose, --debug or --quiet"),
@@ -159,6 +241,8 @@ def test_version_ignores_what_is_wrong_elsewhere() -> None:
         ("1 --bind x --grace x -pdu 1", "Invalid value for option --max-pdu (underflow: 1)"),
         ("1 --grace x --bind x", "Invalid value for option --bind (x)"),
         ("1 --bind x --bind ::1", "Invalid value for option --bind (x)"),
+        ("1 --duplicates Both", "Invalid value for option --duplicates (Both)"),
+        ("1 --log-format xml", "Invalid value for option --log-format (xml)"),
     ],
 )
 def test_of_several_mistakes_the_first_in_the_order_of_checks_is_named(line: str, text: str) -> None:
@@ -179,10 +263,109 @@ def test_of_several_mistakes_the_first_in_the_order_of_checks_is_named(line: str
         ("-ll OFF -ta 0 1", True),
         ("-ll error -ta 0 1", False),
         ("-q --bind x 1", True),
+        ("-q +te 1", True),
+        ("-q -id -ta 0", True),
+        ("-q --fork -id", False),
+        ("-q --list-ciphers", False),
     ],
 )
 def test_quiet_mode_hides_only_what_is_checked_after_it_is_known(line: str, quiet: bool) -> None:
     assert error(*line.split()).quiet is quiet
+
+
+class Levels:
+    def __init__(self, root: str, storescp: str) -> None:
+        self.root_level = root
+        self.storescp_level = storescp
+
+
+@pytest.mark.parametrize(
+    ("root", "storescp", "line", "text", "quiet"),
+    [
+        ("warn", "info", "+v -ta 0", "Invalid value for option --acse-timeout (underflow: 0)", False),
+        ("error", "trace", "+v -ta 0", "Invalid value for option --acse-timeout (underflow: 0)", False),
+        ("off", "debug", "+v -ta 0", "Invalid value for option --acse-timeout (underflow: 0)", True),
+        ("fatal", "fatal", "+v", "--verbose-pc only allowed with verbose mode", True),
+        ("trace", "warn", "+v", "--verbose-pc only allowed with verbose mode", False),
+        ("off", "off", "-v", "--log-config not allowed with --verbose, --debug or --quiet", False),
+        ("off", "off", "-ll info", "--log-config not allowed with --log-level", False),
+        ("off", "off", "-ll info -v", "--log-level not allowed with --verbose, --debug or --quiet", False),
+    ],
+)
+def test_a_log_configuration_decides_about_quiet_and_verbose_mode(
+    root: str, storescp: str, line: str, text: str, quiet: bool
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse("scpd", ["-lc", "file", *line.split(), "1"], lambda path: Levels(root, storescp))
+    assert (str(caught.value), caught.value.quiet) == (text, quiet)
+
+
+def test_a_log_configuration_is_read_once_in_its_turn() -> None:
+    paths: list[str] = []
+
+    def read(path: str) -> Levels:
+        paths.append(path)
+        raise UsageError(f"{path} is missing")
+
+    for line in ("-lc a -ta 0 1", "-lc b -lc c 1"):
+        with pytest.raises(UsageError, match="is missing") as caught:
+            parse("scpd", line.split(), read)
+        assert not caught.value.quiet
+    for line in ("-lc d", "-lc e -d 1", "1 2 -lc f", "--fork --max-associations 0 -lc g"):
+        with pytest.raises(UsageError):
+            parse("scpd", line.split(), read)
+    parse("scpd", ["-lc", "h", "--help"], read)
+    assert paths == ["a", "c"]
+
+    answer = parse("scpd", ["-lc", "i", "+v", "1"], lambda path: Levels("error", "info"))
+    assert isinstance(answer, Settings)
+    assert (answer.log_config, answer.log_level, answer.verbose_pc) == ("i", "error", True)
+
+
+def test_arguments_are_shown_by_their_long_names_and_empty_ones_only_counted() -> None:
+    answer = settings("--arguments", "-tn", "-aet", "", "-od", "-v", "11112")
+    assert answer.arguments == (
+        "calling 'scpd' with 7 arguments: '--arguments' '--timenames' '--aetitle' '--output-directory' '-v' '11112' \n"
+    )
+    assert settings("11112").arguments is None
+
+
+def test_command_files_give_way_to_their_words_wherever_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "value").write_text("'A TITLE' -fe")
+    (tmp_path / "more").write_bytes(b"\xff\r\n11112\t--arguments")
+    (tmp_path / "empty").touch()
+    answer = parse(
+        "scpd", ["-aet", f"@{tmp_path}/value", f"@{tmp_path}/more", f"@{tmp_path}/empty", f"@{tmp_path}"]
+    )
+    assert isinstance(answer, Settings)
+    assert (answer.ae_title, answer.filename_extension, answer.port) == ("A TITLE", "\udcff", 11112)
+    assert answer.arguments == (
+        "calling 'scpd' with 6 arguments: "
+        "'--aetitle' 'A TITLE' '--filename-extension' '\udcff' '11112' '--arguments' \n"
+    )
+    assert parse("scpd", [f"@{tmp_path}/empty"]) == usage("scpd")
+
+
+@pytest.mark.parametrize("name", ["\0", "/nonexistent/file", "/etc/hostname/x"])
+def test_a_command_file_that_cannot_be_opened_is_found_first(name: str) -> None:
+    assert str(error("-x", f"@{name}", "-pdu")) == f"Cannot open command file '{name}'"
+
+
+FIELD = Path(__file__).parents[2] / "cases" / "command_lines" / "field.tsv"
+FIELD_LINES = [line.split("\t") for line in FIELD.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("line", "outcome"), FIELD_LINES)
+def test_a_line_found_in_use_is_taken_or_refused_for_the_reason_expected(line: str, outcome: str) -> None:
+    program_name, *words = shlex.split(line)
+    try:
+        answer = parse(program_name, words)
+    except UsageError as refusal:
+        said = str(refusal)
+    else:
+        assert isinstance(answer, Settings)
+        said = "accepted"
+    assert said == outcome
 
 
 WORDS = st.sampled_from(sorted(options.BY_NAME)) | st.sampled_from(

@@ -34,7 +34,9 @@ def test_help_shows_every_option_in_its_columns(option: Option) -> None:
 
 
 def test_help_is_readable_on_80_columns() -> None:
-    assert max(map(len, usage.usage("storescp").splitlines())) < 80
+    # Headings apart: they are storescp's.
+    lines = usage.usage("storescp").splitlines()
+    assert max(len(line) for line in lines if not line.endswith(":")) < 80
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,8 @@ def test_help_is_readable_on_80_columns() -> None:
         "usage: scpd [options] [port]\n\nparameters:\n  port                           tcp port",
         "general options:\n  -h      --help                 ",
         "\n          --single-process       serve one association at a time (default)\n",
-        "\n  other network options:\n    -ts   --socket-timeout       [s]econds: integer (default: 60)\n",
+        "\n  other network options:\n    -id   --inetd                serve one connection",
+        "\n    -ts   --socket-timeout       [s]econds: integer (default: 60)\n",
         "\n    -pdu  --max-pdu              [n]umber of bytes: integer (4096..131072)\n",
         "\n                                 largest PDU to receive (default: 16384)\n",
         '\n    -od   --output-directory     [d]irectory: string (default: ".")\n',
@@ -63,10 +66,8 @@ def test_help_names_each_group_once() -> None:
 def test_version_names_host_interpreter_and_libraries() -> None:
     lines = usage.version("scpd").splitlines()
     assert lines[:3] == [f"$scpd: scpd v{__version__} $", "", "scpd: DICOM storage (C-STORE) SCP"]
-    assert [line.partition(":")[0] for line in lines[4:6]] == ["Host type", "Python version"]
+    assert [line.partition(":")[0] for line in lines[4:6]] == ["Host type", "Character encoding"]
     libraries = lines[lines.index("External libraries used:") + 1 :]
-    assert [line.split()[:2] for line in libraries] == [
-        ["-", "setproctitle"],
-        ["-", "pydicom"],
-        ["-", "pynetdicom"],
-    ]
+    names = [line.split()[1] for line in libraries]
+    assert {"Python", "pydicom", "pynetdicom", "setproctitle"} <= set(names)
+    assert all(re.fullmatch(r"- \S+ [0-9][0-9.]*\S*", line) for line in libraries)

@@ -1,0 +1,51 @@
+"""Command files: every rule of the grammar, and its corners."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scpd.cli.commandfile import words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \t\r\n", []),
+        ("-v 11112", ["-v", "11112"]),
+        ("\n-od\r\n\tin\r\n", ["-od", "in"]),
+        ("a\vb\fc", ["a\vb\fc"]),
+        ("'a b' \"c\td\"", ["a b", "c\td"]),
+        ("'a \"b' \"c 'd\"", ['a "b', "c 'd"]),
+        ('ab"c d"ef', ["abc d", "ef"]),
+        ('"a""b"', ["a", "b"]),
+        ("x'y'z'", ["xy", "z"]),
+        ('""', [""]),
+        ("a '' b", ["a", "", "b"]),
+        ("a''", ["a"]),
+        ("''a", ["", "a"]),
+        ("'a\nb", ["a\nb"]),
+        ("a '", ["a", ""]),
+        ("a'b ", ["ab "]),
+        ("# no comment", ["#", "no", "comment"]),
+        (r"a\ b \"c d\"", ["a\\", "b", "\\c d\\"]),
+        ("@other", ["@other"]),
+        ("a\0b c", ["a", "c"]),
+        ("'a\0 b'c", ["a", "c"]),
+        ("\0", [""]),
+    ],
+)
+def test_a_text_is_split_as_storescp_does(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+@given(st.lists(st.text(alphabet='ab -+@#\\"\t\n', max_size=5)))
+def test_any_words_without_apostrophe_survive_being_quoted(given_words: list[str]) -> None:
+    assert words(" ".join(f"'{word}'" for word in given_words)) == given_words
+
+
+@given(st.text(alphabet="ab'\" \t\r\n\0@#") | st.text())
+def test_any_text_is_some_words_none_of_which_has_a_nul(text: str) -> None:
+    assert all("\0" not in word for word in words(text))
