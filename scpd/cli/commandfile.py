@@ -2,17 +2,17 @@ r"""Command files of storescp(1): `@name` in a command line stands for the words
 
 Space, tab, CR and LF separate words.  `"` or `'` begins a quoted part, in which white space and the other quote
 are plain; the closing quote ends the word, so that `ab"c d"ef` is the words `abc d` and `ef`, and `""` is an empty
-one.  The end of the file closes what is open.  There are no comments, escapes or command files within command files:
+one.  The end of the file closes what is open; a quote that is its last character is nothing.  There are no comments, escapes or command files within command files:
 `#`, `\` and `@` are letters like any other.
 
-As in storescp, a NUL ends its word: what follows up to the separator is dropped, since no program can be given it
-as an argument.  This module takes text; `parser` reads the file.
+This module takes text; `parser` reads the file, and refuses one with a NUL: no argument can contain it, and
+storescp cuts some words there and others not.
 """
 
 from __future__ import annotations
 
 _SEPARATORS = " \t\r\n"
-_QUOTES = "\"'"
+_QUOTES = ('"', "'")
 
 
 def words(text: str) -> list[str]:
@@ -24,8 +24,10 @@ def words(text: str) -> list[str]:
             place += 1
         if place == len(text):
             return found
+        if text[place:] in _QUOTES:
+            return found
         word, place = _word(text, place)
-        found.append(word.partition("\0")[0])
+        found.append(word)
 
 
 def _word(text: str, place: int) -> tuple[str, int]:

@@ -136,6 +136,8 @@ def _words_of_file(name: str) -> list[str]:
         return []
     except (OSError, ValueError):
         raise UsageError(f"Cannot open command file '{name}'") from None
+    if "\0" in text:
+        raise UsageError(f"Command file '{name}' is not a text file")
     return commandfile.words(text)
 
 

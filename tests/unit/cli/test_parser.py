@@ -351,6 +351,11 @@ def test_a_command_file_that_cannot_be_opened_is_found_first(name: str) -> None:
     assert str(error("-x", f"@{name}", "-pdu")) == f"Cannot open command file '{name}'"
 
 
+def test_a_command_file_with_a_nul_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "words").write_bytes(b"-od in\0")
+    assert str(error(f"@{tmp_path}/words", "-x")) == f"Command file '{tmp_path}/words' is not a text file"
+
+
 FIELD = Path(__file__).parents[2] / "cases" / "command_lines" / "field.tsv"
 FIELD_LINES = [line.split("\t") for line in FIELD.read_text(encoding="utf-8").splitlines()[1:]]
 
