@@ -2,8 +2,8 @@ r"""Command files of storescp(1): `@name` in a command line stands for the words
 
 Space, tab, CR and LF separate words.  `"` or `'` begins a quoted part, in which white space and the other quote
 are plain; the closing quote ends the word, so that `ab"c d"ef` is the words `abc d` and `ef`, and `""` is an empty
-one.  The end of the file closes what is open; a quote that is its last character is nothing.  There are no comments, escapes or command files within command files:
-`#`, `\` and `@` are letters like any other.
+one.  The end of the file closes what is open; a quote that is its last character is nothing.  There are no
+comments, escapes or command files within command files: `#`, `\` and `@` are letters like any other.
 
 This module takes text; `parser` reads the file, and refuses one with a NUL: no argument can contain it, and
 storescp cuts some words there and others not.
@@ -20,11 +20,9 @@ def words(text: str) -> list[str]:
     found: list[str] = []
     place = 0
     while True:
-        while text[place : place + 1] and text[place] in _SEPARATORS:
+        while place < len(text) and text[place] in _SEPARATORS:
             place += 1
-        if place == len(text):
-            return found
-        if text[place:] in _QUOTES:
+        if text[place:] in ("", *_QUOTES):
             return found
         word, place = _word(text, place)
         found.append(word)

@@ -173,6 +173,10 @@ def test_a_line_asks_for_what_it_says_and_for_nothing_else(line: str, expected: 
     assert changed <= set(expected)
 
 
+def test_the_name_of_a_profile_has_capitals_and_no_white_space() -> None:
+    assert settings("-xf", " F ", " d\u00e9f\tau lt\n", "1").config_file == (" F ", "D\u00e9FAULT")
+
+
 def test_options_may_stand_on_either_side_of_the_port() -> None:
     asked = settings("-v", "11112", "-od", "in")
     assert (asked.port, asked.log_level, asked.output_directory) == (11112, "info", "in")
@@ -220,6 +224,8 @@ def test_version_ignores_what_is_wrong_elsewhere() -> None:
         ("+pa 1", "--profile-aes only allowed with --enable-tls"),
         ("-vc -ic 1", "--ignore-peer-cert only allowed with --enable-tls"),
         ("--inetd --fork --max-associations 2", "--inetd not allowed with --fork"),
+        ("--inetd --fork --max-associations x", "--inetd not allowed with --fork"),
+        ("+v -ta 0 1", "--verbose-pc only allowed with verbose mode"),
         ("--inetd --max-associations 2", "--max-associations only allowed with --fork"),
         ("--no-sni --expect-sni x 1", "--no-sni not allowed with --expect-sni"),
         ("+v 1", "--verbose-pc only allowed with verbose mode"),
