@@ -7,9 +7,9 @@ TSV_DIR holds two tab separated files with a heading line each:
 `storage-sop-classes.tsv`  uid, file_prefix, in_man_3_6_0 (yes, no), listed_by (versions of DCMTK, or `-`)
 `uid-names.tsv`            name (DCMTK's), uid, keyword (PS3.6 annex A), known_to (versions of DCMTK)
 
-It writes `sop_classes.py`, `uid_names.py` and `transfer_syntaxes.py` beside itself, as `ruff format` would
-leave them.  It stops with a KeyError where a keyword below has no UID in the tables: better no module than a
-wrong one.
+It writes `sop_classes.py`, `uid_names.py`, `uid_symbols.py` and `transfer_syntaxes.py` beside itself, as
+`ruff format` would leave them.  It stops with a KeyError where a keyword below has no UID in the tables: better
+no module than a wrong one.
 """
 
 from __future__ import annotations
@@ -157,18 +157,40 @@ def sop_classes(rows: list[dict[str, str]]) -> str:
     )
 
 
-def uid_names(rows: list[dict[str, str]]) -> str:
-    """Write `uid_names`: each UID that any version of DCMTK knows, once."""
+def best_names(rows: list[dict[str, str]]) -> dict[str, str]:
+    """Give UID > name of each UID that any version of DCMTK knows."""
     names: dict[str, str] = {}
     for version in VERSIONS_BEST_FIRST:
         for row in rows:
             if version in row["known_to"].split(","):
                 names.setdefault(row["uid"], row["name"])
+    return names
+
+
+def uid_names(rows: list[dict[str, str]]) -> str:
+    """Write `uid_names`: each UID that any version of DCMTK knows, once."""
+    names = best_names(rows)
     ordered = {uid: names[uid] for uid in sorted(names, key=by_uid)}
     return module(
         "Every UID that DCMTK knows, of any kind, with DCMTK's name for it (PS3.6 annex A has others).",
         "For --promiscuous an abstract syntax is unknown if it is not here; verbose logs show the names.",
         [dictionary("UID_NAMES", ordered)],
+    )
+
+
+def uid_symbols(rows: list[dict[str, str]]) -> str:
+    """Write `uid_symbols`: what the UIDs of `uid_names` are called elsewhere."""
+    symbols: dict[str, str] = {}
+    for kind in ("name", "keyword"):  # DCMTK's names first: a keyword must not take one of them away
+        for row in rows:
+            if row[kind].strip("-"):
+                symbols.setdefault(row[kind], row["uid"])
+    for name in best_names(rows).values():
+        del symbols[name]
+    return module(
+        "Other names of the UIDs in `uid_names`: those of other versions of DCMTK, and the keywords of PS3.6 annex A.",
+        "Read only to understand an association profile that uses them.",
+        [dictionary("OTHER_NAMES", dict(sorted(symbols.items())))],
     )
 
 
@@ -212,6 +234,7 @@ def main(arguments: list[str]) -> int:
     texts = {
         "sop_classes": sop_classes(read_table(tables / "storage-sop-classes.tsv")),
         "uid_names": uid_names(names),
+        "uid_symbols": uid_symbols(names),
         "transfer_syntaxes": transfer_syntaxes(names),
     }
     for name, text in texts.items():
