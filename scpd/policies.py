@@ -16,21 +16,27 @@ if TYPE_CHECKING:
     from scpd.process.standby import Assignment
     from scpd.process.titles import Title
     from scpd.ul import negotiation
+    from scpd.ul.profiles import Profile
     from scpd.worker.serve import ServicePolicy
 
 
-def negotiation_policy(settings: Settings) -> negotiation.Policy:
-    """Say which presentation contexts are accepted."""
+def negotiation_policy(settings: Settings, profile: Profile | None = None) -> negotiation.Policy:
+    """Say which presentation contexts are accepted; a profile's own classes instead of all storage if there is one."""
     from scpd.tables.sop_classes import ACCEPTED, FILE_PREFIXES, VERIFICATION
     from scpd.tables.transfer_syntaxes import PREFERENCES
     from scpd.ul import negotiation
 
-    transfer_syntaxes = PREFERENCES[settings.transfer_syntaxes]
-    if not settings.promiscuous:
-        return negotiation.Policy(transfer_syntaxes, ACCEPTED | {VERIFICATION})
-    from scpd.tables.uid_names import UID_NAMES  # large, and asked by promiscuous acceptors only
+    storage, known = ACCEPTED, None
+    if settings.promiscuous:
+        from scpd.tables.uid_names import UID_NAMES  # large, and asked by promiscuous acceptors only
 
-    return negotiation.Policy(transfer_syntaxes, FILE_PREFIXES.keys() | {VERIFICATION}, UID_NAMES)
+        storage, known = frozenset(FILE_PREFIXES), UID_NAMES
+    return negotiation.Policy(
+        PREFERENCES[settings.transfer_syntaxes],
+        storage | {VERIFICATION} if profile is None else frozenset(),
+        known,
+        profile=profile,
+    )
 
 
 def service_policy(settings: Settings) -> ServicePolicy:

@@ -145,17 +145,22 @@ class _Worker:
         calling, called = request.calling_ae_title, request.called_ae_title
         self._name = f"{readable(calling)}@{self._peer.host} -> {readable(called)}"
         log.info("Association Received in process %d (%s, port %d)", os.getpid(), self._name, self._peer.port)
-        negotiation.check_request(request)
-        answers, self._contexts = negotiation.negotiate(request.contexts, self._policy.negotiation)
+        policy = self._policy.negotiation
+        negotiation.check_request(request, policy)
+        answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
+        self._contexts = answer.accepted
         user = UserInformation(
             max_length=self._policy.max_pdu,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
+            roles=answer.roles,
+            extended=answer.extended,
         )
         peer_max_pdu = negotiation.peer_max_pdu(request)
         self._store = ObjectStore(self._policy.store, calling, called)
         self._progress.associated(self._name)
-        self._connection.accept(pdus.encode_associate_accept(called, calling, answers, user), peer_max_pdu)
+        accept = pdus.encode_associate_accept(called, calling, answer.contexts, user)
+        self._connection.accept(accept, peer_max_pdu)
         log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
         if not self._contexts:
             log.info("    (but no valid presentation contexts)")

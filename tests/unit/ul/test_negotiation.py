@@ -9,7 +9,7 @@ from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
 from scpd.errors import Reject
 from scpd.ul.items import ProposedContext, RoleSelection, UserIdentity, UserInformation
-from scpd.ul.negotiation import Policy, check_request, negotiate, peer_max_pdu
+from scpd.ul.negotiation import Answer, Context, Policy, check_request, negotiate, peer_max_pdu
 from scpd.ul.pdus import AssociateRequest
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -31,9 +31,15 @@ PROMISCUOUS = Policy(
 )
 
 
+def contexts_of(answer: Answer) -> tuple[list[tuple[int, int, str]], dict[int, Context]]:
+    return answer.contexts, answer.accepted
+
+
 def answer_to(policy: Policy, abstract_syntax: str, *transfer_syntaxes: str) -> tuple[int, str]:
     """Result and transfer syntax for one context."""
-    answers, accepted = negotiate((ProposedContext(1, abstract_syntax, transfer_syntaxes),), policy)
+    answers, accepted = contexts_of(
+        negotiate((ProposedContext(1, abstract_syntax, transfer_syntaxes),), policy)
+    )
     ((context_id, result, syntax),) = answers
     assert context_id == 1
     assert list(accepted) == ([1] if result == 0 else [])
@@ -112,7 +118,7 @@ class TestManyContexts:
             ProposedContext(255, CT, (IMPLICIT,)),
         )
 
-        answers, accepted = negotiate(proposed, DEFAULT)
+        answers, accepted = contexts_of(negotiate(proposed, DEFAULT))
 
         assert answers == [(5, 0, LITTLE), (1, 3, IMPLICIT), (3, 4, IMPLICIT), (255, 0, IMPLICIT)]
         assert {number: (each.context_id, each.abstract_syntax) for number, each in accepted.items()} == {
@@ -123,7 +129,7 @@ class TestManyContexts:
 
     @pytest.mark.parametrize("context_id", [0, 1, 2, 128, 254, 255])
     def test_context_ids_are_not_judged(self, context_id: int) -> None:
-        answers, accepted = negotiate((ProposedContext(context_id, CT, (LITTLE,)),), DEFAULT)
+        answers, accepted = contexts_of(negotiate((ProposedContext(context_id, CT, (LITTLE,)),), DEFAULT))
 
         assert answers == [(context_id, 0, LITTLE)]
         assert accepted[context_id].context_id == context_id
@@ -155,13 +161,13 @@ class TestManyContexts:
             ProposedContext(5, MR, (LITTLE,)),
         )
 
-        answers, accepted = negotiate(proposed, DEFAULT)
+        answers, accepted = contexts_of(negotiate(proposed, DEFAULT))
 
         assert answers == [(3, 0, LITTLE), (1, *answer), (5, 0, LITTLE)]
         assert (accepted[1].abstract_syntax if 1 in accepted else None) == abstract_syntax
 
     def test_all_contexts_may_be_refused(self) -> None:
-        answers, accepted = negotiate((ProposedContext(1, WORKLIST, (LITTLE,)),), DEFAULT)
+        answers, accepted = contexts_of(negotiate((ProposedContext(1, WORKLIST, (LITTLE,)),), DEFAULT))
 
         assert answers == [(1, 3, IMPLICIT)]
         assert accepted == {}
@@ -170,7 +176,7 @@ class TestManyContexts:
         syntaxes = (*(f"1.2.3.{number}" for number in range(200)), IMPLICIT)
         proposed = tuple(ProposedContext(number, CT, syntaxes) for number in range(1, 256, 2))
 
-        answers, accepted = negotiate(proposed, DEFAULT)
+        answers, accepted = contexts_of(negotiate(proposed, DEFAULT))
 
         assert answers == [(number, 0, IMPLICIT) for number in range(1, 256, 2)]
         assert len(accepted) == 128
@@ -199,12 +205,14 @@ def test_any_ordinary_request_has_pynetdicoms_results(
         [_their_context(1, abstract_syntax, order) for abstract_syntax in classes],
     )
 
-    answers, accepted = negotiate(
-        tuple(
-            ProposedContext(number, abstract_syntax, tuple(offered))
-            for number, (abstract_syntax, offered) in proposed.items()
-        ),
-        Policy(tuple(order), classes),
+    answers, accepted = contexts_of(
+        negotiate(
+            tuple(
+                ProposedContext(number, abstract_syntax, tuple(offered))
+                for number, (abstract_syntax, offered) in proposed.items()
+            ),
+            Policy(tuple(order), classes),
+        )
     )
 
     assert [context_id for context_id, _, _ in answers] == list(proposed)
@@ -229,7 +237,7 @@ def _their_context(number: int, abstract_syntax: str, transfer_syntaxes: list[st
 class TestRequests:
     @pytest.mark.parametrize("version", [1, 3, 0x8001, 0xFFFF])
     def test_bit_0_of_the_protocol_version_is_all_that_counts(self, version: int) -> None:
-        check_request(request(protocol_version=version))
+        check_request(request(protocol_version=version), DEFAULT)
 
     @pytest.mark.parametrize(
         ("changes", "fields"),
@@ -260,7 +268,7 @@ class TestRequests:
         self, changes: dict[str, object], fields: tuple[int, int, int]
     ) -> None:
         with pytest.raises(Reject) as caught:
-            check_request(request(**changes))
+            check_request(request(**changes), DEFAULT)
 
         assert (caught.value.result, caught.value.source, caught.value.reason) == fields
         assert str(caught.value)
@@ -288,7 +296,7 @@ class TestRequests:
         ],
     )
     def test_what_storescp_serves_is_not_rejected(self, changes: dict[str, object]) -> None:
-        check_request(request(**changes))
+        check_request(request(**changes), DEFAULT)
 
     @pytest.mark.parametrize(
         ("max_length", "longest"),
