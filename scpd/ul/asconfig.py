@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLANKS = " \t\v\f"
-_HEADER = re.compile(r"(\[[\[ \t\v\f]*)([^\]]*)\]")
-_PAST_BLANKS = re.compile(r"[ \t\v\f]*")
+_BRACKETS = re.compile(r"[\[ \t\v\f]*")
+_SPACE = re.compile(r"[ \t\v\f]*")
 _NOT_OF_A_NAME = re.compile(r"[^A-Z0-9_-]+")
 _SMALL_LETTERS = {ord("a") + place: ord("A") + place for place in range(26)}
 _BYTE_ORDER_MARKS = ("\ufeff", "\xef\xbb\xbf")  # decoded, and read as Latin-1
@@ -92,6 +92,12 @@ def _name(text: str) -> str:
     return _NOT_OF_A_NAME.sub("", capitals(text))
 
 
+def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
+    """Give where a pattern that matches anything ends."""
+    match = pattern.match(text, position)
+    return match.end() if match else position
+
+
 def _lines(text: str) -> Iterator[str]:
     for mark in _BYTE_ORDER_MARKS:
         text = text.removeprefix(mark)
@@ -130,22 +136,21 @@ class _Scanner:
     def _header(self, text: str, position: int, number: int) -> int:
         """Read the section header at `position`; give where the next thing of the line begins."""
         self._entry = None
-        header = _HEADER.match(text, position)
-        level = header[1].count("[") if header else 0
-        end = header.end() if header else 0
-        for _ in range(level - 1):
-            end = text.find("]", end) + 1
+        start = _end(_BRACKETS, text, position)
+        level = text.count("[", position, start)
+        end = 0
+        for _ in range(level):
+            end = text.find("]", end or start) + 1
             if not end:
-                break
-        if header is None or not end:
-            self._fault(number, "syntax error: missing ']' in section header")
-            self._section = Section("", number)  # nobody will ask for it
-            return len(text)
+                self._fault(number, "syntax error: missing ']' in section header")
+                self._section = Section("", number)  # nobody will ask for it
+                return len(text)
+        name = _name(text[start : text.index("]", start)])
         if level > 1:
-            self._open_supersection(_name(header[2]), number)
+            self._open_supersection(name, number)
         else:
-            self._open_section(_name(header[2]), number)
-        return _PAST_BLANKS.match(text, end).end()  # type: ignore[union-attr]  # it matches anything
+            self._open_section(name, number)
+        return _end(_SPACE, text, end)
 
     def _open_supersection(self, name: str, number: int) -> None:
         if name in self.supersections:
