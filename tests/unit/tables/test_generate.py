@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scpd.tables import generate, sop_classes, transfer_syntaxes, uid_names
+from scpd.tables import generate, sop_classes, transfer_syntaxes, uid_names, uid_symbols
 
 VERSIONS = {"known_to": "3.6.0,3.6.7,HEAD"}
 KEYWORDS = {**generate.UNCOMPRESSED, **generate.COMPRESSED_BEST_FIRST, **generate.REFERENCED}
@@ -30,6 +30,17 @@ def test_the_committed_module_of_classes_is_what_its_contents_generate() -> None
 def test_the_committed_module_of_names_is_what_its_contents_generate() -> None:
     rows = [{"uid": uid, "name": name, **VERSIONS} for uid, name in reversed(uid_names.UID_NAMES.items())]
     assert generate.uid_names(rows) == text_of(uid_names)
+
+
+def test_the_committed_module_of_symbols_is_what_its_contents_generate() -> None:
+    known = [
+        {"uid": uid, "name": name, "keyword": "-", **VERSIONS} for uid, name in uid_names.UID_NAMES.items()
+    ]
+    others = [
+        {"uid": uid, "name": name, "keyword": "-", "known_to": "3.6.0"}
+        for name, uid in reversed(uid_symbols.OTHER_NAMES.items())
+    ]
+    assert generate.uid_symbols([*known, *others]) == text_of(uid_symbols)
 
 
 def test_the_committed_module_of_syntaxes_is_what_its_contents_generate() -> None:
@@ -70,6 +81,18 @@ def test_a_uid_with_several_names_gets_that_of_the_reference_version() -> None:
     names: dict[str, dict[str, str]] = {}
     exec(generate.uid_names(rows), names)
     assert names["UID_NAMES"] == {"1.2": "Reference", "1.10": "Renamed"}
+
+
+def test_symbols_are_the_other_names_and_the_keywords_and_take_no_name_away() -> None:
+    rows = [
+        {"uid": "1.2", "name": "Newest", "keyword": "Word", "known_to": "HEAD"},
+        {"uid": "1.2", "name": "Reference", "keyword": "Word", "known_to": "3.6.7"},
+        {"uid": "1.3", "name": "Same", "keyword": "Same", "known_to": "HEAD"},
+        {"uid": "1.4", "name": "Other", "keyword": "Reference", "known_to": "HEAD"},
+    ]
+    names: dict[str, dict[str, str]] = {}
+    exec(generate.uid_symbols(rows), names)
+    assert names["OTHER_NAMES"] == {"Newest": "1.2", "Word": "1.2"}
 
 
 def test_a_syntax_that_the_tables_lack_stops_it() -> None:
