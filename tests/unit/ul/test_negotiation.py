@@ -11,6 +11,7 @@ from scpd.errors import Reject
 from scpd.ul.items import ProposedContext, RoleSelection, UserIdentity, UserInformation
 from scpd.ul.negotiation import Answer, Context, Policy, check_request, negotiate, peer_max_pdu
 from scpd.ul.pdus import AssociateRequest
+from scpd.ul.profiles import Profile
 
 VERIFICATION = "1.2.840.10008.1.1"
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -107,6 +108,50 @@ class TestPromiscuous:
     @pytest.mark.parametrize("abstract_syntax", [WORKLIST, LITTLE])
     def test_a_known_uid_of_any_other_kind_stays_refused(self, abstract_syntax: str) -> None:
         assert answer_to(PROMISCUOUS, abstract_syntax, LITTLE) == (3, IMPLICIT)
+
+
+class TestProfiles:
+    PROFILE = Profile({CT: (JPEG, IMPLICIT), MR: (RLE,), VERIFICATION: ()}, {}, ((MR, b"m"), (CT, b"c")))
+
+    @pytest.mark.parametrize(
+        ("abstract_syntax", "offered", "answer"),
+        [
+            (CT, (IMPLICIT, JPEG), (0, JPEG)),
+            (CT, (LITTLE, IMPLICIT), (0, IMPLICIT)),
+            (CT, (LITTLE,), (4, IMPLICIT)),
+            (MR, (RLE, JPEG), (0, RLE)),
+            (MR, (JPEG,), (4, IMPLICIT)),
+            (VERIFICATION, (IMPLICIT,), (4, IMPLICIT)),
+            (WORKLIST, (IMPLICIT,), (3, IMPLICIT)),
+            (PRIVATE, (IMPLICIT,), (3, IMPLICIT)),
+        ],
+    )
+    def test_each_class_has_its_own_transfer_syntaxes_and_no_other_is_accepted(
+        self, abstract_syntax: str, offered: tuple[str, ...], answer: tuple[int, str]
+    ) -> None:
+        policy = Policy((LITTLE, IMPLICIT), (), profile=self.PROFILE)
+        assert answer_to(policy, abstract_syntax, *offered) == answer
+
+    def test_a_promiscuous_acceptor_takes_by_its_own_list_what_profile_and_tables_do_not_know(self) -> None:
+        policy = Policy((LITTLE, IMPLICIT), (), {CT, MR, WORKLIST}, profile=self.PROFILE)
+        assert answer_to(policy, PRIVATE, IMPLICIT, LITTLE) == (0, LITTLE)
+        assert answer_to(policy, WORKLIST, LITTLE) == (3, IMPLICIT)
+        assert answer_to(policy, CT, LITTLE) == (4, IMPLICIT)
+
+    def test_accepted_classes_are_told_their_bytes_in_the_order_of_the_profile(self) -> None:
+        def extended(*contexts: tuple[str, str]) -> tuple[tuple[str, bytes], ...]:
+            proposed = tuple(
+                ProposedContext(2 * n, uid, (syntax,)) for n, (uid, syntax) in enumerate(contexts)
+            )
+            return negotiate(proposed, Policy((), (), profile=self.PROFILE)).extended
+
+        assert extended((CT, JPEG), (MR, RLE), (CT, IMPLICIT)) == ((MR, b"m"), (CT, b"c"))
+        assert extended((CT, JPEG), (MR, JPEG)) == ((CT, b"c"),)
+        assert extended((CT, LITTLE)) == ()
+
+    def test_without_a_profile_neither_roles_nor_extended_negotiation_are_answered(self) -> None:
+        answer = negotiate((ProposedContext(1, CT, (LITTLE,)),), DEFAULT, (RoleSelection(CT, 1, 1),))
+        assert (answer.contexts, answer.roles, answer.extended) == ([(1, 0, LITTLE)], (), ())
 
 
 class TestManyContexts:
@@ -272,6 +317,59 @@ class TestRequests:
 
         assert (caught.value.result, caught.value.source, caught.value.reason) == fields
         assert str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("orders", "changes", "fields", "text"),
+        [
+            pytest.param(
+                {"refuse": True},
+                {},
+                (1, 1, 1),
+                "Refusing Association (forced via command line)",
+                id="refused",
+            ),
+            pytest.param(
+                {"refuse": True, "reject": True},
+                {"application_context_name": "", "calling_ae_title": b"", "contexts": ()},
+                (1, 1, 1),
+                "Refusing Association (forced via command line)",
+                id="refused before anything else",
+            ),
+            pytest.param(
+                {"refuse": True},
+                {"protocol_version": 2},
+                (1, 2, 2),
+                "protocol version 0002H",
+                id="but the version",
+            ),
+            pytest.param(
+                {"reject": True},
+                {},
+                (1, 1, 1),
+                "No Implementation Class UID provided",
+                id="no implementation UID",
+            ),
+            pytest.param(
+                {"reject": True},
+                {"application_context_name": "1.2.\x1b"},
+                (1, 1, 2),
+                "Bad Application Context Name: 1.2.\\x1b",
+                id="a wrong application context first",
+            ),
+        ],
+    )
+    def test_the_administrators_orders_are_carried_out(
+        self, orders: dict[str, bool], changes: dict[str, object], fields: tuple[int, ...], text: str
+    ) -> None:
+        with pytest.raises(Reject) as caught:
+            check_request(request(**changes), Policy((LITTLE,), {CT}, **orders))
+
+        assert (caught.value.result, caught.value.source, caught.value.reason) == fields
+        assert str(caught.value) == text
+
+    def test_who_names_its_implementation_is_not_rejected(self) -> None:
+        user = UserInformation(implementation_class_uid="1.2.3")
+        check_request(request(user=user), Policy((LITTLE,), {CT}, reject=True))
 
     @pytest.mark.parametrize(
         "changes",
