@@ -114,7 +114,7 @@ def _tail(kind: str, request: AssociateRequest, accepted: tuple[tuple[str, bytes
 def _extended(title: str, none: str, items: tuple[tuple[str, bytes], ...]) -> Iterator[str]:
     yield title if items else title + none
     for uid, data in items:
-        yield f"  {uid_text(uid)} ({printable(uid)})"
+        yield f"  ={UID_NAMES.get(uid, 'Unknown-UID')} ({printable(uid)})"
         yield f"    [{', '.join(f'0x{byte:02x}' for byte in data)}]"
 
 
