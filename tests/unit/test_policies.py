@@ -9,6 +9,7 @@ import pytest
 from scpd import policies
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
+from scpd.ul.profiles import Profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,22 @@ def test_a_promiscuous_acceptor_takes_what_nobody_knows_and_all_storage() -> Non
 
     assert [policy.accepts(uid) for uid in (CT, VERIFICATION, WORKLIST, PRIVATE)] == [True, True, False, True]
     assert policy.accepts(DEFINED_PROCEDURE_PROTOCOL), "storage that the list of accepted classes lacks"
+
+
+def test_a_profile_says_all_that_is_accepted() -> None:
+    profile = Profile({CT: (IMPLICIT,)}, {})
+    policy = policies.negotiation_policy(settings(), profile)
+    promiscuous = policies.negotiation_policy(settings("-pm"), profile)
+
+    assert [policy.syntaxes_for(uid) for uid in (CT, VERIFICATION, PRIVATE)] == [(IMPLICIT,), None, None]
+    assert [
+        promiscuous.syntaxes_for(uid) for uid in (CT, VERIFICATION, DEFINED_PROCEDURE_PROTOCOL, PRIVATE)
+    ] == [
+        (IMPLICIT,),
+        None,
+        None,
+        (LITTLE, BIG, IMPLICIT),
+    ]
 
 
 @pytest.mark.parametrize(
