@@ -9,7 +9,6 @@ import pytest
 from scpd import policies
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
-from scpd.ul.profiles import Profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +45,8 @@ def test_a_promiscuous_acceptor_takes_what_nobody_knows_and_all_storage() -> Non
 
 
 def test_a_profile_says_all_that_is_accepted() -> None:
+    from scpd.ul.profiles import Profile
+
     profile = Profile({CT: (IMPLICIT,)}, {})
     policy = policies.negotiation_policy(settings(), profile)
     promiscuous = policies.negotiation_policy(settings("-pm"), profile)
