@@ -54,10 +54,10 @@ def run(program_name: str, words: list[str]) -> int:
 def _start(settings: Settings) -> int:
     import logging
 
-    from scpd.log.setup import configure
+    from scpd.log.setup import LogPolicy, configure
     from scpd.process import exitcodes
 
-    configure(settings.log_level)
+    configure(LogPolicy(settings.log_level))
     log = logging.getLogger("dcmtk.apps.storescp")
     for warning in settings.warnings:
         log.warning("%s", warning)

@@ -1,61 +1,162 @@
-"""Logging in storescp's shape: one line `X: text` per line of a message on standard error, X the level's letter.
+"""Logging: where the records of all processes go, and how they look.
 
-Levels are DCMTK's: FATAL, ERROR, WARN, INFO, DEBUG and TRACE; a record is one write, so that the lines of many
-processes do not mix.
+`configure` is called once, by the master, before it forks.  Without a configuration file the log is storescp's: one
+line `X: text` on standard error for each line of a message, X the level's letter (or a JSON object for each message).
+What the options do not ask for is not imported.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from time import monotonic
 
-TRACE = 5
-OFF = logging.CRITICAL + 10
+from scpd.log.association import Association
+from scpd.log.complaints import Complaints, counted
+from scpd.log.escape import make_record
+from scpd.log.levels import LEVELS, OFF, TRACE
+from scpd.log.lines import LineHandler
 
-LEVELS = {
-    "off": OFF,
-    "fatal": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warn": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-    "trace": TRACE,
-    "all": TRACE,
-}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.log.configuration import Configuration
+    from scpd.log.handlers import Appender
 
-_LETTERS = {
-    logging.CRITICAL: "F",
-    logging.ERROR: "E",
-    logging.WARNING: "W",
-    logging.INFO: "I",
-    logging.DEBUG: "D",
-    TRACE: "T",
-}
+__all__ = ["LEVELS", "OFF", "TRACE", "LogPolicy", "Logging", "announce", "configure"]
 
+TEXT, JSON = "text", "json"
 _STDERR = 2
 
 
-class LineHandler(logging.Handler):
-    """Writes records to a descriptor, each in one write."""
+class LogPolicy:
+    """From which level (a key of `LEVELS`) on, in which format (`text` or `json`), and whether to the journal.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, every line of it behind the level's letter."""
-        letter = _LETTERS.get(record.levelno, "T")
-        lines = self.format(record).split("\n")
-        text = "".join(f"{letter}: {line}\n" for line in lines)
-        try:
-            os.write(_STDERR, text.encode("utf-8", "backslashreplace"))
-        except OSError:
-            # A closed or full standard error must not end a service; there is nowhere to say so.
-            return
+    A configuration, where there is one, decides instead of level and format.
+    """
+
+    __slots__ = ("configuration", "format", "level", "to_journal")
+
+    def __init__(
+        self,
+        level: str,
+        configuration: Configuration | None = None,
+        log_format: str = TEXT,
+        *,
+        to_journal: bool = False,
+    ) -> None:
+        self.level = level
+        self.configuration = configuration
+        self.format = log_format
+        self.to_journal = to_journal
 
 
-def configure(level: str) -> None:
-    """Send everything from `level` (a key of `LEVELS`) upwards to standard error."""
-    # Nothing here asks for the thread, the process name or the caller of a record: looking them up costs.
+class Logging:
+    """What is left to say once logging is configured: which association this is, which complaints were made."""
+
+    __slots__ = ("_appenders", "association", "complaints")
+
+    def __init__(self, association: Association, complaints: Complaints, appenders: list[Appender]) -> None:
+        self.association = association
+        self.complaints = complaints
+        self._appenders = appenders
+
+    def reopen(self) -> None:
+        """Open all files anew, since somebody has moved them away (SIGUSR1, logrotate(8))."""
+        from time import time  # nothing else needs the wall clock here
+
+        for appender in self._appenders:
+            appender.reopen(time())
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Give what forked processes must keep; the numbers stay the same for life."""
+        own = [number for appender in self._appenders for number in appender.descriptors()]
+        return (*own, *self.complaints.descriptors())
+
+
+def configure(policy: LogPolicy) -> Logging:
+    """Send records where the policy says; complaints about the configuration go to standard error at once."""
+    _spare_what_nobody_asks_for()
+    association = Association()
+    complaints = Complaints()
+    root = logging.getLogger()
+    if policy.configuration is not None:
+        return Logging(
+            association, complaints, _follow(policy, policy.configuration, association, complaints)
+        )
+    if policy.format == JSON:
+        root.addHandler(_json_handler(association, to_journal=policy.to_journal))
+    else:
+        root.addHandler(LineHandler(association, to_journal=policy.to_journal))
+    root.setLevel(LEVELS[policy.level])
+    return Logging(association, complaints, [])
+
+
+def announce(text: str) -> None:
+    """Log a text at INFO through the root logger's appenders, whatever its level; their thresholds apply."""
+    root = logging.getLogger()
+    root.handle(root.makeRecord(root.name, logging.INFO, "", 0, text, (), None))
+
+
+def _spare_what_nobody_asks_for() -> None:
+    """Thread and process name of a record are not looked up: that costs."""
     logging.logThreads = False
     logging.logMultiprocessing = False
+    logging.logProcesses = False
     logging.raiseExceptions = False
-    root = logging.getLogger()
-    root.addHandler(LineHandler())
-    root.setLevel(LEVELS[level])
+    logging.lastResort = None
+    logging.setLogRecordFactory(make_record)
+
+
+def _spare_callers() -> None:
+    """Do not look up who made a record, which costs most of all: logging's documentation (Optimization) says how."""
+    logging._srcfile = None  # noqa: SLF001
+
+
+def _json_handler(association: Association, *, to_journal: bool) -> Appender:
+    from scpd.log.handlers import ConsoleAppender  # json is imported only where it is written
+    from scpd.log.jsonlines import JsonLayout
+
+    handler = ConsoleAppender(_STDERR, to_journal=to_journal)
+    handler.setFormatter(JsonLayout(association))
+    return handler
+
+
+def _follow(
+    policy: LogPolicy, configuration: Configuration, association: Association, complaints: Complaints
+) -> list[Appender]:
+    """Make the appenders of a configuration."""
+    from scpd.log import appenders
+
+    def say(severity: str, text: str) -> None:
+        if not configuration.is_quiet:
+            _say(f"log4cplus:{severity} {text}", severity, to_journal=policy.to_journal)
+
+    def tell(text: str) -> None:
+        """Say what is wrong with an appender; it may fail for every record, in every process."""
+        held_back = complaints.admit("log", text, monotonic())
+        if held_back is not None:
+            say("ERROR", f"{text}{counted(held_back)}")
+
+    for complaint in configuration.complaints:
+        _say(str(complaint), complaint.severity, to_journal=policy.to_journal)
+    around = appenders.Surroundings(
+        association, configuration.program_name, tell, to_journal=policy.to_journal
+    )
+    if not appenders.asks_for_caller(configuration):
+        _spare_callers()
+    made = appenders.apply(configuration, around)
+    if configuration.has_own_handler:
+        logging.getLogger().addHandler(LineHandler(association, to_journal=policy.to_journal))
+    return made
+
+
+def _say(text: str, severity: str, *, to_journal: bool) -> None:
+    """Write a line about the log itself, which cannot be logged."""
+    from scpd.log.escape import escape
+    from scpd.log.journal import prefix
+
+    mark = prefix(logging.ERROR if severity == "ERROR" else logging.WARNING) if to_journal else ""
+    try:
+        os.write(_STDERR, f"{mark}{escape(text)}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        return

@@ -1,0 +1,41 @@
+"""Whose line is this: what the log says about the association that this process serves.
+
+The master makes one such object and serves no association, so `id` is empty; a worker begins its own.  Handlers look
+at it for each record.
+"""
+
+from __future__ import annotations
+
+import os
+
+_ID_BYTES = 3
+
+# The fields that a log may show, as `%X{calling_aet}` or as a member of a JSON object; `association` is the id.
+FIELDS = ("calling_aet", "called_aet", "peer", "study", "status")
+
+
+class Association:
+    """The association of this process, as far as it is known; what is not known is empty.
+
+    The fields hold what the peer said, unescaped: whoever writes them escapes them.
+    """
+
+    __slots__ = ("called_aet", "calling_aet", "id", "peer", "status", "study")
+
+    def __init__(self) -> None:
+        self.end()
+
+    def begin(self, peer: str) -> None:
+        """Begin anew, with an id of its own and nothing known but the peer."""
+        self.end()
+        self.id = os.urandom(_ID_BYTES).hex()
+        self.peer = peer
+
+    def end(self) -> None:
+        """Serve nobody."""
+        self.id = ""
+        self.calling_aet = ""
+        self.called_aet = ""
+        self.peer = ""
+        self.study = ""
+        self.status = ""

@@ -1,0 +1,43 @@
+"""storescp's own log: on standard error one line `X: text` for each line of a message, X the level's letter.
+
+A record is one write, so that the lines of many processes do not mix.  Lines of an association have its id behind the
+letter; in the journal each has its priority before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from scpd.log.escape import text_of
+from scpd.log.journal import prefix
+from scpd.log.levels import NAMES, TRACE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.log.association import Association
+
+_STDERR = 2
+
+
+class LineHandler(logging.Handler):
+    """Writes records to standard error, each in one write."""
+
+    def __init__(self, association: Association, *, to_journal: bool) -> None:
+        super().__init__()
+        self._association = association
+        self._begins = {
+            level: f"{prefix(level) if to_journal else ''}{name[0]}: " for level, name in NAMES.items()
+        }
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, every line of it behind the level's letter."""
+        begin = self._begins.get(record.levelno) or self._begins[TRACE]
+        if self._association.id:
+            begin = f"{begin}[{self._association.id}] "
+        lines = text_of(record).replace("\n", f"\n{begin}")
+        try:
+            os.write(_STDERR, f"{begin}{lines}\n".encode("utf-8", "backslashreplace"))
+        except OSError:
+            # A closed or full standard error must not end a service; there is nowhere to say so.
+            return
