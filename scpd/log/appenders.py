@@ -55,8 +55,7 @@ def apply(configuration: Configuration, around: Surroundings) -> list[Appender]:
         logger.setLevel(each.level)
         logger.propagate = each.is_additive
         for appender in each.appenders:
-            # addHandler() takes one only once, while an appender that is named twice writes twice.
-            logger.handlers.append(made[appender])
+            logger.addHandler(made[appender])  # takes one that is named twice once, as log4cplus does
     return list(made.values())
 
 

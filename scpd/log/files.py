@@ -137,7 +137,7 @@ class RollingFile(LogFile):
 
     def _after(self, status: os.stat_result, now: float) -> None:
         # If another one is at it, or it cannot be done: a file that is a little larger does no harm.
-        if status.st_size > self._limit and stat.S_ISREG(status.st_mode):
+        if status.st_size > self._limit:
             self._roll(self._move, now)
 
     def _move(self) -> None:
@@ -171,12 +171,10 @@ class DailyFile(LogFile):
         minute = now // 60
         if minute == self._minute:
             return
-        while self._schedule.period(now) > self._schedule.period(self._since):
-            since = self._since
-            # What another process has made meanwhile may be of a past period too.
-            if not self._roll(self._move, now) or self._since <= since:
-                return
-        self._minute = minute
+        if self._schedule.period(now) > self._schedule.period(self._since):
+            self._roll(self._move, now)  # the next record looks whether it could be done
+        else:
+            self._minute = minute
 
     def _move(self) -> None:
         if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from scpd.errors import UsageError
 from scpd.log.configfile import read_log_config
+from scpd.log.log4cplus import read
+from scpd.log.properties import Variables
+from scpd.log.setup import LogPolicy, configure
 from tests.harness.forked import in_child
 from tests.harness.wrapped import require_root
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TEXT = (
     "log4cplus.rootLogger=INFO, A\nlog4cplus.appender.A=log4cplus::FileAppender\nlog4cplus.appender.A.File="
@@ -77,3 +79,37 @@ def test_what_may_not_be_read(tmp_path: Path) -> None:
         return "read"
 
     assert in_child(life) == "Specified --log-config file cannot be read"
+
+
+EXAMPLE = Path(__file__).parents[3] / "etc" / "logger.cfg"
+
+
+def test_our_example_is_understood_and_shows_what_it_says(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text().replace("/var/log/scpd", str(tmp_path))
+    (tmp_path / "logger.cfg").write_text(text)
+
+    def life() -> list[object]:
+        os.dup2(os.open(tmp_path / "stderr", os.O_WRONLY | os.O_CREAT), 2)
+        logging.getLogger().handlers.clear()
+        found = read_log_config(str(tmp_path / "logger.cfg"), {}, "scpd")
+        settings = configure(LogPolicy("warn", found))
+        settings.association.begin("192.0.2.1")
+        settings.association.calling_aet = "MODALITY"
+        logging.getLogger("dcmtk.apps.storescp").warning("text")
+        return [
+            [str(complaint) for complaint in found.complaints],
+            settings.association.id,
+            found.progress_level,
+        ]
+
+    complaints, association, progress_level = in_child(life)
+
+    assert (complaints, progress_level) == ([], "warn")
+    assert (tmp_path / "stderr").read_text() == f"W: [{association}] text\n"
+    line = rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{3}} WARN  \[\d+ {association}\] MODALITY@192\.0\.2\.1: text\n"
+    assert re.fullmatch(line, (tmp_path / "scpd.log").read_text())
+
+
+def test_what_our_example_offers_in_comments_is_understood_too() -> None:
+    text = re.sub(r"^#log4cplus", "log4cplus", EXAMPLE.read_text(), flags=re.MULTILINE)
+    assert read(text, Variables({}, {}), "scpd").complaints == []

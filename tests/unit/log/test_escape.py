@@ -65,10 +65,14 @@ def test_arguments_are_escaped_and_the_format_is_not(
     assert text(message, *arguments) == shown
 
 
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
 def test_no_line_of_a_traceback_is_the_peers() -> None:
     try:
         try:
-            int("no\nE: forged")
+            fail("no\nE: forged")
         except ValueError as first:
             raise KeyError("second\n") from first
     except KeyError as error:

@@ -276,3 +276,12 @@ def test_any_text_is_a_configuration_or_refused(text: str) -> None:
         except UsageError as refusal:
             said = [str(refusal)]
         assert all(line.isprintable() for line in said)
+
+
+def test_an_async_appender_behind_another_is_none() -> None:
+    (said,) = complaints(
+        "log4cplus.rootLogger=INFO,A\n"
+        "log4cplus.appender.A=log4cplus::AsyncAppender\n"
+        "log4cplus.appender.A.Appender=log4cplus::AsyncAppender\n"
+    )
+    assert said.endswith("Cannot find AppenderFactory: log4cplus::AsyncAppender (line 2)")
