@@ -7,9 +7,9 @@ TSV_DIR holds two tab separated files with a heading line each:
 `storage-sop-classes.tsv`  uid, file_prefix, in_man_3_6_0 (yes, no), listed_by (versions of DCMTK, or `-`)
 `uid-names.tsv`            name (DCMTK's), uid, keyword (PS3.6 annex A), known_to (versions of DCMTK)
 
-It writes `sop_classes.py`, `uid_names.py`, `uid_symbols.py` and `transfer_syntaxes.py` beside itself, as
-`ruff format` would leave them.  It stops with a KeyError where a keyword below has no UID in the tables: better
-no module than a wrong one.
+It writes `sop_classes.py`, `uid_names.py` and `transfer_syntaxes.py` beside itself, and `vrs.py` from pydicom's
+dictionary, as `ruff format` would leave them.  It stops with a KeyError where a keyword below has no UID in the
+tables: better no module than a wrong one.
 """
 
 from __future__ import annotations
@@ -224,6 +224,67 @@ def transfer_syntaxes(rows: list[dict[str, str]]) -> str:
     )
 
 
+# The names that DCMTK's dictionaries have for elements whose VR depends on others, and pydicom's.
+DEPENDENT_VRS = {
+    "US or SS": "xs",
+    "OB or OW": "ox",
+    "US or SS or OW": "lt",
+    "US or OW": "lt",
+    "NONE": "na",
+}
+PIXEL_DATA = 0x7FE00010
+TAGS_IN_A_LINE = 12
+
+
+def vrs() -> str:
+    """Write `vrs` from the dictionary of pydicom: VRs by tag, and those of repeating groups.
+
+    A mask with an `x` before a digit (1000xxx0, 002804x0; all retired) is no range and is left out.
+    """
+    from pydicom import __version__ as pydicom_version
+    from pydicom.datadict import DicomDictionary, RepeatersDictionary  # type: ignore[attr-defined]  # not in __all__
+
+    tags: dict[str, list[str]] = {}
+    for tag, entry in sorted(DicomDictionary.items()):
+        name = "px" if tag == PIXEL_DATA else DEPENDENT_VRS.get(entry[0], entry[0])
+        tags.setdefault(name, []).append(f"{tag:08X}")
+    ranges = [
+        (*repeating_bounds(mask), DEPENDENT_VRS.get(entry[0], entry[0]))
+        for mask, entry in sorted(RepeatersDictionary.items())
+        if "x" not in mask[:4].rstrip("x") + mask[4:].rstrip("x")
+    ]
+    return module(
+        "The VR of each public tag (PS3.6 6 to 8, PS3.7 E), compact; `dataset.dictionary` makes a lookup of it.",
+        f"The source is the dictionary of pydicom {pydicom_version}.",
+        [
+            "# VR, or a name in small letters (see dataset.dictionary) > tags, hexadecimal, in any order of VRs.\n",
+            "TAGS: dict[str, str] = {\n",
+            *(f'    "{vr}": """\n{lines_of(members)}""",\n' for vr, members in sorted(tags.items())),
+            "}\n",
+            "\n# Repeating groups and elements: bounds of the group, of the element, VR.\n",
+            "RANGES: tuple[tuple[int, int, int, int, str], ...] = (\n",
+            *(
+                "    (" + ", ".join(f"0x{number:04X}" for number in row[:4]) + f', "{row[4]}"),\n'
+                for row in ranges
+            ),
+            ")\n",
+        ],
+    )
+
+
+def repeating_bounds(mask: str) -> tuple[int, int, int, int]:
+    """Return the bounds of group and element of a mask such as 60xx0010."""
+    group, element = mask[:4], mask[4:]
+    bounds = [part.replace("x", digit) for part in (group, element) for digit in ("0", "F")]
+    return int(bounds[0], 16), int(bounds[1], 16), int(bounds[2], 16), int(bounds[3], 16)
+
+
+def lines_of(words: list[str]) -> str:
+    """Write words in lines."""
+    lines = (words[start : start + TAGS_IN_A_LINE] for start in range(0, len(words), TAGS_IN_A_LINE))
+    return "".join(" ".join(line) + "\n" for line in lines)
+
+
 def main(arguments: list[str]) -> int:
     """Write the modules; 2 if called wrongly."""
     if len(arguments) != 1:
@@ -236,6 +297,7 @@ def main(arguments: list[str]) -> int:
         "uid_names": uid_names(names),
         "uid_symbols": uid_symbols(names),
         "transfer_syntaxes": transfer_syntaxes(names),
+        "vrs": vrs(),
     }
     for name, text in texts.items():
         (package / f"{name}.py").write_text(text, encoding="utf-8")

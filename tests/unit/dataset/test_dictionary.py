@@ -1,0 +1,179 @@
+"""The VR of a tag: exact tags before ranges, narrow ranges before wide ones, private blocks before public tags."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.datadict import DicomDictionary
+
+from scpd.dataset.dictionary import ALL, CONTEXT_DEPENDENT, EVEN, ODD, Dictionary, Entry, Span, builtin
+
+BUILTIN = builtin()
+NUMBERS = st.integers(0, 0xFFFF)
+
+
+def span(low: int, high: int | None = None, parity: str = EVEN) -> Span:
+    return Span(low, low) if high is None else Span(low, high, parity)
+
+
+def entry(vr: str, group: Span | int, element: Span | int, creator: str = "") -> Entry:
+    group, element = (part if isinstance(part, Span) else span(part) for part in (group, element))
+    return Entry(group, element, vr, creator)
+
+
+def vrs(dictionary: Dictionary, *tags: tuple[int, int], creator: str | None = None) -> list[str | None]:
+    return [dictionary.vr(group, element, creator) for group, element in tags]
+
+
+@pytest.mark.parametrize(
+    ("parity", "found"),
+    [(EVEN, [0x10, 0x12, 0x14]), (ODD, [0x11, 0x13]), (ALL, [0x10, 0x11, 0x12, 0x13, 0x14])],
+)
+def test_a_range_is_of_even_odd_or_all_numbers_with_its_bounds(parity: str, found: list[int]) -> None:
+    dictionary = Dictionary([entry("UL", 8, span(0x10, 0x14, parity))])
+    assert [number for number in range(0x20) if dictionary.vr(8, number) == "UL"] == found
+
+
+def test_a_range_that_ends_before_it_begins_is_empty() -> None:
+    dictionary = Dictionary([entry("UL", 8, span(0x14, 0x10, ALL))])
+    assert vrs(dictionary, *((8, number) for number in range(0x20))) == [None] * 0x20
+
+
+def test_a_tag_is_found_before_any_range_and_the_later_one_counts() -> None:
+    exact, wide = entry("US", 8, 0x10), entry("UL", 8, span(0x10, 0x14))
+    for entries in ([exact, wide], [wide, exact], [entry("SS", 8, 0x10), wide, exact]):
+        assert vrs(Dictionary(entries), (8, 0x10), (8, 0x12)) == ["US", "UL"]
+
+
+def test_a_range_of_one_tag_is_that_tag_whatever_its_parity() -> None:
+    assert vrs(Dictionary([entry("UL", span(9, 9, EVEN), 0x1010)]), (9, 0x1010)) == ["UL"]
+
+
+def test_a_narrower_range_is_found_first_whichever_came_first() -> None:
+    narrow, wide = entry("US", 8, span(0x10, 0x14)), entry("UL", 8, span(0x10, 0x20))
+    for entries in ([narrow, wide], [wide, narrow]):
+        assert vrs(Dictionary(entries), (8, 0x10), (8, 0x14), (8, 0x16)) == ["US", "US", "UL"]
+
+
+def test_of_ranges_that_overlap_the_first_counts() -> None:
+    low, high = entry("US", 8, span(0x10, 0x14)), entry("UL", 8, span(0x12, 0x16))
+    assert vrs(Dictionary([low, high]), (8, 0x12), (8, 0x16)) == ["US", "UL"]
+    assert vrs(Dictionary([high, low]), (8, 0x12), (8, 0x10)) == ["UL", "US"]
+
+
+def test_an_equal_range_replaces_the_earlier_one_and_one_of_other_parity_only_goes_before_it() -> None:
+    even, odd = entry("US", 8, span(0x10, 0x14)), entry("UL", 8, span(0x10, 0x14, ODD))
+    assert vrs(Dictionary([even, entry("SS", 8, span(0x10, 0x14))]), (8, 0x10)) == ["SS"]
+    assert vrs(Dictionary([even, odd]), (8, 0x10), (8, 0x11)) == ["US", "UL"]
+    assert vrs(Dictionary([odd, entry("SS", 8, span(0x10, 0x14, ALL))]), (8, 0x10), (8, 0x11)) == ["SS", "SS"]
+
+
+def test_two_digits_of_a_creator_hold_in_every_block_and_four_in_theirs() -> None:
+    two, four = entry("US", 9, 0x10, "X"), entry("UL", 9, 0x1110, "X")
+    tags = (9, 0x1010), (9, 0x1110), (9, 0xFF10), (9, 0x1011), (0x11, 0x1010)
+    assert vrs(Dictionary([two, four]), *tags, creator="X") == ["US", "UL", "US", None, None]
+    assert vrs(Dictionary([four]), *tags, creator="X") == [None, "UL", None, None, None]
+
+
+def test_a_private_element_needs_its_creator_and_nothing_but_it() -> None:
+    dictionary = Dictionary([entry("US", 9, 0x10, "X")])
+    for creator in (None, "", "x", "X ", " X", "Y"):
+        assert dictionary.vr(9, 0x1010, creator) is None, creator
+
+
+def test_ranges_of_a_creator_are_its_own() -> None:
+    dictionary = Dictionary(
+        [
+            entry("US", span(9, 0x13, ODD), span(0x10, 0x12, ALL), "X"),
+            entry("UL", span(9, 0x13, ODD), span(0x10, 0x12, ALL), "Y"),
+        ]
+    )
+    assert vrs(dictionary, (9, 0x1011), (0x13, 0x2012), (0x15, 0x1010), creator="X") == ["US", "US", None]
+
+
+def test_an_entry_without_creator_is_the_last_resort_for_a_private_element() -> None:
+    dictionary = Dictionary([entry("UL", 9, 0x1010), entry("US", 9, 0x10, "X")])
+    assert [dictionary.vr(9, 0x1010, creator) for creator in ("X", "Y", None)] == ["US", "UL", "UL"]
+
+
+def test_creators_do_not_matter_in_public_groups_and_for_the_reserving_elements() -> None:
+    dictionary = Dictionary([entry("US", span(8, 9, ALL), 0x10, "X")])
+    assert vrs(dictionary, (8, 0x1010), (9, 0x10), (9, 0x0F10), (9, 0x1010), creator="X") == [
+        None,
+        None,
+        None,
+        "US",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr"),
+    [
+        ((0x0008, 0x0018), "UI"),
+        ((0x0010, 0x0010), "PN"),
+        ((0x0000, 0x0100), "US"),
+        ((0x6002, 0x3000), "ox"),
+        ((0x6001, 0x3000), None),
+        ((0x60FE, 0x0010), "US"),
+        ((0x7FE0, 0x0010), "px"),
+        ((0x0028, 0x0106), "xs"),
+        ((0x0028, 0x3006), "lt"),
+        ((0x5400, 0x1010), "ox"),
+        ((0xFFFE, 0xE000), "na"),
+        ((0x0020, 0x3102), "CS"),
+        ((0x0020, 0x3101), None),
+        ((0x0009, 0x0010), "LO"),
+        ((0x0009, 0x00FF), "LO"),
+        ((0x0009, 0x000F), None),
+        ((0x0009, 0x1001), None),
+        ((0x0008, 0x0000), "UL"),
+        ((0x0009, 0x0000), "UL"),
+        ((0x1010, 0x0000), "UL"),
+        ((0x1010, 0x0004), "US"),
+        ((0x7FE1, 0x0010), "LO"),
+    ],
+)
+def test_the_built_in_one_knows_the_standard(tag: tuple[int, int], vr: str | None) -> None:
+    assert BUILTIN.vr(*tag) == vr
+
+
+def test_the_built_in_one_has_pydicoms_vr_for_every_tag() -> None:
+    names = {
+        "xs": "US or SS",
+        "ox": "OB or OW",
+        "px": "OB or OW",
+        "na": "NONE",
+    }
+    differing = {}
+    for tag, (vr, *_) in DicomDictionary.items():
+        found = BUILTIN.vr(tag >> 16, tag & 0xFFFF) or ""
+        if found == "lt":
+            assert vr in ("US or OW", "US or SS or OW")
+        elif names.get(found, found) != vr:
+            differing[f"{tag:08X}"] = (found, vr)
+    assert differing == {}
+
+
+@given(NUMBERS, NUMBERS, st.none() | st.text(max_size=9))
+def test_any_tag_has_a_vr_a_name_or_none(group: int, element: int, creator: str | None) -> None:
+    found = BUILTIN.vr(group, element, creator)
+    assert found is None or found in CONTEXT_DEPENDENT or (len(found) == 2 and found.isupper())
+
+
+def test_the_table_is_imported_by_whom_it_serves_only() -> None:
+    code = (
+        "import sys, scpd.dataset.dictionary as d, scpd.dataset.dictpath as p\n"
+        "print('scpd.tables.vrs' in sys.modules, 'pydicom' in sys.modules)\n"
+        "p.load({})\n"
+        "print('scpd.tables.vrs' in sys.modules, 'pydicom' in sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    ).stdout
+    assert output.split() == [b"False", b"False", b"True", b"False"]
