@@ -1,0 +1,310 @@
+"""DCMTK's dictionary files: the same complaints as storescp's, and the VRs that dcmdump finds by the same files."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+import subprocess
+from pathlib import Path
+from struct import pack
+
+import pytest
+from pydicom.datadict import DicomDictionary
+
+from scpd.dataset.dictionary import ODD, Dictionary, Entry, Span, builtin
+from scpd.dataset.dictpath import load
+from scpd.tables.vrs import RANGES
+from tests.harness.programs import real_program
+
+DEBIANS = Path("/usr/share/libdcmtk17")
+LETTERS = {logging.DEBUG: "D", logging.WARNING: "W", logging.ERROR: "E"}
+# What the original says besides; the range is refused here too, by the complaint about its field.
+RESTRICTOR = "E: DcmDataDictionary: Unknown range restrictor: "
+CREATORS = "(0009-o-FFFF,0010-u-00FF)\tLO\tCreator\n"
+DUMPED = re.compile(r"\(([0-9a-f]{4}),([0-9a-f]{4})\) (\S\S)")
+
+# Lines that say nothing, lines that are read, lines that are not: in one file, which shows that each is judged alone.
+LINES = [
+    *("", "   ", "# comment", "  # comment", "\r", "x"),
+    *("(0008,0010)\tUL\tName", "(0008,0010)\tUL\tName\r", "(0008,0010)\tUL\tName\t1\tv", "(0008,0010)\tUL"),
+    *("(0008,0010)\tUL\tName\t1\tv\tx", "(0008,0010)\tUL\tName\t1\tv\t\t", "(0008,0010)\t\tName\t1"),
+    *("(0008,0010)\t\tUL\tName\t1\tv", "\tUL\tName", "(0008,0010)  UL  Name", "(0008,0010)\tUL\tName\t\tv"),
+    *(
+        f"{tag}\tUL\tName"
+        for tag in (
+            *(
+                "0008,0010",
+                "(0008,0010",
+                "0008,0010)",
+                "(0008-0010)",
+                "(0008)",
+                "()",
+                "(,)",
+                "(,0010)",
+                "(0008,)",
+            ),
+            *(
+                "(xx,0010)",
+                "(60xx,0010)",
+                "(0008,001g)",
+                "(0008zz,0010)",
+                "(8,10)",
+                "(0x8,0x10)",
+                "(123456,0010)",
+            ),
+            *(
+                " ( 0008 , 0010 ) ",
+                "(0008,0010)x",
+                "x(0008,0010)",
+                "((0008,0010)",
+                "(0008;0010)",
+                "(0008,0010,0012)",
+            ),
+            *(
+                "(0008,0010-0020)",
+                "(0008,0010-o-0020)",
+                "(0008,0010-x-0020)",
+                "(0008,0010-2-0020)",
+                "(0008,0010-)",
+            ),
+            *(
+                "(0008-x-0010,0010)",
+                "(0008,0020-0010)",
+                "(0008,0010-u)",
+                "(0008,0010-0020-0030)",
+                "(0008-,0010)",
+            ),
+            *(
+                '(0009,"X",10)',
+                '(0009,"X",1010)',
+                '(0009,"",10)',
+                "(0009,X,10)",
+                '(0009,"X,10)',
+                '(0009,"X"10)',
+            ),
+            *('(0009,"X",)', '(0009,"X",g)', '(0009,"X")', '("X",10)', '(0009"X",10)', '(0009, "X Y" , 10)'),
+            *(
+                '(0009,"X)Y,",10)',
+                '(0009-o-0011,"X",10-u-20)',
+                '(0008,"X",10)',
+                '(0009,""X",10)',
+                '(0009,"X"Y",10)',
+            ),
+        )
+    ),
+    *(
+        f"(0008,0010)\t{vr}\tName"
+        for vr in (
+            "ZZ",
+            "OX",
+            "ZZTOP",
+            " Z Z ",
+            "ul",
+            "ULX",
+            "U",
+            "Z",
+            "??",
+            "12",
+            "zz",
+            "ox",
+            "px",
+            "lt",
+            "na",
+            "OV",
+        )
+    ),
+    *(
+        f"(0008,0010)\tUL\tName\t{vm}"
+        for vm in (
+            *(
+                "n",
+                "3",
+                "1-3",
+                "1-n",
+                "2-2n",
+                "2n",
+                "0",
+                "3-1",
+                "-1",
+                "2-3n",
+                "n-n",
+                " 1",
+                "1 ",
+                "1N",
+                "1 - 2",
+                "nn",
+            ),
+            *(
+                "x",
+                "1-",
+                "1-x",
+                "1-2-3",
+                "3x",
+                "1,2",
+                "-",
+                "99999999999",
+                "0x3",
+                "1.5",
+                "-n",
+                "+n",
+                "1-2x",
+                "1-1-1n",
+            ),
+        )
+    ),
+    *("0008,0010\tZZ\tName\tx", "(0008,0010)\tZZ\tName\tx", "0008,0010\tZZ\tName", "0008\tUL\tName\tx\tv\tx"),
+]
+
+
+def storescp_says(path: str, folder: Path) -> list[str]:
+    """What it logs about dictionaries at its start, which the missing output directory ends."""
+    command = [real_program("storescp"), "-d", "-od", str(folder / "missing"), "11112"]
+    environment = {**os.environ, "DCMDICTPATH": path}
+    run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, timeout=30, check=False)
+    lines = run.stderr.decode("latin-1").splitlines()
+    assert lines[-1].startswith("F: specified output directory does not exist")
+    return [
+        line.removesuffix(": ") if "too many fields" in line else line
+        for line in lines[:-1]
+        if "ictionary" in line and not line.startswith(RESTRICTOR)
+    ]
+
+
+def scpd_says(path: str) -> list[str]:
+    return [f"{LETTERS[message.level]}: {message.text}" for message in load({"DCMDICTPATH": path})[1]]
+
+
+def test_each_line_is_judged_as_storescp_judges_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines").write_text("\n".join(LINES), encoding="latin-1", newline="")
+    theirs = storescp_says("lines", tmp_path)
+    assert len(theirs) > 50
+    assert scpd_says("lines") == theirs
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            ":",
+            "good",
+            "good:",
+            "::good",
+            "none",
+            "folder",
+            "/dev/null",
+            "good:none",
+            "none:good",
+            "none:folder",
+        ),
+        *("good:bad", "bad:good", "bad:none", "good:bad:none", "bad:/dev/null", " ", " good"),
+    ],
+)
+def test_files_are_found_and_missed_as_by_storescp(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good").write_text("(0008,0010)\tUL\tName\n")
+    (tmp_path / "bad").write_text("bad\n(0008,0010)\tUL\tName\n")
+    (tmp_path / "folder").mkdir()
+    assert scpd_says(path) == storescp_says(path, tmp_path)
+
+
+def dumped(dictionary: Path, tags: list[tuple[int, int, bytes]]) -> dict[tuple[int, int], str]:
+    """The VRs that dcmdump finds for the elements of an implicit VR data set; what it does not know is `??`."""
+    data = dictionary.with_suffix(".data")
+    data.write_bytes(
+        b"".join(pack("<HHI", group, element, len(value)) + value for group, element, value in tags)
+    )
+    run = subprocess.run(
+        [real_program("dcmdump"), "-f", "-ti", str(data)],
+        env={**os.environ, "DCMDICTPATH": str(dictionary)},
+        capture_output=True,
+        timeout=30,
+        check=True,
+    )
+    found = (DUMPED.match(line) for line in run.stdout.decode("latin-1").splitlines())
+    return {(int(match[1], 16), int(match[2], 16)): match[3] for match in found if match}
+
+
+def found_here(
+    dictionary: Dictionary, tags: list[tuple[int, int, bytes]]
+) -> dict[tuple[int, int], str | None]:
+    creators: dict[tuple[int, int], str] = {}
+    for group, element, value in tags:
+        if group & 1 and 0x10 <= element <= 0xFF:
+            creators[group, element] = value.decode("latin-1").rstrip(" \0")
+    return {
+        (group, element): dictionary.vr(group, element, creators.get((group, element >> 8)))
+        for group, element, _ in tags
+    }
+
+
+def a_span(chance: random.Random, numbers: list[int], digits: str) -> str:
+    low, high = sorted(chance.choices(numbers, k=2))
+    kind = chance.choice(["", "", "-", "-e-", "-o-", "-u-", "-u-"])
+    return f"{low:{digits}}{kind}{high:{digits}}" if kind else f"{low:{digits}}"
+
+
+def a_line(chance: random.Random) -> str:
+    """A line whose tags are close to those of the others."""
+    vr = chance.choice(["UL", "US", "SL", "SS", "FL", "AT", "OB"])
+    if chance.random() < 0.5:
+        group = a_span(chance, list(range(0x10, 0x16)), "04x")
+        return f"({group},{a_span(chance, list(range(0x1010, 0x1018)), '04x')})\t{vr}\tName\n"
+    group = a_span(chance, [0x11, 0x12, 0x13, 0x15], "04x")
+    numbers, digits = chance.choice([(list(range(0x10, 0x18)), "02x"), (list(range(0x1010, 0x1018)), "04x")])
+    creator = chance.choice(["A", "B c"])
+    return f'({group},"{creator}",{a_span(chance, numbers, digits)})\t{vr}\tName\n'
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_vrs_are_those_that_dcmdump_finds_by_the_same_file(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "dictionary"
+    path.write_text(CREATORS + "".join(a_line(chance) for _ in range(40)))
+    tags = []
+    for group in range(0x10, 0x16):
+        if group & 1:
+            tags += [(group, 0x10, b"A "), (group, 0x11, b"B c "), (group, 0x12, b"Z ")]
+        tags += [
+            (group, block << 8 | element, bytes(8))
+            for block in (0x10, 0x11, 0x12)
+            for element in range(0x10, 0x18)
+        ]
+    theirs = dumped(path, tags)
+    assert len(theirs) == len(tags)
+    dictionary, messages = load({"DCMDICTPATH": str(path)})
+    assert len(messages) == 1
+    ours = found_here(dictionary, tags)
+    assert {tag: vr or "??" for tag, vr in ours.items()} == theirs
+
+
+@pytest.mark.skipif(not DEBIANS.is_dir(), reason="Debian's dictionaries are not installed (libdcmtk17)")
+def test_debians_dictionaries_load_and_contradict_the_built_in_one_nowhere() -> None:
+    paths = ":".join(str(DEBIANS / name) for name in ("dicom.dic", "private.dic", "diconde.dic"))
+    dictionary, messages = load({"DCMDICTPATH": paths})
+    assert [message.text for message in messages if message.level > logging.DEBUG] == []
+    assert dictionary.vr(0x7FE1, 0x1060, "GEMS_Ultrasound_MovieGroup_001") == "px"
+    assert dictionary.vr(0x0009, 0x1102, "ACUSON") == "UN"
+    own = builtin()
+    tags = [(tag >> 16, tag & 0xFFFF) for tag in DicomDictionary]
+    tags += [(row[group], row[element]) for row in RANGES for group in (0, 1) for element in (2, 3)]
+    tags += [(0x60FE, 0x3000), (0x0008, 0x0000), (0x0009, 0x0000), (0x0009, 0x0010), (0x0009, 0x00FF)]
+    known = {
+        tag: (ours, theirs) for tag in tags if (ours := own.vr(*tag)) and (theirs := dictionary.vr(*tag))
+    }
+    assert len(known) > 4800
+    # Offsets within a DICOMDIR: an `up` is a UL.
+    differing = {tag: vrs for tag, vrs in known.items() if vrs[0] != vrs[1] and vrs != ("UL", "up")}
+    assert differing == {}
+
+
+def test_a_creator_that_no_file_lists_is_unknown_to_both(tmp_path: Path) -> None:
+    path = tmp_path / "dictionary"
+    path.write_text('(0009,"X",10)\tUL\tName\n')
+    assert dumped(path, [(9, 0x10, b"X "), (9, 0x1010, bytes(4))])[9, 0x10] == "??"
+    assert load({"DCMDICTPATH": str(path)})[0].vr(9, 0x10) is None
+    assert Dictionary([Entry(Span(1, 0xFFFF, ODD), Span(0x10, 0xFF), "LO")]).vr(9, 0x10) == "LO"
