@@ -28,15 +28,16 @@ def spawn(role: Callable[[], int], wakeup: signals.Wakeup, keep: tuple[int, ...]
     """Fork a child that runs `role()` and exits with what that gives.
 
     Of the parent's descriptors it has the standard ones and those of `keep`, and `wakeup` anew, heard by SIGTERM
-    only.  Gives the child's process id to the parent; raises `OSError` if there can be no further process.
+    only.  Gives the child's process id to the parent, whose signals are blocked as before; raises `OSError` if there
+    can be no further process.
     """
-    signals.hold()
+    mask = signals.hold()
     try:
         pid = os.fork()
         if pid == 0:
             _run(role, wakeup, keep)
     finally:
-        signals.let_in(signals.MASTER)
+        signals.restore(mask)
     return pid
 
 

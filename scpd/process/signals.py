@@ -68,11 +68,19 @@ def _is_ignored_by_inheritance(number: int) -> bool:
     return number in (signal.SIGHUP, signal.SIGINT) and signal.getsignal(number) == signal.SIG_IGN
 
 
-def hold() -> None:
-    """Block every signal that a master hears: around a fork, so that none meant for the child reaches our pipe."""
-    pthread_sigmask(signal.SIG_BLOCK, MASTER)
+def hold() -> set[int]:
+    """Block every signal that a master hears: around a fork, so that none meant for the child reaches our pipe.
+
+    Gives the mask that was, for `restore`.
+    """
+    return pthread_sigmask(signal.SIG_BLOCK, MASTER)
+
+
+def restore(mask: set[int]) -> None:
+    """Undo `hold`: what was blocked before it stays so, as in a worker that forks; what was held back arrives now."""
+    pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def let_in(numbers: tuple[int, ...]) -> None:
-    """Undo `hold` for these signals; what was held back arrives now."""
+    """Unblock these signals, as a child does that was forked while all were held; what was held back arrives now."""
     pthread_sigmask(signal.SIG_UNBLOCK, numbers)

@@ -176,6 +176,17 @@ def test_if_there_can_be_no_process_the_parent_is_told_and_its_signals_are_let_i
     assert in_child(without_processes) == "BlockingIOError"
 
 
+def test_signals_that_were_blocked_before_stay_blocked() -> None:
+    # A worker, which forks too, hears SIGTERM only.
+    def work() -> bool:
+        signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1])
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        ended_by(lambda: 0)
+        return signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+    assert in_child(work)
+
+
 def test_forking_needs_no_module_that_is_not_loaded_yet() -> None:
     ended_by(lambda: 0)
     before = set(sys.modules)

@@ -118,6 +118,19 @@ def test_held_signals_arrive_when_they_are_let_go() -> None:
     assert in_child(work) == [[], sorted([TERM, INT, HUP, CHLD])]
 
 
+def test_restored_signals_are_blocked_as_before_they_were_held() -> None:
+    def work() -> list[object]:
+        wakeup = Wakeup()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [HUP])
+        mask = signals.hold()
+        send(TERM, HUP)
+        held = list(wakeup.take())
+        signals.restore(mask)
+        return [held, list(wakeup.take()), signal.pthread_sigmask(signal.SIG_BLOCK, []) == {HUP}]
+
+    assert in_child(work) == [[], [TERM], True]
+
+
 def test_what_a_child_does_not_hear_is_held_back_and_does_not_end_it() -> None:
     def work() -> list[int]:
         wakeup = Wakeup()
