@@ -1,0 +1,1 @@
+"""Who may connect: peers by address and name; knows nothing of DICOM."""
