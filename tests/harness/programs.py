@@ -13,6 +13,7 @@ DEBIAN_PACKAGES = {
     "dcmsend": "dcmtk",
     "echoscu": "dcmtk",
     "gdcmscu": "libgdcm-tools",
+    "mandoc": "mandoc",
     "storescp": "dcmtk",
     "storescu": "dcmtk",
     "strace": "strace",
