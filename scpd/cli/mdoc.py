@@ -28,6 +28,7 @@ MARK = "@OPTIONS@\n"
 # What mdoc would read as a macro or as punctuation where a word is meant.
 _MACRO = re.compile(r"%[A-Z]|[A-Z][a-z0-9]|[.,:;()\[\]?!|]")
 _DASHES = re.compile(r"(?<![\w-])--?(?=\w)", re.ASCII)
+_RELATION = re.compile(r"\s*\((?:not|only) with -[^)]*\)")
 _IN_PARENTHESES = re.compile(r"\((.*?)\) (.+)", re.DOTALL)
 
 
@@ -60,12 +61,16 @@ def options_text(sections: Iterable[Section]) -> str:
 
 def _item(option: Option) -> list[str]:
     names = " , ".join(_name(name) for name in (option.short, option.long) if name)
-    arguments = "".join(f" Ar {_words(argument.name)}" for argument in option.arguments)
+    # Of two arguments one must see where the first ends.
+    arguments = "".join(f" Ar {_words(argument.name.replace(' ', '-'))}" for argument in option.arguments)
     return [f".It {names}{arguments}", *_description(option)]
 
 
 def _description(option: Option) -> list[str]:
-    lines = [f"{_prose(_sentence(option.help))}."]
+    text = option.help
+    if option.conflicts or option.needs:
+        text = _RELATION.sub("", text)  # the lines below say it, and with all the names
+    lines = [f"{_prose(_sentence(text))}."]
     for argument in option.arguments:
         lines += _limits(argument)
     if option.default_text:

@@ -62,7 +62,7 @@ def test_mandoc_would_complain(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.long)
 def test_every_option_has_its_item_as_a_reader_sees_it(option: Option, rendered: str) -> None:
     names = ", ".join(name for name in (option.short, option.long) if name)
-    arguments = "".join(f" {argument.name}" for argument in option.arguments)
+    arguments = "".join(f" {argument.name.replace(' ', '-')}" for argument in option.arguments)
     assert re.search(rf"^ +{re.escape(names + arguments)}(\s|$)", rendered, re.MULTILINE)
 
 
@@ -139,7 +139,7 @@ def test_names_arguments_and_help_become_an_item() -> None:
         "pad to f\nand i bytes",
         arguments=(Argument("f", "uint"), Argument("i n", "uint")),
     )
-    assert text_of(option).splitlines()[2:-1] == [".It Cm +p , Fl -pad Ar f Ar i n", "Pad to f and i bytes."]
+    assert text_of(option).splitlines()[2:-1] == [".It Cm +p , Fl -pad Ar f Ar i-n", "Pad to f and i bytes."]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +154,7 @@ def test_names_arguments_and_help_become_an_item() -> None:
         ({"arguments": (Argument("n", "uint", 0, 9),)}, ["Text.", "From 0 to 9."]),
         ({"arguments": (Argument("n", "uint", 1),)}, ["Text.", "At least 1."]),
         ({"arguments": (Argument("n", "timeout", -1),)}, ["Text."]),
+        ({"needs": (("--a",),), "help": "text\n(only with --a)"}, ["Text.", "Only with", ".Fl -a ."]),
         ({"conflicts": (("--a",),)}, ["Text.", "Not with", ".Fl -a ."]),
         ({"conflicts": (("--a", "+b", "-c"),)}, ["Text.", "Not with", ".Fl -a ,", ".Cm +b", "or", ".Fl c ."]),
         (
