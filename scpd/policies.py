@@ -48,7 +48,8 @@ def service_policy(settings: Settings) -> ServicePolicy:
     store = StorePolicy(
         output_directory=settings.output_directory,
         extension=settings.filename_extension,
-        unique_names=settings.unique_filenames,
+        naming=_naming(settings),
+        duplicates=getattr(settings, "duplicates", "replace"),
         bit_preserving=settings.bit_preserving,
         with_file_meta=not settings.write_dataset,
         fsync=settings.fsync,
@@ -57,6 +58,12 @@ def service_policy(settings: Settings) -> ServicePolicy:
     return ServicePolicy(
         negotiation_policy(settings), settings.max_pdu, timeouts, store, ignore=settings.ignore
     )
+
+
+def _naming(settings: Settings) -> str:
+    if getattr(settings, "timenames", False):  # wins over -uf; with +uf it was refused
+        return "time"
+    return "unique" if settings.unique_filenames else "uid"
 
 
 def limits(settings: Settings) -> Limits:

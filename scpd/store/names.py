@@ -1,15 +1,25 @@
 """Names of stored objects: `CT.1.2.840....dcm`, of safe characters only, whatever a peer sent as a UID.
 
-A name is never a path: no character of it is `/` or NUL, and it never begins with a dot.  How long a name may
-be is the file system's decision, and so is whether it is taken: nothing here looks.
+    uid       PREFIX.INSTANCE              the same object has the same name at every transfer
+    unique    PREFIX.X.2.25.NUMBER         a new UID (--unique-filenames)
+    time      YYYYMMDDHHMMSSmmm.PREFIX     local time (--timenames); ..mmm_0000.PREFIX and so on if that is taken
+
+and behind each the extension.  PREFIX is the SOP class's, INSTANCE the SOP Instance UID.  A name is never a path: no
+character of it is `/` or NUL, and it never begins with a dot.  How long a name may be is the file system's decision,
+and so is whether it is taken: nothing here looks, nor at the clock.
 """
 
 from __future__ import annotations
 
 import os
+from time import localtime, strftime
 
 from scpd.errors import StartError
 from scpd.tables.sop_classes import FILE_PREFIXES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _UNKNOWN_CLASS = "UNKNOWN"
 # What storescp leaves in a UID; every other byte becomes an underscore.
@@ -19,12 +29,45 @@ _SANITISED = bytes(code if code in _KEPT else 0x5F for code in range(256))
 
 def file_name(sop_class_uid: str, sop_instance_uid: str, extension: str = "") -> str:
     """Return the name of an object by its UIDs; the same object has the same name at every transfer."""
-    return f"{FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)}.{_sanitised(sop_instance_uid)}{extension}"
+    return f"{FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)}.{sanitised(sop_instance_uid)}{extension}"
 
 
 def unique_file_name(sop_class_uid: str, extension: str = "") -> str:
     """Return a name that no other object has, nor the same one at its next transfer (--unique-filenames)."""
     return f"{FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)}.X.{new_uid()}{extension}"
+
+
+def time_file_name(sop_class_uid: str, extension: str, now: float) -> str:
+    """Return a name by the time, `now` in seconds since the epoch; others may have it already (--timenames)."""
+    seconds, milliseconds = divmod(int(now * 1000), 1000)
+    prefix = FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)
+    return f"{strftime('%Y%m%d%H%M%S', localtime(seconds))}{milliseconds:03}.{prefix}{extension}"
+
+
+# Kind > the name of an object, from its SOP Class and Instance UID, the extension, and the time of its command.
+NAMINGS: dict[str, Callable[[str, str, str, float], str]] = {
+    "uid": lambda sop_class, sop_instance, extension, _: file_name(sop_class, sop_instance, extension),
+    "unique": lambda sop_class, _, extension, __: unique_file_name(sop_class, extension),
+    "time": lambda sop_class, _, extension, now: time_file_name(sop_class, extension, now),
+}
+
+
+def name_beside(name: str, number: int) -> str:
+    """Return the name of the so many-th further object of one name; the first one, number 0, has the name itself."""
+    return f"{name}.{number}" if number else name
+
+
+def name_with_serial(name: str, number: int) -> str:
+    """Return the so many-th further name for the time in a time name, by storescp's serial numbers: 1 is `_0000`."""
+    if not number:
+        return name
+    stamp, _, rest = name.partition(".")
+    return f"{stamp}_{number - 1:04}.{rest}"
+
+
+def sanitised(uid: str) -> str:
+    """Return a UID as it stands in a name: an underscore for each byte that storescp would not leave there."""
+    return uid.encode("latin-1", "replace").translate(_SANITISED).decode("ascii")
 
 
 def new_uid() -> str:
@@ -42,7 +85,3 @@ def check_extension(extension: str) -> None:
     """Raise `StartError` if --filename-extension would make of a name a path or no name at all."""
     if "/" in extension or "\0" in extension:
         raise StartError(f"filename extension must not contain '/' or NUL: {extension!r}")
-
-
-def _sanitised(uid: str) -> str:
-    return uid.encode("latin-1", "replace").translate(_SANITISED).decode("ascii")

@@ -1,8 +1,9 @@
 """Where an object becomes a file: temporary name, scattered writes, flush, rename, flush of the directory.
 
-An object is written to `.scpd/tmp` of the output directory, under a name that nobody else uses.  `publish` makes it
-visible under its final name by one rename: before it there is nothing, after it the whole object; an earlier file of
-that name is replaced by the rename and by nothing else.
+An object is written to `.scpd/tmp` of the output directory, under a name that nobody else uses.  One rename makes it
+visible under its final name: before it there is nothing, after it the whole object.  `publish` takes a name that is
+free and no other (`store.rename`), `replace` a name whoever has it: an earlier file is replaced by the rename and by
+nothing else.  Which of the two, and what to do about a taken name, `store.duplicates` knows.
 
     .scpd/tmp/PID.MAKER.NUMBER    the temporary files of a maker
     .scpd/tmp/lock                the byte at MAKER, a random number, is locked as long as that maker lives
@@ -10,6 +11,9 @@ that name is replaced by the rename and by nothing else.
 A crash leaves: before the rename a temporary file, which `keeper.sweep` removes; after it the object.  With
 `fsync` the rename is also durable when `publish` returns; a flush that failed is never tried again, since the kernel
 may have dropped the pages (fsync(2), notes on errors).
+
+The file is closed after its rename: who watches the output directory (inotify(7)) sees first that a file was moved
+there, then that it was closed after writing, both under its final name.
 
 `prepare` makes the next temporary file while the peer is busy, and reserves as much space for it as the last object
 took: blocks that are there already are written a third faster (ext4, an object of 0.5 MB: 100 microseconds without, 67
@@ -24,6 +28,8 @@ import fcntl
 import os
 from contextlib import suppress
 from struct import Struct
+
+from scpd.store.rename import rename_to_free_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +53,12 @@ _RESERVED_UNIT = 1 << 16
 _MOST_RESERVED = 1 << 22
 
 
+# Of what stands in the output directory anything may be a link, a FIFO or a terminal.
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
 class DirectoryFlushError(OSError):
-    """The object stands whole under its final name, but its directory could not be flushed."""
+    """The object stands whole under its final name (`filename`), but its directory could not be flushed."""
 
 
 class OutputDirectory:
@@ -82,10 +92,6 @@ class OutputDirectory:
         for descriptor in (self._lock, self._temporary, self._directory):
             os.close(descriptor)
 
-    def exists(self, name: str) -> bool:
-        """Tell whether an object of this name is there now; for the log, nothing may depend on it."""
-        return os.access(name, os.F_OK, dir_fd=self._directory, follow_symlinks=False)
-
     def prepare(self) -> None:
         """Make ready what the next `create` gives, with space for an object like the last one.
 
@@ -113,43 +119,66 @@ class OutputDirectory:
         name = f"{self._maker}.{self._serial}"
         return Incoming(self, name, os.open(name, _CREATE_FLAGS, 0o666, dir_fd=self._temporary))
 
-    def publish(self, temporary_name: str, descriptor: int, size: int, name: str) -> None:
-        """Make a written temporary file of so many bytes the object `name`; closes `descriptor`, also on failure.
+    def open_object(self, name: str) -> int:
+        """Open for reading what has this name; not through a link, and without waiting for anybody."""
+        return os.open(name, _READ_FLAGS, dir_fd=self._directory)
 
-        `DirectoryFlushError` if only the last step failed and the object is there.
-        """
-        try:
-            if self._fsync:
-                os.fsync(descriptor)
-        finally:
-            # Closing reports errors too (close(2): EIO, EDQUOT on network file systems).
-            os.close(descriptor)
-        os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self._directory)
-        self._last_size = size
+    def open_temporary(self, name: str) -> int:
+        """Open for reading what an `Incoming` has written."""
+        return os.open(name, _READ_FLAGS, dir_fd=self._temporary)
+
+    def flush(self, descriptor: int) -> None:
+        """Bring a file to stable storage, if that is asked for; raise what could not be written before it is shown."""
         if self._fsync:
-            self._flush_directory()
+            os.fsync(descriptor)
+        # Closing reports errors too (close(2): EIO, EDQUOT on network file systems), of any descriptor of the file.
+        os.close(os.dup(descriptor))
+
+    def rename_to_free_name(self, temporary_name: str, name: str) -> None:
+        """Make a flushed temporary file the object `name`; `FileExistsError` if that is taken."""
+        rename_to_free_name(temporary_name, self._temporary, name, self._directory)
+
+    def rename(self, temporary_name: str, name: str) -> None:
+        """Make a flushed temporary file the object `name`, whatever was there."""
+        os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self._directory)
+
+    def renamed(self, descriptor: int, size: int, name: str) -> None:
+        """Close an object of so many bytes and flush its directory; `DirectoryFlushError`, for the object is there."""
+        self._last_size = size
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            raise DirectoryFlushError(error.errno, error.strerror, name) from error
+        self.flush_directory(name)
+
+    def flush_directory(self, name: str) -> None:
+        """Make durable, if that is asked for, that an object has this name; `DirectoryFlushError` if it cannot."""
+        if not self._fsync:
+            return
+        try:
+            os.fsync(self._directory)
+        except OSError as error:
+            raise DirectoryFlushError(error.errno, error.strerror, name) from error
 
     def remove_temporary(self, name: str) -> None:
         """Remove a temporary file; one that is gone already is fine, one that cannot be removed is the sweeper's."""
         with suppress(OSError):
             os.unlink(name, dir_fd=self._temporary)
 
-    def _flush_directory(self) -> None:
-        try:
-            os.fsync(self._directory)
-        except OSError as error:
-            raise DirectoryFlushError(error.errno, error.strerror) from error
-
 
 class Incoming:
-    """An object being written; ends by `publish` or `discard`."""
+    """An object being written; ends by `publish`, `replace`, `keep` or `discard`.
 
-    __slots__ = ("_descriptor", "_name", "_output", "_reserved", "_size")
+    After any error but that of a taken name, `discard` is all that may follow.
+    """
+
+    __slots__ = ("_descriptor", "_is_flushed", "_name", "_output", "_reserved", "_size")
 
     def __init__(self, output: OutputDirectory, name: str, descriptor: int) -> None:
         self._output = output
         self._name = name
         self._descriptor = descriptor
+        self._is_flushed = False
         self._reserved = 0
         self._size = 0
 
@@ -186,12 +215,47 @@ class Incoming:
             begun = memoryview(pieces[index])[written:]
             written += os.writev(self._descriptor, [begun, *pieces[index + 1 : index + _IOV_MAX]])
 
-    def publish(self, name: str) -> None:
-        """Make this the object `name`; see `OutputDirectory.publish`."""
+    def flush(self) -> None:
+        """End the writing; done once, by whatever needs it first."""
+        if self._is_flushed:
+            return
         if self._size < self._reserved:
             os.ftruncate(self._descriptor, self._size)
+        self._output.flush(self._descriptor)
+        self._is_flushed = True
+
+    def publish(self, name: str) -> None:
+        """Make this the object `name`; `FileExistsError` if that is taken: then another name may be tried.
+
+        `DirectoryFlushError` if only the last step failed and the object is there.
+        """
+        self.flush()
+        self._output.rename_to_free_name(self._name, name)
+        self._renamed(name)
+
+    def replace(self, name: str) -> None:
+        """Make this the object `name` in place of what has that name; errors as of `publish`."""
+        self.flush()
+        self._output.rename(self._name, name)
+        self._renamed(name)
+
+    def _renamed(self, name: str) -> None:
         descriptor, self._descriptor = self._descriptor, -1
-        self._output.publish(self._name, descriptor, self._size, name)
+        self._output.renamed(descriptor, self._size, name)
+
+    def open_written(self) -> int:
+        """Open for reading what was written and flushed; the caller closes it."""
+        return self._output.open_temporary(self._name)
+
+    def open_object(self, name: str) -> int:
+        """Open for reading what has the name that `publish` found taken; the caller closes it."""
+        return self._output.open_object(name)
+
+    def keep(self, descriptor: int, name: str) -> None:
+        """Let the object `name`, open for reading, stand for this one: as durable as `publish` would have made it."""
+        self._output.flush(descriptor)
+        self._output.flush_directory(name)
+        self.discard()
 
     def discard(self) -> None:
         """Leave nothing behind of it, however far it came; raises nothing, since something else is being told."""

@@ -12,13 +12,16 @@ is told to send it again.
 from __future__ import annotations
 
 import logging
+from time import time
 
 from scpd.dataset.identity import HEAD_SIZE, check_identity
 from scpd.dimse import messages, status
 from scpd.errors import Refused
+from scpd.store import duplicates
 from scpd.store.filemeta import FileMeta
-from scpd.store.names import file_name, unique_file_name
+from scpd.store.names import NAMINGS, sanitised
 from scpd.store.sink import DirectoryFlushError, OutputDirectory
+from scpd.worker.peer import readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,25 +32,41 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
+_UID, _TIME = "uid", "time"  # of store.names.NAMINGS
+
 
 class StorePolicy:
-    """How objects are stored: where, under which names, in which form."""
+    """How objects are stored: where, under which names, in which form.
 
-    __slots__ = ("bit_preserving", "extension", "fsync", "output_directory", "unique_names", "with_file_meta")
+    `naming` is of `store.names.NAMINGS`, `duplicates` of `store.duplicates.POLICIES`; a time that is taken gets a
+    serial number, whatever `duplicates` says.
+    """
 
-    def __init__(
+    __slots__ = (
+        "bit_preserving",
+        "duplicates",
+        "extension",
+        "fsync",
+        "naming",
+        "output_directory",
+        "with_file_meta",
+    )
+
+    def __init__(  # noqa: PLR0913 - as many as there are options
         self,
         *,
         output_directory: str,
         extension: str,
-        unique_names: bool,
+        naming: str,
+        duplicates: str,
         bit_preserving: bool,
         with_file_meta: bool,
         fsync: bool,
     ) -> None:
         self.output_directory = output_directory
         self.extension = extension
-        self.unique_names = unique_names
+        self.naming = naming
+        self.duplicates = duplicates
         self.bit_preserving = bit_preserving
         self.with_file_meta = with_file_meta
         self.fsync = fsync
@@ -64,10 +83,11 @@ def check_command(request: messages.Request, context: Context) -> None:
 class ObjectStore:
     """One association's way to the output directory; opened at its first object."""
 
-    __slots__ = ("_called", "_calling", "_metas", "_objects", "_output", "_policy")
+    __slots__ = ("_called", "_calling", "_metas", "_objects", "_output", "_policy", "_publication")
 
     def __init__(self, policy: StorePolicy, calling_ae_title: bytes, called_ae_title: bytes) -> None:
         self._policy = policy
+        self._publication = _publication(policy)
         self._calling = calling_ae_title
         self._called = called_ae_title
         self._output: OutputDirectory | None = None
@@ -83,7 +103,7 @@ class ObjectStore:
         try:
             self._receive(request, context, data, name, progress)
         except DirectoryFlushError as error:
-            detail = f"{self._path(name)} is stored, but its directory could not be flushed: {error.strerror}"
+            detail = f"{self._path(error.filename)} is stored, but its directory could not be flushed: {error.strerror}"
             raise Refused(
                 status.OUT_OF_RESOURCES, f"directory not flushed: {error.strerror}", detail
             ) from None
@@ -156,15 +176,22 @@ class ObjectStore:
         return []
 
     def _publish(self, incoming: Incoming, name: str) -> None:
-        output = self._opened()
-        if self._policy.bit_preserving:  # storescp says nothing then
-            incoming.publish(name)
-            return
-        log.info("storing DICOM file: %s", self._path(name))
-        is_taken = output.exists(name)
-        incoming.publish(name)
-        if is_taken:
-            log.warning("DICOM file already exists, overwriting: %s", self._path(name))
+        is_fixed = self._policy.naming != _TIME  # else it is known when it is taken
+        if is_fixed:
+            self._tell_name(name)
+        try:
+            stored, remark = self._publication(incoming, name)
+        except FileExistsError:
+            detail = f"DICOM file already exists: {self._path(name)}"
+            raise Refused(status.DUPLICATE_SOP_INSTANCE, "SOP Instance is stored already", detail) from None
+        if not is_fixed:
+            self._tell_name(stored)
+        if remark:
+            log.warning("%s: %s", remark, self._path(stored))
+
+    def _tell_name(self, name: str) -> None:
+        if not self._policy.bit_preserving:  # storescp says nothing then
+            log.info("storing DICOM file: %s", self._path(name))
 
     def _opened(self) -> OutputDirectory:
         if self._output is None:
@@ -172,11 +199,15 @@ class ObjectStore:
         return self._output
 
     def _name(self, request: messages.Request) -> str:
-        if self._policy.unique_names:
-            return unique_file_name(request.affected_sop_class_uid, self._policy.extension)
-        return file_name(
-            request.affected_sop_class_uid, request.affected_sop_instance_uid, self._policy.extension
-        )
+        sop_instance, naming = request.affected_sop_instance_uid, self._policy.naming
+        name = NAMINGS[naming](request.affected_sop_class_uid, sop_instance, self._policy.extension, time())
+        if naming == _UID and sop_instance not in name:
+            log.warning(
+                'Sanitized unusual characters in SOP Instance UID, converted from "%s" to "%s".',
+                readable(sop_instance.encode("latin-1", "replace")),
+                sanitised(sop_instance),
+            )
+        return name
 
     def _path(self, name: str) -> str:
         return f"{self._policy.output_directory}/{name}"
@@ -189,6 +220,14 @@ class ObjectStore:
             meta = FileMeta(context.transfer_syntax, self._calling, self._called)
             self._metas[context.transfer_syntax] = meta
         return meta.for_object(request.affected_sop_class_uid, request.affected_sop_instance_uid)
+
+
+def _publication(policy: StorePolicy) -> duplicates.Policy:
+    if policy.naming == _TIME:
+        return duplicates.serial
+    if policy.bit_preserving and policy.duplicates == "replace":
+        return duplicates.silent
+    return duplicates.POLICIES[policy.duplicates]
 
 
 def _head(pieces: list[memoryview]) -> bytes | memoryview:

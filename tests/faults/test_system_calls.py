@@ -101,8 +101,11 @@ FAILURES = [
     ("writev:error=EDQUOT:when=1", "Disk quota exceeded"),
     ("fsync:error=EIO:when=1", "Input/output error"),
     ("fsync:error=ENOSPC:when=1", "No space left on device"),
-    ("/^rename:error=EIO:when=1", "Input/output error"),
-    ("/^rename:error=ENOSPC:when=1", "No space left on device"),
+    # The first refuses a taken name, the second replaces what has it.
+    ("renameat2:error=EIO:when=1", "Input/output error"),
+    ("renameat2:error=ENOSPC:when=1", "No space left on device"),
+    ("renameat:error=EIO:when=1", "Input/output error"),
+    ("renameat:error=ENOSPC:when=1", "No space left on device"),
 ]
 
 
@@ -142,6 +145,31 @@ def test_a_failing_call_refuses_the_object_and_leaves_nothing_of_it(
     server = run.factory("--fork")
     calls = assert_refused_and_forgotten(run, server, raw_peer, reason)
     assert len([call for call in calls if call.was_injected]) == 1
+
+
+@pytest.mark.parametrize(
+    ("injections", "calls"),
+    [
+        (["renameat2:error=EINVAL"], ["renameat2", "linkat"]),
+        (["renameat2:error=ENOSYS", "linkat:error=EPERM"], ["renameat2", "linkat", "renameat"]),
+    ],
+    ids=["no renameat2", "nor links"],
+)
+def test_a_file_system_that_cannot_refuse_a_taken_name_in_a_rename_stores_all_the_same(
+    traced: Callable[..., TracedFactory],
+    raw_peer: Callable[..., RawPeer],
+    injections: list[str],
+    calls: list[str],
+) -> None:
+    run, image = traced(STEPS, *(f"inject={injection}" for injection in injections)), ct_image(1000)
+    server = run.factory("--fork")
+    peer, worker = associated(raw_peer, server)
+    assert store(peer, image).status == 0
+    assert_holds(server, image)
+    peer.release()
+    server.wait_for(lambda: steps(run.calls(worker), server.inbox).count("answer") >= 1)
+    names = [call.name for call in run.calls(worker) if call.name.startswith(("rename", "link"))]
+    assert names == calls
 
 
 def test_a_failed_flush_is_never_tried_again_on_the_same_file(

@@ -80,10 +80,10 @@ def test_a_service_is_told_what_the_options_say() -> None:
     assert (policy.timeouts.acse, policy.timeouts.idle, policy.timeouts.dimse) == (5, 6, 7)
     store = policy.store
     assert (store.output_directory, store.extension) == ("/tmp", ".dcm")
-    assert (store.bit_preserving, store.with_file_meta, store.unique_names, store.fsync) == (
+    assert (store.bit_preserving, store.with_file_meta, store.naming, store.fsync) == (
         True,
         False,
-        True,
+        "unique",
         False,
     )
 
@@ -95,10 +95,10 @@ def test_without_options_a_service_is_storescps_and_flushes() -> None:
     assert (policy.timeouts.acse, policy.timeouts.idle, policy.timeouts.dimse) == (30, 60, None)
     store = policy.store
     assert (store.output_directory, store.extension) == (".", "")
-    assert (store.bit_preserving, store.with_file_meta, store.unique_names, store.fsync) == (
+    assert (store.bit_preserving, store.with_file_meta, store.naming, store.fsync) == (
         False,
         True,
-        False,
+        "uid",
         True,
     )
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 import uuid
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,20 @@ from hypothesis import strategies as st
 from pydicom.uid import UID
 
 from scpd.errors import StartError
-from scpd.store.names import check_extension, file_name, new_uid, unique_file_name
+from scpd.store.names import (
+    NAMINGS,
+    check_extension,
+    file_name,
+    name_beside,
+    name_with_serial,
+    new_uid,
+    sanitised,
+    time_file_name,
+    unique_file_name,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -.:@_")
@@ -59,6 +74,77 @@ def test_a_unique_name_has_the_prefix_an_x_and_a_new_uid() -> None:
     assert name.endswith(".dcm")
     assert UID(name.removeprefix("CT.X.").removesuffix(".dcm")).is_valid
     assert unique_file_name("").startswith("UNKNOWN.X.2.25.")
+
+
+@pytest.fixture
+def _in_nuuk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Far from UTC, and from where this may run."""
+    monkeypatch.setenv("TZ", "<-02>2")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+NOON = 1785240672  # 2026-07-28 12:11:12 UTC
+
+
+@pytest.mark.usefixtures("_in_nuuk")
+@pytest.mark.parametrize(
+    ("sop_class_uid", "extension", "now", "name"),
+    [
+        (CT_IMAGE, "", NOON + 0.345, "20260728101112345.CT"),
+        (CT_IMAGE, ".dcm", NOON, "20260728101112000.CT.dcm"),
+        ("1.2.840.10008.5.1.4.1.1.9.1", "x", NOON + 0.0625, "20260728101112062.WV_dx"),
+        ("9.9", "", NOON + 0.9999, "20260728101112999.UNKNOWN"),
+        (CT_IMAGE, "", 0, "19691231220000000.CT"),
+    ],
+)
+def test_a_time_name_is_local_time_to_the_millisecond_prefix_and_extension(
+    sop_class_uid: str, extension: str, now: float, name: str
+) -> None:
+    assert time_file_name(sop_class_uid, extension, now) == name
+
+
+@given(st.floats(0, 4e9))
+def test_any_time_gives_seventeen_digits(now: float) -> None:
+    stamp, prefix = time_file_name(CT_IMAGE, "", now).split(".")
+    assert (len(stamp), stamp.isdigit(), prefix) == (17, True, "CT")
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (0, "20260728101112345.SR_a.dcm"),
+        (1, "20260728101112345_0000.SR_a.dcm"),
+        (2, "20260728101112345_0001.SR_a.dcm"),
+        (10_000, "20260728101112345_9999.SR_a.dcm"),
+        (10_001, "20260728101112345_10000.SR_a.dcm"),
+    ],
+)
+def test_a_taken_time_gets_storescps_serial_numbers(number: int, name: str) -> None:
+    assert name_with_serial("20260728101112345.SR_a.dcm", number) == name
+
+
+@pytest.mark.parametrize(("number", "name"), [(0, "CT.1.2.dcm"), (1, "CT.1.2.dcm.1"), (12, "CT.1.2.dcm.12")])
+def test_what_stands_beside_has_a_number_behind_all(number: int, name: str) -> None:
+    assert name_beside("CT.1.2.dcm", number) == name
+
+
+@pytest.mark.usefixtures("_in_nuuk")
+def test_the_table_of_namings_gives_the_names() -> None:
+    assert NAMINGS["uid"](CT_IMAGE, "1/2", ".x", NOON) == "CT.1_2.x"
+    assert NAMINGS["unique"](CT_IMAGE, "1/2", ".x", NOON).startswith("CT.X.2.25.")
+    assert NAMINGS["unique"](CT_IMAGE, "1/2", ".x", NOON).endswith(".x")
+    assert NAMINGS["time"](CT_IMAGE, "1/2", ".x", NOON) == "20260728101112000.CT.x"
+    assert set(NAMINGS) == {"uid", "unique", "time"}
+
+
+@given(st.text())
+def test_any_uid_is_sanitised_once_and_for_all(uid: str) -> None:
+    assert set(sanitised(uid)) <= SAFE
+    assert sanitised(sanitised(uid)) == sanitised(uid)
+    assert len(sanitised(uid)) == len(uid)
 
 
 def test_new_uids_are_random_uuids_and_never_the_same() -> None:

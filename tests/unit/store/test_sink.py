@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from scpd.keeper.sweep import sweep
 from scpd.store import sink
+from scpd.store.rename import rename_to_free_name
 from scpd.store.sink import DirectoryFlushError, Incoming, OutputDirectory
 from tests.harness.forked import in_child
 
@@ -96,14 +97,14 @@ class TestPublishing:
         incoming = begun(output, b"second, and longer")
         assert objects(inbox) == {NAME: b"first"}
 
-        incoming.publish(NAME)
+        incoming.replace(NAME)
 
         assert objects(inbox) == {NAME: b"second, and longer"}
 
     def test_whoever_has_the_earlier_object_open_keeps_it(self, inbox: Path, output: OutputDirectory) -> None:
         begun(output, b"first").publish(NAME)
         with (inbox / NAME).open("rb") as reader:
-            begun(output, b"second").publish(NAME)
+            begun(output, b"second").replace(NAME)
             assert reader.read() == b"first"
 
     def test_two_objects_of_one_name_never_mix(self, inbox: Path, output: OutputDirectory) -> None:
@@ -114,7 +115,7 @@ class TestPublishing:
         one.publish(NAME)
         assert objects(inbox) == {NAME: b"1" * 1000}
 
-        other.publish(NAME)
+        other.replace(NAME)
 
         assert objects(inbox) == {NAME: b"2" * 1000}
 
@@ -125,7 +126,7 @@ class TestPublishing:
         target.write_bytes(b"precious")
         (inbox / NAME).symlink_to(target)
 
-        begun(output, b"object").publish(NAME)
+        begun(output, b"object").replace(NAME)
 
         assert target.read_bytes() == b"precious"
         assert not (inbox / NAME).is_symlink()
@@ -151,15 +152,58 @@ class TestPublishing:
         with (inbox / NAME).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def test_it_tells_whether_a_name_is_taken(
-        self, inbox: Path, tmp_path: Path, output: OutputDirectory
+    @pytest.mark.parametrize("kind", ["a file", "a dangling link", "a directory", "a FIFO"])
+    def test_a_taken_name_is_refused_and_another_may_be_tried(
+        self, inbox: Path, output: OutputDirectory, kind: str
     ) -> None:
-        assert not output.exists(NAME)
-        begun(output, b"x").publish(NAME)
-        (inbox / "dangling").symlink_to(tmp_path / "nothing")
+        MADE[kind](inbox / NAME)
+        before = os.lstat(inbox / NAME)
+        incoming = begun(output, b"second")
 
-        assert output.exists(NAME)
-        assert output.exists("dangling")
+        with pytest.raises(FileExistsError):
+            incoming.publish(NAME)
+        assert os.lstat(inbox / NAME) == before
+        incoming.publish("CT.9")
+
+        assert (inbox / "CT.9").read_bytes() == b"second"
+        assert temporary(inbox) == []
+
+    def test_a_file_is_flushed_once_however_many_names_are_tried(
+        self, inbox: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        output = OutputDirectory(str(inbox), fsync=True)
+        flushed = watched_flushes(monkeypatch)
+        (inbox / NAME).touch()
+        incoming = begun(output, b"x")
+        incoming.flush()
+        assert flushed == ["file"]
+        for _ in range(3):
+            with pytest.raises(FileExistsError):
+                incoming.publish(NAME)
+        incoming.replace(NAME)
+
+        assert flushed == ["file", "directory"]
+
+
+def watched_flushes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is flushed from now on, as it happens."""
+    flushed: list[str] = []
+    real_fsync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        flushed.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(sink.os, "fsync", fsync)
+    return flushed
+
+
+MADE: dict[str, Callable[[Path], object]] = {
+    "a file": lambda path: path.write_bytes(b"first"),
+    "a dangling link": lambda path: path.symlink_to("nothing"),
+    "a directory": lambda path: path.mkdir(),
+    "a FIFO": os.mkfifo,
+}
 
 
 class TestDiscarding:
@@ -281,15 +325,16 @@ class TestErrors:
         (inbox / NAME).mkdir()
         incoming = begun(output, b"x")
 
-        with pytest.raises(IsADirectoryError):
+        with pytest.raises(FileExistsError):
             incoming.publish(NAME)
+        with pytest.raises(IsADirectoryError):
+            incoming.replace(NAME)
         incoming.discard()
 
         assert (inbox / NAME).is_dir()
         assert temporary(inbox) == []
 
     def test_too_long_a_name_is_an_error(self, inbox: Path, output: OutputDirectory) -> None:
-        assert not output.exists("x" * 300)
         assert self.fails(inbox, output, begun(output, b"x"), "x" * 300) == errno.ENAMETOOLONG
 
     def test_a_directory_that_cannot_be_flushed_is_told_apart_for_the_object_is_there(
@@ -405,13 +450,13 @@ class TestMaker:
         self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         incoming = begun(output, b"x")
-        real_rename, swept = os.rename, []
+        swept = []
 
-        def rename(*names: str, **directories: int) -> None:
+        def rename(*names: object) -> None:
             swept.append(sweep(str(inbox)))
-            real_rename(*names, **directories)
+            rename_to_free_name(*names)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(sink.os, "rename", rename)
+        monkeypatch.setattr(sink, "rename_to_free_name", rename)
 
         incoming.publish(NAME)
 
@@ -620,7 +665,7 @@ class TestWriting:
             patch.setattr(sink.os, "writev", lambda file, buffers: os.write(file, b"".join(buffers)[:most]))
             incoming = output.create()
             incoming.write(pieces)
-        incoming.publish(NAME)
+        incoming.replace(NAME)
 
         assert objects(inbox) == {NAME: b"".join(pieces)}
 

@@ -110,7 +110,8 @@ class Scene:
         store = StorePolicy(
             output_directory=str(self.inbox),
             extension="",
-            unique_names=False,
+            naming="uid",
+            duplicates="replace",
             bit_preserving=False,
             with_file_meta=True,
             fsync=False,

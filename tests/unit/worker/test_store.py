@@ -20,7 +20,9 @@ from scpd.dimse import messages
 from scpd.errors import Gone, PeerError, Refused, Released
 from scpd.store import sink
 from scpd.store.filemeta import FileMeta
+from scpd.store.names import time_file_name
 from scpd.ul.negotiation import Context
+from scpd.worker import store as store_module
 from scpd.worker.progress import Progress
 from scpd.worker.store import ObjectStore, StorePolicy, check_command
 from tests.harness.forked import in_child
@@ -87,7 +89,8 @@ class Scene:
         options: dict[str, object] = {
             "output_directory": str(self.inbox),
             "extension": "",
-            "unique_names": False,
+            "naming": "uid",
+            "duplicates": "replace",
             "bit_preserving": False,
             "with_file_meta": True,
             "fsync": False,
@@ -151,7 +154,7 @@ class TestFiles:
         assert list(scene.objects()) == [NAME + ".dcm"]
 
     def test_unique_names_are_new_at_every_transfer(self, scene: Scene) -> None:
-        object_store = scene.store(unique_names=True, extension=".x")
+        object_store = scene.store(naming="unique", extension=".x")
         for _ in range(3):
             store_object(object_store, cut(IMAGE))
 
@@ -224,7 +227,204 @@ class TestFiles:
         assert len(scene.objects()) == 1
 
 
+def said(log: pytest.LogCaptureFixture, scene: Scene) -> list[tuple[str, str]]:
+    """What was logged, without the directory."""
+    return [(record.levelname, record.getMessage().replace(f"{scene.inbox}/", "")) for record in log.records]
+
+
+class TestNames:
+    @pytest.fixture(autouse=True)
+    def _log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+
+    def test_a_time_that_is_taken_gets_a_serial_number_and_the_log_the_whole_name(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(store_module, "time", lambda: 1785240672.345)
+        for policy in ("replace", "refuse", "keep"):
+            scene.receive(cut(IMAGE), naming="time", extension=".dcm", duplicates=policy)
+
+        first = time_file_name(CT, ".dcm", 1785240672.345)
+        stamp = first.partition(".")[0]
+        names = [first, f"{stamp}_0000.CT.dcm", f"{stamp}_0001.CT.dcm"]
+        assert scene.objects() == dict.fromkeys(names, META + IMAGE)
+        assert said(caplog, scene) == [("INFO", f"storing DICOM file: {name}") for name in names]
+
+    def test_the_time_is_that_of_the_command(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = [1785240672.0]
+        monkeypatch.setattr(store_module, "time", lambda: clock[0])
+
+        def slow() -> Iterator[object]:
+            clock[0] += 60
+            yield from cut(IMAGE)
+
+        scene.receive(slow(), naming="time")
+
+        assert list(scene.objects()) == [time_file_name(CT, "", 1785240672.0)]
+
+    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize(
+        ("instance", "shown", "name"),
+        [
+            ("1/2;x", "1/2;x", "1_2_x"),
+            ("1.2\xe4\x01", "1.2??", "1.2__"),
+            ("../..", "../..", ".._.."),
+        ],
+    )
+    def test_a_sanitised_uid_is_told_before_all(
+        self,
+        scene: Scene,
+        caplog: pytest.LogCaptureFixture,
+        bit_preserving: bool,
+        instance: str,
+        shown: str,
+        name: str,
+    ) -> None:
+        asked = request(affected_sop_instance_uid=instance)
+        data = b"\x08\0\x16\0UI\x1a\0" + CT.encode() + b"\0" + uid_element(instance)
+        scene.receive(cut(data), asked, bit_preserving=bit_preserving)
+
+        assert list(scene.objects()) == [f"CT.{name}"]
+        text = f'Sanitized unusual characters in SOP Instance UID, converted from "{shown}" to "{name}".'
+        assert said(caplog, scene)[0] == ("WARNING", text)
+        assert len(said(caplog, scene)) == 1 if bit_preserving else 2
+
+    @pytest.mark.parametrize("naming", ["unique", "time"])
+    def test_a_uid_that_is_no_name_is_no_matter(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture, naming: str
+    ) -> None:
+        asked = request(affected_sop_instance_uid="1/2")
+        scene.receive(cut(IMAGE), asked, naming=naming, bit_preserving=True)
+
+        assert said(caplog, scene) == []
+
+
+def uid_element(instance: str) -> bytes:
+    value = instance.encode("latin-1")
+    return element(8, 0x18, b"UI", value)
+
+
+class TestDuplicates:
+    """What is stored, answered and said when the name is taken."""
+
+    AGAIN = ct_image(size=4)
+
+    @pytest.fixture(autouse=True)
+    def _log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.WARNING)
+
+    def second(self, scene: Scene, again: bytes, **policy: object) -> dict[str, bytes]:
+        scene.receive(cut(IMAGE), **policy)
+        scene.receive(cut(again), **policy)
+        assert scene.temporary() == []
+        return scene.objects()
+
+    @pytest.mark.parametrize("bit_preserving", [True, False])
+    def test_replaced(self, scene: Scene, caplog: pytest.LogCaptureFixture, bit_preserving: bool) -> None:
+        stored = self.second(scene, self.AGAIN, bit_preserving=bit_preserving)
+
+        assert stored == {NAME: META + self.AGAIN}
+        told = [("WARNING", f"DICOM file already exists, overwriting: {NAME}")]
+        assert said(caplog, scene) == ([] if bit_preserving else told)
+
+    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("policy", ["both", "keep"])
+    def test_stored_beside(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture, bit_preserving: bool, policy: str
+    ) -> None:
+        stored = self.second(scene, self.AGAIN, duplicates=policy, bit_preserving=bit_preserving)
+
+        assert stored == {NAME: META + IMAGE, f"{NAME}.1": META + self.AGAIN}
+        text = f"DICOM file already exists, storing beside it: {NAME}.1"
+        assert said(caplog, scene) == [("WARNING", text)]
+
+    @pytest.mark.parametrize("with_file_meta", [True, False])
+    def test_kept(self, scene: Scene, caplog: pytest.LogCaptureFixture, with_file_meta: bool) -> None:
+        stored = self.second(scene, IMAGE, duplicates="keep", with_file_meta=with_file_meta)
+
+        assert stored == {NAME: META * with_file_meta + IMAGE}
+        text = f"DICOM file already exists, keeping the equal one: {NAME}"
+        assert said(caplog, scene) == [("WARNING", text)]
+
+    def test_kept_though_another_sent_it(self, scene: Scene) -> None:
+        scene.receive(cut(IMAGE), duplicates="keep")
+        policy = scene.store(duplicates="keep")._policy
+        store_object(ObjectStore(policy, b"OTHER", b"ANOTHER"), cut(IMAGE))
+
+        assert scene.objects() == {NAME: META + IMAGE}
+
+    def test_another_transfer_syntax_is_another_object(self, scene: Scene) -> None:
+        scene.receive(cut(IMAGE), duplicates="keep")
+        context = Context(3, CT, "1.2.840.10008.1.2.4.50")
+        progress = Progress(Titles(), "127.0.0.1:4711")  # type: ignore[arg-type]
+        scene.store(duplicates="keep").store(request(), context, iter(cut(IMAGE)), progress)
+
+        assert set(scene.objects()) == {NAME, f"{NAME}.1"}
+
+    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("image", [IMAGE, AGAIN], ids=["equal", "different"])
+    def test_refused(self, scene: Scene, image: bytes, bit_preserving: bool) -> None:
+        scene.receive(cut(IMAGE), duplicates="refuse")
+
+        refusal = scene.refusal(cut(image), duplicates="refuse", bit_preserving=bit_preserving)
+
+        assert refusal.status == 0x0111
+        assert refusal.comment == "SOP Instance is stored already"
+        assert refusal.detail == f"DICOM file already exists: {scene.inbox}/{NAME}"
+
+    def test_after_a_refusal_the_next_object_is_stored(self, scene: Scene) -> None:
+        object_store = scene.store(duplicates="refuse")
+        store_object(object_store, cut(IMAGE))
+        with pytest.raises(Refused):
+            store_object(object_store, cut(IMAGE))
+        (scene.inbox / NAME).unlink()
+
+        store_object(object_store, cut(IMAGE))
+
+        assert scene.objects() == {NAME: META + IMAGE}
+
+    @pytest.mark.parametrize("failing", ["both", "keep"])
+    def test_a_directory_that_was_not_flushed_names_what_is_there(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, failing: str
+    ) -> None:
+        scene.receive(cut(IMAGE), fsync=True)
+        real_fsync = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+                raise OSError(errno.EIO, "Input/output error")
+            real_fsync(descriptor)
+
+        monkeypatch.setattr(sink.os, "fsync", fsync)
+        with pytest.raises(Refused) as caught:
+            scene.receive(cut(self.AGAIN), fsync=True, duplicates=failing)
+
+        assert caught.value.status == 0xA700
+        assert f"/{NAME}.1 is stored, but its directory could not be flushed" in caught.value.detail
+
+
 class TestIdentity:
+    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize(
+        ("in_command", "in_data_set"), [(" 1.2.3.4.5", "1.2.3.4.5"), ("1.2.3.4.5", "1.2.3.4.5 ")]
+    )
+    def test_spaces_in_a_uid_are_no_difference_whatever_the_options(
+        self, scene: Scene, in_command: str, in_data_set: str, bit_preserving: bool
+    ) -> None:
+        """As in storescp, where --uid-padding changes nothing either."""
+        elements = {
+            0x0002: CT.encode(),
+            0x0100: b"\1\0",
+            0x0110: b"\1\0",
+            0x0800: b"\0\0",
+            0x1000: in_command.encode(),
+        }
+        image = b"\x08\0\x16\0UI\x1a\0" + CT.encode() + b"\0" + uid_element(in_data_set)
+
+        scene.receive(cut(image), messages.parse_request(elements), bit_preserving=bit_preserving)
+
+        assert scene.objects() == {NAME: META + image}
+
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(places=st.lists(st.integers(0, len(IMAGE)), max_size=8).map(sorted))
     def test_any_cut_of_a_data_set_gives_the_same_file(self, scene: Scene, places: list[int]) -> None:
