@@ -137,10 +137,10 @@ class Connection:
         assert isinstance(event, tuple), "a second request is refused by the machine"  # noqa: S101
         return event
 
-    def data(self, context_id: int) -> DataSet:
+    def data(self, context_id: int, worth_giving: int = _WORTH_WRITING) -> DataSet:
         """Give the data set on this context, piece by piece, until it has ended.
 
-        Pieces are slices of the receive buffer, valid until the next ones are asked for: `_WORTH_WRITING` bytes and
+        Pieces are slices of the receive buffer, valid until the next ones are asked for: `worth_giving` bytes and
         not many more at a time, so that they are written while the peer sends the next ones.
         """
         acceptor, stream = self._acceptor, self._acceptor.stream
@@ -150,7 +150,7 @@ class Connection:
         while not acceptor.take_data(context_id, pieces):
             if stream.fragments != fragments:
                 fragments, fragment_deadline = stream.fragments, self._dimse_deadline()
-            if stream.used() >= _WORTH_WRITING and pieces:
+            if stream.used() >= worth_giving and pieces:
                 yield pieces, stream.fragments - given, False
                 given = stream.fragments
                 pieces = []

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from scpd.process.titles import Title
     from scpd.ul.connection import DataSet, Timeouts
     from scpd.ul.negotiation import Context
+    from scpd.worker.faults import Faults
     from scpd.worker.peer import Peer
     from scpd.worker.store import StorePolicy
 
@@ -41,9 +42,9 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 
 class ServicePolicy:
-    """What a worker is told: how to negotiate, how long to wait, what to store where."""
+    """What a worker is told: how to negotiate, how long to wait, what to store where, what to do wrong."""
 
-    __slots__ = ("ignore", "max_pdu", "negotiation", "store", "timeouts")
+    __slots__ = ("faults", "ignore", "max_pdu", "negotiation", "store", "timeouts")
 
     def __init__(
         self,
@@ -53,12 +54,14 @@ class ServicePolicy:
         store: StorePolicy,
         *,
         ignore: bool,
+        faults: Faults | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
         self.timeouts = timeouts
         self.store = store
         self.ignore = ignore
+        self.faults = faults
 
 
 # How far a worker has come, as far as the end of its association depends on it.
@@ -93,7 +96,7 @@ def serve(
     progress = Progress(title, str(peer))
     progress.show()
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, wakeup, progress.show)
-    worker = _Worker(connection, peer, policy, progress)
+    worker = _Worker(connection, peer, policy, progress, wakeup)
     try:
         worker.run(deadline)
     except PeerError as error:
@@ -107,15 +110,28 @@ def serve(
 class _Worker:
     """The association of this process."""
 
-    __slots__ = ("_connection", "_contexts", "_name", "_peer", "_phase", "_policy", "_progress", "_store")
+    __slots__ = (
+        "_connection",
+        "_contexts",
+        "_name",
+        "_peer",
+        "_phase",
+        "_policy",
+        "_progress",
+        "_store",
+        "_wakeup",
+    )
 
-    def __init__(self, connection: Connection, peer: Peer, policy: ServicePolicy, progress: Progress) -> None:
+    def __init__(
+        self, connection: Connection, peer: Peer, policy: ServicePolicy, progress: Progress, wakeup: Wakeup
+    ) -> None:
         self._connection = connection
         self._peer = peer
         self._policy = policy
         self._name = str(peer)
         self._phase = _WAITING
         self._progress = progress
+        self._wakeup = wakeup
         self._contexts: dict[int, Context] = {}
         self._store: ObjectStore
 
@@ -190,7 +206,7 @@ class _Worker:
         log.info("Received Store Request (MsgID %d, %s)", request.message_id, prefix)
         self._phase = _STORING
         self._progress.begin()
-        data = self._data(request, context)
+        data = self._object(request, context)
         answer, comment = status.SUCCESS, ""
         try:
             check_command(request, context)
@@ -204,6 +220,14 @@ class _Worker:
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
         self._progress.end(stored=answer == status.SUCCESS)
         self._store.prepare()
+        if self._policy.faults:
+            self._policy.faults.after(self._wakeup)
+
+    def _object(self, request: messages.Request, context: Context) -> DataSet:
+        faults = self._policy.faults
+        if not faults or not request.has_data_set:
+            return self._data(request, context)
+        return faults.during(self._connection.data(context.context_id, worth_giving=1), self._wakeup)
 
     def _refuse(self, request: messages.Request, context: Context) -> None:
         """Answer an operation that is not ours; PS3.7 C.5.5 has a status for it, so the association goes on."""

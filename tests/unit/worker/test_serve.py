@@ -14,6 +14,7 @@ import pytest
 from scpd.process import exitcodes
 from scpd.ul import negotiation
 from scpd.ul.connection import Timeouts
+from scpd.worker.faults import Faults
 from scpd.worker.peer import Peer
 from scpd.worker.serve import ServicePolicy, serve
 from scpd.worker.store import StorePolicy
@@ -102,7 +103,14 @@ class Scene:
         self.titles = Titles()
         self.log = log
 
-    def serve(self, *said: bytes, ignore: bool = False, deadline: float = 20.0, leaves: bool = True) -> int:
+    def serve(
+        self,
+        *said: bytes,
+        ignore: bool = False,
+        deadline: float = 20.0,
+        leaves: bool = True,
+        faults: Faults | None = None,
+    ) -> int:
         """Let the peer say this and close its direction, if it `leaves`; gives the worker's exit code."""
         self.peer.sendall(b"".join(said))
         if leaves:
@@ -122,6 +130,7 @@ class Scene:
             Timeouts(20, 20, None),
             store,
             ignore=ignore,
+            faults=faults,
         )
         return serve(
             self.ours,
@@ -225,6 +234,51 @@ def test_ignored_objects_are_answered_and_not_stored(scene: Scene) -> None:
 
     assert scene.statuses() == [0]
     assert scene.objects() == []
+
+
+def wrong(**options: object) -> Faults:
+    chosen = {"sleep_after": 0, "sleep_during": 0, "abort_after": False, "abort_during": False} | options
+    return Faults(**chosen)  # type: ignore[arg-type]
+
+
+ABORTS = {"during": wrong(abort_during=True), "after": wrong(abort_after=True)}
+
+
+@pytest.mark.parametrize("faults", ABORTS.values(), ids=ABORTS)
+@pytest.mark.parametrize("ignore", [True, False])
+@pytest.mark.parametrize("said", [c_store(), c_store("9.9.9"), c_store(sop_class=MR)])
+def test_a_simulated_abort_takes_the_place_of_every_response(
+    scene: Scene, faults: Faults, ignore: bool, said: bytes
+) -> None:
+    echo = command(wire.c_echo_request(7), 3)
+
+    assert scene.serve(REQUEST, echo, said, ignore=ignore, faults=faults) == exitcodes.ABORTED
+
+    answers = scene.answers()
+    assert [kind for kind, _ in answers] == [2, 4, 7]
+    assert answers[-1][1] == bytes(4)
+    assert scene.objects() == []
+    assert "ABORT initiated (due to command line options)" in scene.log.messages
+    level, text = scene.last_line()
+    assert (level, text.partition(":")[0]) == ("ERROR", "Store SCP Failed (aborting association)")
+
+
+def test_a_simulated_abort_within_an_object_does_not_wait_for_its_second_fragment(scene: Scene) -> None:
+    begin = wire.p_data(wire.pdv(1, wire.DATA, data_set()[:10]))
+    said = (REQUEST, command(wire.c_store_request(CT, INSTANCE)), begin)
+
+    assert scene.serve(*said, faults=wrong(abort_during=True)) == exitcodes.ABORTED
+
+
+@pytest.mark.parametrize("option", ["sleep_during", "sleep_after"])
+def test_a_simulated_pause_ends_with_a_signal(scene: Scene, option: str) -> None:
+    """The signal is in the pipe; the connection looks at the flag alone, and so the pause is what sees it."""
+    os.write(scene.wakeup._writer, b"\x0f")
+
+    code = scene.serve(REQUEST, c_store(), c_store(), faults=wrong(**{option: 3600}))
+
+    assert code == exitcodes.STOPPED
+    assert scene.objects() == ([f"CT.{INSTANCE}"] if option == "sleep_after" else [])
 
 
 @pytest.mark.parametrize("has_data_set", [True, False])
