@@ -7,6 +7,8 @@ be known.
 
 More tolerant than the standard: the two UIDs may come in any order and among other elements of group 0008H,
 and their VR is not looked at (PS3.5 6.2.2 allows UN for any element).  Of two with one tag the first counts.
+White space never does, in the command's UIDs neither (`values.uid_text`), as in today's storescp: nothing is left
+that --uid-padding could allow.
 """
 
 from __future__ import annotations

@@ -109,6 +109,18 @@ def test_what_no_maker_makes_stays(tmp_path: Path, temporary: Path) -> None:
     assert precious.read_bytes() == b"x"
 
 
+def test_of_a_maker_killed_between_link_and_unlink_the_object_stays(tmp_path: Path, temporary: Path) -> None:
+    """Where no rename can refuse a taken name (`store.rename`)."""
+    (temporary / "1.2.3").write_bytes(b"whole object")
+    (tmp_path / "CT.1").hardlink_to(temporary / "1.2.3")
+
+    assert sweep(str(tmp_path)) == 1
+
+    assert (tmp_path / "CT.1").read_bytes() == b"whole object"
+    assert (tmp_path / "CT.1").stat().st_nlink == 1
+    assert names(temporary) == ["lock"]
+
+
 def test_a_fifo_does_not_hold_the_sweeper_up(tmp_path: Path, temporary: Path) -> None:
     os.mkfifo(temporary / "fifo")
     (temporary / "1.2.3").touch()
