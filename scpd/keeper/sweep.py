@@ -1,6 +1,6 @@
 """Removing what a killed worker left: temporary files whose maker is dead.
 
-A maker holds a lock on its byte of the lock file for as long as it lives (`store.sink`); whoever can lock that byte
+A maker holds a lock on its byte of the lock file for as long as it lives (`store.makers`); whoever can lock that byte
 knows that the files with its number belong to nobody.  Files that no maker makes stay.
 """
 
@@ -11,7 +11,8 @@ import os
 import re
 
 from scpd.process import exitcodes
-from scpd.store.sink import lock, open_lock_file, open_temporary
+from scpd.store.makers import lock, open_lock_file
+from scpd.store.sink import open_temporary
 
 # Process id, maker, number; no maker's number is longer.
 _TEMPORARY_FILE = re.compile(r"[0-9]+\.([0-9]{1,17})\.[0-9]+", re.ASCII)

@@ -5,8 +5,7 @@ visible under its final name: before it there is nothing, after it the whole obj
 free and no other (`store.rename`), `replace` a name whoever has it: an earlier file is replaced by the rename and by
 nothing else.  Which of the two, and what to do about a taken name, `store.duplicates` knows.
 
-    .scpd/tmp/PID.MAKER.NUMBER    the temporary files of a maker
-    .scpd/tmp/lock                the byte at MAKER, a random number, is locked as long as that maker lives
+    .scpd/tmp/PID.MAKER.NUMBER    the temporary files of a maker (`store.makers`)
 
 A crash leaves: before the rename a temporary file, which `keeper.sweep` removes; after it the object.  With
 `fsync` the rename is also durable when `publish` returns; a flush that failed is never tried again, since the kernel
@@ -27,8 +26,8 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
-from struct import Struct
 
+from scpd.store.makers import new_maker
 from scpd.store.rename import rename_to_free_name
 
 TYPE_CHECKING = False
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
 
 _STATE_DIRECTORY = ".scpd"
 _TEMPORARY = "tmp"
-_LOCK_FILE = "lock"
-# struct flock of fcntl(2): type, whence, start, length, process id.
-_FLOCK = Struct("hhqqi")
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -78,7 +74,7 @@ class OutputDirectory:
             os.close(self._directory)
             raise
         try:
-            maker, self._lock = _new_maker(self._temporary)
+            maker, self._lock = new_maker(self._temporary)
         except OSError:
             os.close(self._temporary)
             os.close(self._directory)
@@ -285,34 +281,3 @@ def _open_below(parent: int, name: str, *, make: bool) -> int:
     with suppress(FileExistsError):  # another worker was faster
         os.mkdir(name, dir_fd=parent)
     return os.open(name, flags, dir_fd=parent)
-
-
-def open_lock_file(temporary: int) -> int:
-    """Open the lock file in the directory of temporary files; make it if there is none."""
-    return os.open(_LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=temporary)
-
-
-def lock(descriptor: int, maker: int) -> bool:
-    """Lock a maker's byte of the lock file until `descriptor` is closed; `False` if it lives and holds that itself.
-
-    Open file description locks (fcntl(2)): the kernel drops them with their holder, whatever else it has open.
-    """
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, maker, 1, 0))
-    except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
-        return False
-    return True
-
-
-def _new_maker(temporary: int) -> tuple[int, int]:
-    """Lock a byte that nobody holds, and that never will be another maker's; give its number and the descriptor."""
-    descriptor = open_lock_file(temporary)
-    try:
-        while True:
-            # Not the process id: that comes back, and other hosts or containers may share the directory.
-            maker = int.from_bytes(os.urandom(7), "big")
-            if lock(descriptor, maker):
-                return maker, descriptor
-    except OSError:
-        os.close(descriptor)
-        raise
