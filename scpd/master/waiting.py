@@ -8,17 +8,18 @@ for a newer connection, and nobody is silent for longer than the ACSE timeout.
 from __future__ import annotations
 
 import fcntl
-import termios
 from collections import deque
 from struct import Struct
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # what typing calls so, without importing it: every fork would copy some of it
 if TYPE_CHECKING:
     import socket
 
 MOST_SILENT = 1024
 
 _COUNT = Struct("i")
+# ioctl_tty(2); the module that has it is a library more for every fork to map.
+_FIONREAD = 0x541B
 
 
 class Arrival:
@@ -38,7 +39,7 @@ class Arrival:
     def has_spoken(self) -> bool:
         """Tell, of a readable connection, whether there is a byte to read; if not, its peer has closed it."""
         try:
-            answer = fcntl.ioctl(self.sock, termios.FIONREAD, _COUNT.pack(0))
+            answer = fcntl.ioctl(self.sock, _FIONREAD, _COUNT.pack(0))
         except OSError:
             return False
         count: int = _COUNT.unpack(answer)[0]
