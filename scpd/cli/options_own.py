@@ -59,6 +59,7 @@ SECTIONS = (
                 arguments=(Argument("format", "choice", choices=("text", "json")),),
                 default="text",
                 default_text="text",
+                conflicts=(("--log-config",),),
             ),
             Option("--check-config", "", "check_config", "check all that a start would need, and exit"),
         ),

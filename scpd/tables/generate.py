@@ -7,9 +7,9 @@ TSV_DIR holds two tab separated files with a heading line each:
 `storage-sop-classes.tsv`  uid, file_prefix, in_man_3_6_0 (yes, no), listed_by (versions of DCMTK, or `-`)
 `uid-names.tsv`            name (DCMTK's), uid, keyword (PS3.6 annex A), known_to (versions of DCMTK)
 
-It writes `sop_classes.py`, `uid_names.py` and `transfer_syntaxes.py` beside itself, and `vrs.py` from pydicom's
-dictionary, as `ruff format` would leave them.  It stops with a KeyError where a keyword below has no UID in the
-tables: better no module than a wrong one.
+It writes `sop_classes.py`, `uid_names.py`, `uid_symbols.py` and `transfer_syntaxes.py` beside itself, and `vrs.py`
+from pydicom's dictionary, as `ruff format` would leave them.  It stops with a KeyError where a keyword below has no
+UID in the tables: better no module than a wrong one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,89 @@
+"""--check-config: look at everything that the daemon would use, open no port, tell all that is wrong at once.
+
+Every problem is one line on standard error, `FILE:LINE: text` where there is a line.  The command line itself has been
+read by then: its first error ends the program before this is reached.  Nothing is made or changed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from scpd.errors import StartError
+from scpd.process import exitcodes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from scpd.cli.settings import Settings
+    from scpd.log.configuration import Configuration
+
+
+def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
+    """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
+    problems = list(_problems(settings, configuration, environment))
+    for problem in problems:
+        sys.stderr.write(f"{settings.program_name}: {problem}\n")
+    return exitcodes.START_FAILED if problems else exitcodes.OK
+
+
+def _problems(
+    settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]
+) -> Iterator[str]:
+    yield from _of_storing(settings)
+    if settings.config_file is not None:
+        from scpd.ul.profile_file import check_profile
+
+        yield from check_profile(*settings.config_file)
+    if configuration is not None:
+        yield from _of_log_configuration(str(settings.log_config), configuration)
+    yield from _of_dictionaries(environment)
+
+
+def _of_storing(settings: Settings) -> Iterator[str]:
+    from scpd.store.directory import check_output_directory
+    from scpd.store.names import check_extension
+
+    yield from _refusal(lambda: check_extension(settings.filename_extension))
+    yield from _refusal(
+        lambda: check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
+    )
+
+
+def _refusal(step: Callable[[], None]) -> Iterator[str]:
+    """Give what a step of the start would end it with."""
+    try:
+        step()
+    except StartError as error:
+        yield str(error)
+
+
+def _of_log_configuration(path: str, configuration: Configuration) -> Iterator[str]:
+    for complaint in configuration.complaints:
+        yield f"{path}:{complaint.line}: {complaint.text}" if complaint.line else f"{path}: {complaint.text}"
+    for name, appender in configuration.appenders.items():
+        file = appender.properties.get("File")
+        if file and not _can_be_written(file):
+            yield f"{path}: appender {name}: cannot write to {file}"
+
+
+def _can_be_written(path: str) -> bool:
+    if os.path.lexists(path):
+        return not os.path.isdir(path) and os.access(path, os.W_OK, effective_ids=True)
+    folder = os.path.dirname(path) or "."
+    return os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+
+
+def _of_dictionaries(environment: Mapping[str, str]) -> Iterator[str]:
+    from scpd.dataset import dictpath
+
+    if not dictpath.is_set(environment):
+        return
+    for message in dictpath.load(environment)[1]:
+        if message.reason:
+            yield (
+                f"{message.path}:{message.line}: {message.reason}"
+                if message.line
+                else (f"{message.path}: {message.reason}")
+            )

@@ -1,0 +1,93 @@
+"""--check-config: everything that is wrong, at once, and no port opened for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.harness.servers import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness.ports import ReservedPort
+
+PROFILES = """\
+[[TransferSyntaxes]]
+[Plain]
+TransferSyntax1 = LittleEndianExplicit
+TransferSyntax3 = LittleEndianImplicit
+[[PresentationContexts]]
+[Images]
+PresentationContext1 = NoSuchStorage\\Plain
+[[Profiles]]
+[Default]
+PresentationContexts = Images
+"""
+DICTIONARY = "(0009,0010)\tXX\n"
+
+
+def check(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scpd", "--check-config", *words],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_all_errors_are_told_at_once_with_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "profiles.cfg").write_text(PROFILES)
+    (tmp_path / "bad.dic").write_text(DICTIONARY)
+    words = ["-xf", "profiles.cfg", "Default", "-od", "missing", "-fe", "a/b", "11112"]
+    ended = check(tmp_path, *words, env={"DCMDICTPATH": "bad.dic:missing.dic"})
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    for part in (
+        "specified output directory does not exist: missing",
+        "filename extension",
+        "profiles.cfg:4: ",
+        "profiles.cfg:7: ",
+        "bad.dic:1: ",
+        "missing.dic",
+    ):
+        assert len([line for line in ended.stderr.splitlines() if part in line]) == 1, (part, ended.stderr)
+
+
+def test_a_good_configuration_is_told_by_the_exit_code_though_the_port_is_in_use(
+    tmp_path: Path, reserved_port: ReservedPort
+) -> None:
+    profile = REPOSITORY / "etc" / "storescp.cfg"
+    logger = tmp_path / "logger.cfg"
+    logger.write_text((REPOSITORY / "etc" / "logger.cfg").read_text().replace("/var/log/scpd", str(tmp_path)))
+    words = [
+        "-xf",
+        str(profile),
+        "Default",
+        "-lc",
+        str(logger),
+        "-od",
+        str(tmp_path),
+        str(reserved_port.number),
+    ]
+    before = sorted(tmp_path.iterdir())
+    ended = check(tmp_path, *words)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert sorted(tmp_path.iterdir()) == before, "nothing is made"
+
+
+def test_a_log_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "logger.cfg").write_text(
+        "log4cplus.rootLogger = INFO, file, ghost\n"
+        "log4cplus.appender.file = log4cplus::FileAppender\n"
+        "log4cplus.appender.file.File = missing/scpd.log\n"
+    )
+    ended = check(tmp_path, "-lc", "logger.cfg", "11112")
+    assert ended.returncode == 1
+    assert "missing/scpd.log" in ended.stderr
+    assert "logger.cfg:1: " in ended.stderr
+    assert "ghost" in ended.stderr
