@@ -11,6 +11,8 @@ from scpd.process.threadless import import_logging
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scpd.cli.settings import Settings
+    from scpd.log.configuration import Configuration
+    from scpd.log.setup import Logging
 
 _OWN_NAME = "scpd"
 _STDERR = 2
@@ -39,8 +41,17 @@ def run(program_name: str, words: list[str]) -> int:
     from scpd.cli.usage import error_text
     from scpd.process import exitcodes
 
+    configuration: Configuration | None = None
+
+    def read_log_config(path: str) -> Configuration:
+        nonlocal configuration
+        from scpd.log.configfile import read_log_config  # few command lines have one
+
+        configuration = read_log_config(path, os.environ, program_name)
+        return configuration
+
     try:
-        outcome = parse(program_name, words)
+        outcome = parse(program_name, words, read_log_config)
     except UsageError as error:
         if not error.quiet:
             sys.stderr.write(error_text(program_name, str(error)))
@@ -48,37 +59,46 @@ def run(program_name: str, words: list[str]) -> int:
     if isinstance(outcome, str):
         sys.stdout.write(outcome)
         return exitcodes.OK
-    return _start(outcome)
+    if outcome.check_config:
+        from scpd.check import check
+
+        return check(outcome, configuration, os.environ)
+    return _start(outcome, configuration)
 
 
-def _start(settings: Settings) -> int:
+def _start(settings: Settings, configuration: Configuration | None) -> int:
     import logging
 
-    from scpd.log.setup import LogPolicy, configure
+    from scpd import policies
+    from scpd.log.setup import announce, configure
     from scpd.process import exitcodes
 
-    configure(LogPolicy(settings.log_level))
+    logs = configure(policies.log_policy(settings, configuration))
     log = logging.getLogger("dcmtk.apps.storescp")
+    if settings.arguments is not None:
+        announce(settings.arguments)
     for warning in settings.warnings:
         log.warning("%s", warning)
     try:
-        return _run_master(settings)
+        return _run_master(settings, logs)
     except StartError as error:
         log.critical("%s", error)
         return exitcodes.START_FAILED
 
 
-def _run_master(settings: Settings) -> int:
+def _run_master(settings: Settings, logs: Logging) -> int:
     from scpd import policies
     from scpd.master import listeners, supervisor
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
     from scpd.store.names import check_extension
 
+    profile = policies.profile(settings)
+    policies.log_dictionaries(os.environ)
     check_extension(settings.filename_extension)
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     title = Title(settings.program_name)
-    roles = policies.roles(settings, title)
+    roles = policies.roles(settings, title, logs, profile)
     sockets = listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
     master = supervisor.Supervisor(sockets, policies.limits(settings), roles, title, settings.port)
     return master.run()

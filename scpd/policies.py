@@ -6,18 +6,27 @@ process imports what its role needs.
 
 from __future__ import annotations
 
+import logging
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scpd.cli.settings import Settings
+    from scpd.log.configuration import Configuration
+    from scpd.log.setup import Logging, LogPolicy
     from scpd.master.supervisor import Limits, Roles
     from scpd.process.signals import Wakeup
     from scpd.process.standby import Assignment
     from scpd.process.titles import Title
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.faults import Faults
+    from scpd.worker.serve import ServicePolicy, Verbosity
+    from scpd.worker.store import StorePolicy
+
+_STDERR = 2
 
 
 def negotiation_policy(settings: Settings, profile: Profile | None = None) -> negotiation.Policy:
@@ -36,34 +45,96 @@ def negotiation_policy(settings: Settings, profile: Profile | None = None) -> ne
         storage | {VERIFICATION} if profile is None else frozenset(),
         known,
         profile=profile,
+        refuse=settings.refuse,
+        reject=settings.reject,
     )
 
 
-def service_policy(settings: Settings) -> ServicePolicy:
-    """Say how a worker serves a connection."""
+def profile(settings: Settings) -> Profile | None:
+    """Load what --config-file names; raises `StartError`."""
+    if settings.config_file is None:
+        return None
+    from scpd.ul.profile_file import load_profile  # few command lines have one
+
+    return load_profile(*settings.config_file)
+
+
+def log_dictionaries(environment: Mapping[str, str]) -> None:
+    """Load the dictionaries of DCMDICTPATH, as storescp does at every start, and log what is wrong with them."""
+    from scpd.dataset import dictpath
+
+    if dictpath.is_set(environment):
+        for message in dictpath.load(environment)[1]:
+            logging.getLogger("dcmtk.dcmdata").log(message.level, "%s", message.text)
+
+
+def log_policy(settings: Settings, configuration: Configuration | None) -> LogPolicy:
+    """Say what is logged where; `configuration` is what --log-config names, if it was given."""
+    from scpd.log.journal import is_journal
+    from scpd.log.setup import LogPolicy
+
+    to_journal = is_journal(_STDERR, os.environ)
+    return LogPolicy(settings.log_level, configuration, settings.log_format, to_journal=to_journal)
+
+
+def service_policy(settings: Settings, profile: Profile | None = None) -> ServicePolicy:
+    """Say how a worker serves a connection; logging has been configured."""
     from scpd.ul.connection import Timeouts
     from scpd.worker.serve import ServicePolicy
+
+    timeouts = Timeouts(settings.acse_timeout, settings.socket_timeout, settings.dimse_timeout)
+    return ServicePolicy(
+        negotiation_policy(settings, profile),
+        settings.max_pdu,
+        timeouts,
+        None if settings.ignore else _store_policy(settings),
+        _faults(settings),
+        _verbosity(settings),
+    )
+
+
+def _store_policy(settings: Settings) -> StorePolicy:
     from scpd.worker.store import StorePolicy
 
-    store = StorePolicy(
+    return StorePolicy(
         output_directory=settings.output_directory,
         extension=settings.filename_extension,
         naming=_naming(settings),
-        duplicates=getattr(settings, "duplicates", "replace"),
+        duplicates=settings.duplicates,
         bit_preserving=settings.bit_preserving,
         with_file_meta=not settings.write_dataset,
         fsync=settings.fsync,
     )
-    timeouts = Timeouts(settings.acse_timeout, settings.socket_timeout, settings.dimse_timeout)
-    return ServicePolicy(
-        negotiation_policy(settings), settings.max_pdu, timeouts, store, ignore=settings.ignore
-    )
 
 
 def _naming(settings: Settings) -> str:
-    if getattr(settings, "timenames", False):  # wins over -uf; with +uf it was refused
+    if settings.timenames:  # wins over -uf; with +uf it was refused
         return "time"
     return "unique" if settings.unique_filenames else "uid"
+
+
+def _faults(settings: Settings) -> Faults | None:
+    from scpd.worker.faults import Faults
+
+    faults = Faults(
+        sleep_after=settings.sleep_after,
+        sleep_during=settings.sleep_during,
+        abort_after=settings.abort_after,
+        abort_during=settings.abort_during,
+    )
+    return faults or None
+
+
+def _verbosity(settings: Settings) -> Verbosity:
+    from scpd.worker.serve import Verbosity, log
+
+    dumps = None
+    if settings.verbose_pc or log.isEnabledFor(logging.DEBUG):
+        from scpd.worker.dumps import Dumps  # with the names of all UIDs: for those who want dumps only
+
+        dumps = Dumps(logging.INFO if settings.verbose_pc else logging.DEBUG)
+    host_lookup = settings.host_lookup and log.isEnabledFor(logging.INFO)
+    return Verbosity(dumps=dumps, host_lookup=host_lookup, is_child=settings.fork)
 
 
 def limits(settings: Settings) -> Limits:
@@ -74,20 +145,21 @@ def limits(settings: Settings) -> Limits:
     return Limits(workers, settings.acse_timeout, settings.grace)
 
 
-def roles(settings: Settings, title: Title) -> Roles:
+def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | None = None) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
     from scpd.worker.rehearsal import ENOUGH, rehearse
-    from scpd.worker.serve import serve
+    from scpd.worker.serve import Surroundings, serve
 
-    policy = service_policy(settings)
+    policy = service_policy(settings, profile)
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:
         tune(work.sock, os.environ)
-        return serve(work.sock, Peer(work.address), policy, title, wakeup, work.deadline)
+        around = Surroundings(title, wakeup, logs.association, logs.complaints)
+        return serve(work.sock, Peer(work.address), policy, around, work.deadline)
 
     def sweep_output_directory() -> int:
         title.show("sweeper")
@@ -98,4 +170,4 @@ def roles(settings: Settings, title: Title) -> Roles:
 
     for _ in range(ENOUGH):
         rehearse_association()
-    return Roles(serve_assignment, sweep_output_directory, rehearse_association)
+    return Roles(serve_assignment, sweep_output_directory, rehearse_association, logs)

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scpd.cli.options import Argument, Option, Section
+    from scpd.cli.rows import Argument, Option, Section
 
 MANUALS = Path(__file__).resolve().parents[2] / "man"
 FRAME, PAGE = MANUALS / "scpd.8.in", MANUALS / "scpd.8"
@@ -79,19 +79,17 @@ def _description(option: Option) -> list[str]:
         lines.append("This is the default.")
     if option.adds_up and "repeated" not in option.help:
         lines.append("May be repeated.")
-    for others in option.conflicts:
-        lines += ["Not with", *_listed(others)]
+    if option.conflicts:
+        lines += ["Not with", *_listed([name for others in option.conflicts for name in others])]
     for others in option.needs:
         lines += ["Only with", *_listed(others)]
-    # A column that only those tables have in which something is still to be built.
-    if getattr(option, "later", False):
+    if option.later:
         lines.append("Not yet supported: it is checked, then refused.")
     return lines
 
 
 def _limits(argument: Argument) -> list[str]:
-    # Only tables with such arguments have this column.
-    choices: tuple[str, ...] = getattr(argument, "choices", ())
+    choices = argument.choices
     if choices:
         return [f"One of {', '.join(choices[:-1])} and {choices[-1]}."]
     # A timeout's bound of -1 has a meaning of its own, and is not the least number of seconds.

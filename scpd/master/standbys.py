@@ -23,12 +23,20 @@ _FEW = 2
 class Standbys:
     """Up to `most` workers that wait to be handed a connection, and the channels to them.
 
-    `stand_by(worker_end)` is a worker's life, and gives its exit code.
+    `stand_by(worker_end)` is a worker's life, and gives its exit code; `kept()` names the descriptors that it has of
+    its master's.
     """
 
-    __slots__ = ("_channels", "_most", "_stand_by", "_wakeup")
+    __slots__ = ("_channels", "_kept", "_most", "_stand_by", "_wakeup")
 
-    def __init__(self, most: int, stand_by: Callable[[socket.socket], int], wakeup: signals.Wakeup) -> None:
+    def __init__(
+        self,
+        most: int,
+        stand_by: Callable[[socket.socket], int],
+        wakeup: signals.Wakeup,
+        kept: Callable[[], tuple[int, ...]],
+    ) -> None:
+        self._kept = kept
         self._most = most
         self._stand_by = stand_by
         self._wakeup = wakeup
@@ -49,7 +57,7 @@ class Standbys:
         """Fork one more; raises `OSError` if there can be no further process or descriptor."""
         mine, theirs = standby.channel()
         try:
-            pid = spawn(lambda: self._stand_by(theirs), self._wakeup, (theirs.fileno(),))
+            pid = spawn(lambda: self._stand_by(theirs), self._wakeup, (theirs.fileno(), *self._kept()))
         except OSError:
             mine.close()
             raise

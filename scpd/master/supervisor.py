@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from scpd.log.setup import Logging
     from scpd.process.titles import Title
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -55,20 +56,23 @@ class Limits:
 class Roles:
     """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code.
 
-    `rehearse()` is what prepares a process for serving; it changes nothing.
+    `rehearse()` is what prepares a process for serving; it changes nothing.  `logs` are the log files and what else
+    logging holds open: every child keeps it.
     """
 
-    __slots__ = ("rehearse", "serve", "sweep")
+    __slots__ = ("logs", "rehearse", "serve", "sweep")
 
     def __init__(
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
         rehearse: Callable[[], None],
+        logs: Logging,
     ) -> None:
         self.rehearse = rehearse
         self.serve = serve
         self.sweep = sweep
+        self.logs = logs
 
 
 class Supervisor:
@@ -87,7 +91,7 @@ class Supervisor:
         self._selector = selectors.PollSelector()
         self._wakeup = signals.Wakeup()
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
-        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup)
+        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, roles.logs.descriptors)
         self._drain: Drain | None = None
         self._accepting = False
         self._resting_until: float | None = None
@@ -265,7 +269,7 @@ class Supervisor:
     def _sweep(self, now: float) -> None:
         self._next_sweep = now + _SWEEP_SECONDS
         try:
-            pid = spawn(self._roles.sweep, self._wakeup, ())
+            pid = spawn(self._roles.sweep, self._wakeup, self._roles.logs.descriptors())
         except OSError as error:
             log.warning("cannot look for temporary files of dead workers: %s", error.strerror)
             return
@@ -275,6 +279,8 @@ class Supervisor:
         for number in wakeup.take():
             if number == signal.SIGCHLD:
                 self._reap()
+            elif number == signal.SIGUSR1:
+                self._reopen_logs()
             else:
                 self._end(number)
 
@@ -286,6 +292,11 @@ class Supervisor:
             if child.kind == STANDBY and not by_its_own_will:
                 self._rest("a worker failed before it had a connection")
         self._show()
+
+    def _reopen_logs(self) -> None:
+        """Open the log files anew, after logrotate(8) moved them; workers see for themselves that theirs have moved."""
+        self._roles.logs.reopen()
+        log.info("log files reopened")
 
     def _end(self, number: int) -> None:
         """Take a request to end: close the door at once, let those inside finish."""

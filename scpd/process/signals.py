@@ -22,7 +22,7 @@ else:
 
 
 # Whom which signal wakes.  A child keeps the others blocked, and so never hears them.
-MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
 CHILD = (signal.SIGTERM,)
 
 

@@ -28,6 +28,7 @@ class Progress:
         "_dots",
         "_is_line_open",
         "_name",
+        "_refused",
         "_shown_at",
         "_started",
         "_stored",
@@ -38,6 +39,7 @@ class Progress:
         self._title = title
         self._name = name
         self._stored = 0
+        self._refused = 0
         self._bytes = 0
         self._doing = "waiting for the request"
         self._shown_at = 0.0
@@ -75,6 +77,7 @@ class Progress:
             self._print("\n")
             self._is_line_open = False
         self._stored += stored
+        self._refused += not stored
         self._doing = "stored"
 
     def summary(self) -> str:
@@ -82,7 +85,11 @@ class Progress:
         if not self._started:
             return ""
         seconds = monotonic() - self._started
-        return f", {self._stored} objects stored, {self._bytes / 1e6:.1f} MB received, {seconds:.1f} s"
+        megabytes = self._bytes / 1e6
+        refused = f", {self._refused} refused" if self._refused else ""
+        speed = megabytes / max(seconds, 1e-6)
+        objects = f"{self._stored} objects stored{refused}"
+        return f", {objects}, {megabytes:.1f} MB received, {seconds:.1f} s, {speed:.1f} MB/s"
 
     def show(self) -> None:
         """Set the title now: at the begin, and when nothing happens for a while."""

@@ -13,6 +13,8 @@ from time import monotonic
 
 from scpd.dataset.identity import check_identity
 from scpd.dimse.commands import encode_command
+from scpd.log.association import Association
+from scpd.log.complaints import Complaints
 from scpd.process.signals import Wakeup
 from scpd.process.titles import Title
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, FileMeta
@@ -22,7 +24,7 @@ from scpd.ul import pdus
 from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.stream import COMMAND_FRAGMENT, LAST_FRAGMENT
 from scpd.worker.peer import Peer
-from scpd.worker.serve import ServicePolicy, serve
+from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,13 +106,26 @@ class _Deaf(Wakeup):
         return ()
 
 
+class _Silent(Complaints):
+    """Complaints that nobody makes."""
+
+    def __init__(self) -> None:
+        """Have no memory."""
+
+    def admit(self, kind: str, source: str, now: float) -> int | None:
+        """Hold all of them back."""
+        del kind, source, now
+        return None
+
+
 def rehearse(policy: ServicePolicy) -> int:
     """Play one association from request to release, on a socket pair; nothing is stored and nothing is logged.
 
     Gives its exit code.
     """
     ours, theirs = socket.socketpair()
-    unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, policy.store, ignore=True)
+    unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, None, None, Verbosity())
+    around = Surroundings(_Unseen(""), _Deaf(), Association(), _Silent())
     is_verbose = log.isEnabledFor(logging.INFO)
     if is_verbose:
         logging.disable()
@@ -119,7 +134,7 @@ def rehearse(policy: ServicePolicy) -> int:
         ours.shutdown(socket.SHUT_WR)
         _do_without_files()
         deadline = monotonic() + _PATIENCE_SECONDS
-        return serve(theirs, Peer(("rehearsal", 0)), unstored, _Unseen(""), _Deaf(), deadline)
+        return serve(theirs, Peer(("rehearsal", 0)), unstored, around, deadline)
     finally:
         ours.close()
         if is_verbose:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+from time import monotonic
 
+from scpd.access.lookup import host_name
 from scpd.dimse import messages, status
 from scpd.dimse.assembler import CommandAssembler
 from scpd.dimse.commands import decode_command
-from scpd.errors import Abort, Gone, NotDicom, PeerError, Refused, Reject, Released, Silent, Stopped
+from scpd.errors import Abort, PeerError, Refused, Released
+from scpd.log.complaints import counted
 from scpd.process import exitcodes
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scpd.tables.sop_classes import FILE_PREFIXES
@@ -21,6 +24,7 @@ from scpd.ul import negotiation, pdus
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
+from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending
 from scpd.worker.peer import readable
 from scpd.worker.progress import Progress
 from scpd.worker.store import ObjectStore, check_command
@@ -30,10 +34,13 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from scpd.log.association import Association
+    from scpd.log.complaints import Complaints
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
     from scpd.ul.connection import DataSet, Timeouts
     from scpd.ul.negotiation import Context
+    from scpd.worker.dumps import Dumps
     from scpd.worker.faults import Faults
     from scpd.worker.peer import Peer
     from scpd.worker.store import StorePolicy
@@ -41,62 +48,70 @@ if TYPE_CHECKING:
 log = logging.getLogger("dcmtk.apps.storescp")
 
 
-class ServicePolicy:
-    """What a worker is told: how to negotiate, how long to wait, what to store where, what to do wrong."""
+class Verbosity:
+    """What is told of an association: the peer's name, dumps of what it says (`None`: none), that we are a child."""
 
-    __slots__ = ("faults", "ignore", "max_pdu", "negotiation", "store", "timeouts")
+    __slots__ = ("dumps", "host_lookup", "is_child")
+
+    def __init__(
+        self, *, dumps: Dumps | None = None, host_lookup: bool = False, is_child: bool = True
+    ) -> None:
+        self.dumps = dumps
+        self.host_lookup = host_lookup
+        self.is_child = is_child
+
+
+class ServicePolicy:
+    """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
+
+    `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated.
+    """
+
+    __slots__ = ("faults", "max_pdu", "negotiation", "store", "timeouts", "verbosity")
 
     def __init__(
         self,
         negotiation: negotiation.Policy,
         max_pdu: int,
         timeouts: Timeouts,
-        store: StorePolicy,
-        *,
-        ignore: bool,
-        faults: Faults | None = None,
+        store: StorePolicy | None,
+        faults: Faults | None,
+        verbosity: Verbosity,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
         self.timeouts = timeouts
         self.store = store
-        self.ignore = ignore
         self.faults = faults
+        self.verbosity = verbosity
 
 
-# How far a worker has come, as far as the end of its association depends on it.
-_WAITING, _ASSOCIATED, _STORING = "waiting", "associated", "storing"
-_ANY = (_WAITING, _ASSOCIATED, _STORING)
+class Surroundings:
+    """What the process that serves has: its title, its wakeup, its part of each log line, complaints made lately."""
 
-# What ends an association: its class, in which phases, exit code, level and begin of the one log line.  The first
-# row that fits counts.
-_ENDINGS: tuple[tuple[type[PeerError], tuple[str, ...], int, int, str], ...] = (
-    (Released, (_STORING,), exitcodes.LOST, logging.ERROR, "Store SCP Failed"),
-    (Released, _ANY, exitcodes.OK, logging.INFO, "Association Release"),
-    (Stopped, _ANY, exitcodes.STOPPED, logging.WARNING, "Association Aborted"),
-    (Silent, _ANY, exitcodes.OK, logging.DEBUG, "No association"),
-    (NotDicom, _ANY, exitcodes.NOT_DICOM, logging.ERROR, "Receiving Association failed: not DICOM"),
-    (Reject, _ANY, exitcodes.REJECTED, logging.ERROR, "Association Rejected"),
-    (Abort, (_WAITING,), exitcodes.ABORTED, logging.ERROR, "Receiving Association failed"),
-    (Abort, (_STORING,), exitcodes.ABORTED, logging.ERROR, "Store SCP Failed (aborting association)"),
-    (Abort, _ANY, exitcodes.ABORTED, logging.ERROR, "DIMSE failure (aborting association)"),
-    (Gone, (_WAITING,), exitcodes.LOST, logging.ERROR, "Receiving Association failed"),
-    (Gone, (_STORING,), exitcodes.LOST, logging.ERROR, "Store SCP Failed"),
-    (PeerError, _ANY, exitcodes.LOST, logging.INFO, "Association Aborted"),
-)
+    __slots__ = ("association", "complaints", "title", "wakeup")
+
+    def __init__(
+        self, title: Title, wakeup: Wakeup, association: Association, complaints: Complaints
+    ) -> None:
+        self.title = title
+        self.wakeup = wakeup
+        self.association = association
+        self.complaints = complaints
 
 
 def serve(
-    sock: socket.socket, peer: Peer, policy: ServicePolicy, title: Title, wakeup: Wakeup, deadline: float
+    sock: socket.socket, peer: Peer, policy: ServicePolicy, around: Surroundings, deadline: float
 ) -> int:
     """Serve one accepted connection until it ends; `deadline` (monotonic seconds) is for its request.
 
     Gives the exit code.  Raises nothing that a peer can cause.
     """
-    progress = Progress(title, str(peer))
+    progress = Progress(around.title, str(peer))
     progress.show()
-    connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, wakeup, progress.show)
-    worker = _Worker(connection, peer, policy, progress, wakeup)
+    around.association.begin(str(peer))
+    connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)
+    worker = _Worker(connection, peer, policy, around, progress)
     try:
         worker.run(deadline)
     except PeerError as error:
@@ -111,6 +126,7 @@ class _Worker:
     """The association of this process."""
 
     __slots__ = (
+        "_around",
         "_connection",
         "_contexts",
         "_name",
@@ -119,67 +135,93 @@ class _Worker:
         "_policy",
         "_progress",
         "_store",
-        "_wakeup",
     )
 
     def __init__(
-        self, connection: Connection, peer: Peer, policy: ServicePolicy, progress: Progress, wakeup: Wakeup
+        self,
+        connection: Connection,
+        peer: Peer,
+        policy: ServicePolicy,
+        around: Surroundings,
+        progress: Progress,
     ) -> None:
         self._connection = connection
         self._peer = peer
         self._policy = policy
+        self._around = around
         self._name = str(peer)
-        self._phase = _WAITING
+        self._phase = WAITING
         self._progress = progress
-        self._wakeup = wakeup
         self._contexts: dict[int, Context] = {}
-        self._store: ObjectStore
+        self._store: ObjectStore | None = None
 
     def run(self, deadline: float) -> None:
         """Negotiate and serve; ends by a `PeerError`."""
         self._associate(self._connection.request(deadline))
         while True:
-            self._phase = _ASSOCIATED
+            self._phase = ASSOCIATED
             request, context = self._next_request()
             _HANDLERS.get(request.command_field, _Worker._refuse)(self, request, context)
 
     def ended(self, error: PeerError) -> int:
         """Log how the association ends; give the exit code that says so."""
-        code, level, text = next(
-            row[2:] for row in _ENDINGS if isinstance(error, row[0]) and self._phase in row[1]
-        )
-        detail = "" if isinstance(error, Released) and code == exitcodes.OK else f": {error}"
-        log.log(level, "%s%s (%s%s)", text, detail, self._name, self._progress.summary())
-        return code
+        row = ending(error, self._phase)
+        detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
+        self._complain(row.level, f"{row.text}{detail}", self._progress.summary())
+        return row.exit_code
 
     def close(self) -> None:
         """Leave nothing behind."""
-        if self._phase != _WAITING:  # before its first request there is nothing to leave
+        if self._store is not None:
             self._store.close()
 
+    def _complain(self, level: int, text: str, more: str) -> None:
+        """Log `text`; an error that this host has caused within the last minute already is no more than information."""
+        if level >= logging.ERROR:
+            earlier = self._around.complaints.admit(text, self._peer.host, monotonic())
+            if earlier is None:
+                level = logging.INFO
+            else:
+                more += counted(earlier)
+        log.log(level, "%s (%s%s)", text, self._name, more)
+
     def _associate(self, request: pdus.AssociateRequest) -> None:
-        calling, called = request.calling_ae_title, request.called_ae_title
-        self._name = f"{readable(calling)}@{self._peer.host} -> {readable(called)}"
-        log.info("Association Received in process %d (%s, port %d)", os.getpid(), self._name, self._peer.port)
-        policy = self._policy.negotiation
-        negotiation.check_request(request, policy)
-        answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
-        self._contexts = answer.accepted
+        calling, called, policy = request.calling_ae_title, request.called_ae_title, self._policy.negotiation
+        self._introduce(readable(calling), readable(called))
         user = UserInformation(
             max_length=self._policy.max_pdu,
             implementation_class_uid=IMPLEMENTATION_CLASS_UID,
             implementation_version_name=IMPLEMENTATION_VERSION_NAME,
-            roles=answer.roles,
-            extended=answer.extended,
         )
+        dumps = self._policy.verbosity.dumps
+        if dumps is not None:
+            dumps.request(request, user)
+        negotiation.check_request(request, policy)
+        answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
+        self._contexts, user.roles, user.extended = answer.accepted, answer.roles, answer.extended
         peer_max_pdu = negotiation.peer_max_pdu(request)
-        self._store = ObjectStore(self._policy.store, calling, called)
+        if self._policy.store is not None:
+            self._store = ObjectStore(self._policy.store, calling, called)
         self._progress.associated(self._name)
         accept = pdus.encode_associate_accept(called, calling, answer.contexts, user)
         self._connection.accept(accept, peer_max_pdu)
         log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
         if not self._contexts:
             log.info("    (but no valid presentation contexts)")
+        if dumps is not None:
+            dumps.answer(request, answer, user, policy)
+
+    def _introduce(self, calling: str, called: str) -> None:
+        """Say who has come."""
+        verbosity, association = self._policy.verbosity, self._around.association
+        host = self._peer.host
+        if verbosity.host_lookup and log.isEnabledFor(logging.INFO):
+            name = host_name(host, self._around.wakeup)
+            host = f"{name} [{host}]" if name else host
+        self._name = f"{calling}@{host} -> {called}"
+        association.calling_aet, association.called_aet = calling, called
+        child = f" in child process (pid: {os.getpid()})" if verbosity.is_child else ""
+        log.info("Association Received%s (%s, port %d)", child, self._name, self._peer.port)
 
     def _next_request(self) -> tuple[messages.Request, Context]:
         """Wait for a command set; `Abort` for one that is not a request on an accepted context."""
@@ -191,7 +233,10 @@ class _Worker:
             raise Abort(
                 0, 0, f"a command on presentation context {assembler.context_id}, which was not accepted"
             )
-        return messages.parse_request(decode_command(command)), context
+        elements = decode_command(command)
+        if self._policy.verbosity.dumps is not None:
+            self._policy.verbosity.dumps.command(elements, context.context_id)
+        return messages.parse_request(elements), context
 
     def _data(self, request: messages.Request, context: Context) -> DataSet:
         return self._connection.data(context.context_id) if request.has_data_set else iter(())
@@ -204,38 +249,45 @@ class _Worker:
     def _store_object(self, request: messages.Request, context: Context) -> None:
         prefix = FILE_PREFIXES.get(request.affected_sop_class_uid, "OT")
         log.info("Received Store Request (MsgID %d, %s)", request.message_id, prefix)
-        self._phase = _STORING
+        self._phase = STORING
         self._progress.begin()
         data = self._object(request, context)
         answer, comment = status.SUCCESS, ""
+        self._around.association.status = "0000"
         try:
             check_command(request, context)
-            if not self._policy.ignore:
+            if self._store is not None:
                 self._store.store(request, context, data, self._progress)
         except Refused as refusal:
             answer, comment = refusal.status, refusal.comment
-            log.error("Store SCP Failed: %s (status %04XH, %s)", refusal.detail, answer, self._name)
+            self._complain_of_object(refusal)
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
         self._progress.end(stored=answer == status.SUCCESS)
-        self._store.prepare()
-        if self._policy.faults:
-            self._policy.faults.after(self._wakeup)
+        if self._store is not None:
+            self._store.prepare()
+        if self._policy.faults is not None:
+            self._policy.faults.after(self._around.wakeup)
 
     def _object(self, request: messages.Request, context: Context) -> DataSet:
         faults = self._policy.faults
-        if not faults or not request.has_data_set:
+        if faults is None or not request.has_data_set:
             return self._data(request, context)
-        return faults.during(self._connection.data(context.context_id, worth_giving=1), self._wakeup)
+        return faults.during(self._connection.data(context.context_id, worth_giving=1), self._around.wakeup)
+
+    def _complain_of_object(self, refusal: Refused) -> None:
+        """Log why an object is refused."""
+        self._around.association.status = f"{refusal.status:04X}"
+        text = f"Store SCP Failed: {refusal.detail}"
+        self._complain(logging.ERROR, text, f", status {refusal.status:04X}H")
 
     def _refuse(self, request: messages.Request, context: Context) -> None:
         """Answer an operation that is not ours; PS3.7 C.5.5 has a status for it, so the association goes on."""
         _discard(self._data(request, context))
         operation = request.command_field
-        log.error(
-            "Expected C-ECHO or C-STORE request but received DIMSE command 0x%04x (%s)", operation, self._name
-        )
+        text = f"Expected C-ECHO or C-STORE request but received DIMSE command 0x{operation:04x}"
+        self._complain(logging.ERROR, text, "")
         answer = messages.response(
             request, status.UNRECOGNIZED_OPERATION, "only C-ECHO and C-STORE are served"
         )

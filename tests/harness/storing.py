@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.harness.servers import Server
 
 SERVED = ("->", "waiting for the request")
+ASSOCIATION_ID = re.compile(r"^([FEWIDT]: )\[[0-9a-f]{6}\] ")
 PADDING_HEADER = struct.Struct("<HH2s2xI")
 
 
@@ -126,9 +128,14 @@ def wait_until_idle(server: Server) -> None:
     server.wait_for(lambda: not serving(server), what="the end of every association")
 
 
+def log_lines(server: Server) -> list[str]:
+    """Give the lines of its log, without the ids that scpd gives to associations."""
+    return [ASSOCIATION_ID.sub(r"\1", line) for line in server.stderr.splitlines()]
+
+
 def complaints(server: Server) -> list[str]:
-    """Give the lines of its log that are warnings or worse."""
-    return [line for line in server.stderr.splitlines() if line[:2] in {"W:", "E:", "F:"}]
+    """Give the lines of its log that are warnings or worse, without the ids of associations."""
+    return [line for line in log_lines(server) if line[:2] in {"W:", "E:", "F:"}]
 
 
 def padded_to(image: StorableObject, size: int) -> StorableObject:

@@ -16,7 +16,15 @@ import pytest
 from tests.harness import wire
 from tests.harness.objects import StorableObject, ct_image, data_set_bytes, file_meta, new_uid
 from tests.harness.raw_peer import ECHO_CONTEXT, STORE_CONTEXT
-from tests.harness.storing import announce, complaints, left_over, store, wait_until_idle, worker_of
+from tests.harness.storing import (
+    announce,
+    complaints,
+    left_over,
+    log_lines,
+    store,
+    wait_until_idle,
+    worker_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -265,14 +273,14 @@ def test_a_taken_name_is_dealt_with_as_told(scpd: ServerFactory, raw_peer: Calla
             {"": first, ".1": first, ".2": second},
             [f"W: {said}, storing beside it: CT.1.2.3.{number}" for number in (1, 2)],
         ),
-        "refuse": ([0, DUPLICATE, DUPLICATE], {"": first}, [f"E: Store SCP Failed: {said}: CT.1.2.3"] * 2),
+        "refuse": ([0, DUPLICATE, DUPLICATE], {"": first}, [f"E: Store SCP Failed: {said}: CT.1.2.3"]),
     }
     for policy, (statuses, files, lines) in expected.items():
         server = scpd("--fork", "--duplicates", policy)
         assert exchanged(raw_peer, server, [first, first, second]) == statuses
         stored = {name: data_set_bytes(content) for name, content in server.files().items()}
         assert stored == {f"CT.1.2.3{end}": image.data_set for end, image in files.items()}
-        assert [line.partition(" (status")[0] for line in told(server)] == lines
+        assert [line.partition(" (")[0] for line in told(server)] == lines
         assert left_over(server) == []
 
 
@@ -350,8 +358,8 @@ def test_simulated_aborts_are_storescps(
         answers = transcript(raw_peer, server, image)
         if start is scpd:
             wait_until_idle(server)
-        lines = [line for line in server.stderr.splitlines() if line == INITIATED]
-        has_failed = any(line.startswith("E: Store SCP Failed") for line in server.stderr.splitlines())
+        lines = [line for line in log_lines(server) if line == INITIATED]
+        has_failed = any(line.startswith("E: Store SCP Failed") for line in log_lines(server))
         found.append((answers, lines, has_failed, sorted(server.files())))
     assert found[0] == found[1]
     assert found[0][0] == [0, *(["A-ABORT 0/0"] if options else [0, 0])]

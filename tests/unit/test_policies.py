@@ -9,6 +9,9 @@ import pytest
 from scpd import policies
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
+from scpd.log.association import Association
+from scpd.log.complaints import Complaints
+from scpd.log.setup import Logging
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,12 +76,13 @@ def test_options_choose_the_transfer_syntaxes(option: str, first: str, count: in
 
 
 def test_a_service_is_told_what_the_options_say() -> None:
-    words = "-pdu 32768 -ta 5 -ts 6 -td 7 -od /tmp +B -F +uf -fe .dcm --no-fsync --ignore"
+    words = "-pdu 32768 -ta 5 -ts 6 -td 7 -od /tmp +B -F +uf -fe .dcm --no-fsync"
     policy = policies.service_policy(settings(*words.split()))
 
-    assert (policy.max_pdu, policy.ignore) == (32768, True)
+    assert policy.max_pdu == 32768
     assert (policy.timeouts.acse, policy.timeouts.idle, policy.timeouts.dimse) == (5, 6, 7)
     store = policy.store
+    assert store is not None
     assert (store.output_directory, store.extension) == ("/tmp", ".dcm")
     assert (store.bit_preserving, store.with_file_meta, store.naming, store.fsync) == (
         True,
@@ -91,9 +95,11 @@ def test_a_service_is_told_what_the_options_say() -> None:
 def test_without_options_a_service_is_storescps_and_flushes() -> None:
     policy = policies.service_policy(settings())
 
-    assert (policy.max_pdu, policy.ignore) == (16384, False)
+    assert policy.max_pdu == 16384
+    assert policy.faults is None
     assert (policy.timeouts.acse, policy.timeouts.idle, policy.timeouts.dimse) == (30, 60, None)
     store = policy.store
+    assert store is not None
     assert (store.output_directory, store.extension) == (".", "")
     assert (store.bit_preserving, store.with_file_meta, store.naming, store.fsync) == (
         False,
@@ -101,6 +107,26 @@ def test_without_options_a_service_is_storescps_and_flushes() -> None:
         "uid",
         True,
     )
+
+
+def test_what_is_ignored_has_no_store_and_what_shall_go_wrong_is_told() -> None:
+    policy = policies.service_policy(
+        settings(*["--ignore", "--sleep-after", "3", "--abort-during", "--refuse"])
+    )
+
+    assert policy.store is None
+    assert policy.faults is not None
+    assert (policy.faults.sleep_after, policy.faults.abort_during, policy.faults.abort_after) == (
+        3,
+        True,
+        False,
+    )
+    assert (policy.negotiation.refuse, policy.negotiation.reject) == (True, False)
+
+
+def test_dumps_are_made_for_those_who_asked_only() -> None:
+    assert policies.service_policy(settings()).verbosity.dumps is None
+    assert policies.service_policy(settings("-d", "+v")).verbosity.dumps is not None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +148,8 @@ def test_the_sweeper_sweeps_the_output_directory(tmp_path: Path) -> None:
         def show(self, text: str) -> None:
             shown.append(text)
 
-    roles = policies.roles(settings("-od", str(tmp_path)), Titles())  # type: ignore[arg-type]
+    logs = Logging(Association(), Complaints(), [])
+    roles = policies.roles(settings("-od", str(tmp_path)), Titles(), logs)  # type: ignore[arg-type]
 
     assert roles.sweep() == 0
     assert shown == ["sweeper"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.cli import mdoc, options
-from scpd.cli.options import OUTPUT, Argument, Option, Section
+from scpd.cli.rows import OUTPUT, Argument, Option, Section
 from scpd.dimse import status
 from scpd.process import exitcodes, signals
 from tests.harness.programs import real_program

@@ -32,7 +32,7 @@ def is_readable(wakeup: Wakeup) -> bool:
 
 
 def test_the_tables_say_who_hears_what() -> None:
-    assert set(MASTER) == {TERM, INT, HUP, CHLD}
+    assert set(MASTER) == {TERM, INT, HUP, CHLD, signal.SIGUSR1}
     assert CHILD == (TERM,)
 
 

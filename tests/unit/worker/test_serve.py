@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.log.association import Association
+from scpd.log.complaints import Complaints
 from scpd.process import exitcodes
 from scpd.ul import negotiation
 from scpd.ul.connection import Timeouts
 from scpd.worker.faults import Faults
 from scpd.worker.peer import Peer
-from scpd.worker.serve import ServicePolicy, serve
+from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
 from scpd.worker.store import StorePolicy
 from tests.harness import wire
 
@@ -101,6 +103,8 @@ class Scene:
         self.inbox = inbox
         self.wakeup = Wakeup()
         self.titles = Titles()
+        self.association = Association()
+        self.complaints = Complaints()
         self.log = log
 
     def serve(
@@ -128,18 +132,18 @@ class Scene:
             negotiation.Policy((LITTLE,), {CT, VERIFICATION}),
             16384,
             Timeouts(20, 20, None),
-            store,
-            ignore=ignore,
-            faults=faults,
+            None if ignore else store,
+            faults,
+            Verbosity(),
         )
-        return serve(
-            self.ours,
-            Peer(self.peer.getsockname()),
-            policy,
+        around = Surroundings(
             self.titles,  # type: ignore[arg-type]
             self.wakeup,  # type: ignore[arg-type]
-            monotonic() + deadline,
+            self.association,
+            self.complaints,
         )
+        peer = Peer(self.peer.getsockname())
+        return serve(self.ours, peer, policy, around, monotonic() + deadline)
 
     def answers(self) -> list[tuple[int, bytes]]:
         """Type and body of every PDU that the peer got."""
@@ -184,6 +188,8 @@ def scene(
     peer.close()
     ours.close()
     scene.wakeup.close()
+    for descriptor in scene.complaints.descriptors():
+        os.close(descriptor)
 
 
 def test_objects_are_stored_and_answered_in_turn(scene: Scene) -> None:

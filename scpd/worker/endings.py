@@ -1,0 +1,49 @@
+"""How an association ends: exit code, level and begin of its one log line, by what ended it and how far it had come."""
+
+from __future__ import annotations
+
+import logging
+
+from scpd.errors import Abort, Gone, NotDicom, PeerError, Reject, Released, Silent, Stopped
+from scpd.process import exitcodes
+
+# How far a worker has come, as far as the end of its association depends on it.
+WAITING, ASSOCIATED, STORING = "waiting", "associated", "storing"
+_ANY = (WAITING, ASSOCIATED, STORING)
+
+
+class Ending:
+    """One row of the table."""
+
+    __slots__ = ("error", "exit_code", "level", "phases", "text")
+
+    def __init__(
+        self, error: type[PeerError], phases: tuple[str, ...], exit_code: int, level: int, text: str
+    ) -> None:
+        self.error = error
+        self.phases = phases
+        self.exit_code = exit_code
+        self.level = level
+        self.text = text
+
+
+# The first row that fits counts.
+_ENDINGS = (
+    Ending(Released, (STORING,), exitcodes.LOST, logging.ERROR, "Store SCP Failed"),
+    Ending(Released, _ANY, exitcodes.OK, logging.INFO, "Association Release"),
+    Ending(Stopped, _ANY, exitcodes.STOPPED, logging.WARNING, "Association Aborted"),
+    Ending(Silent, _ANY, exitcodes.OK, logging.DEBUG, "No association"),
+    Ending(NotDicom, _ANY, exitcodes.NOT_DICOM, logging.ERROR, "Receiving Association failed: not DICOM"),
+    Ending(Reject, _ANY, exitcodes.REJECTED, logging.ERROR, "Association Rejected"),
+    Ending(Abort, (WAITING,), exitcodes.ABORTED, logging.ERROR, "Receiving Association failed"),
+    Ending(Abort, (STORING,), exitcodes.ABORTED, logging.ERROR, "Store SCP Failed (aborting association)"),
+    Ending(Abort, _ANY, exitcodes.ABORTED, logging.ERROR, "DIMSE failure (aborting association)"),
+    Ending(Gone, (WAITING,), exitcodes.LOST, logging.ERROR, "Receiving Association failed"),
+    Ending(Gone, (STORING,), exitcodes.LOST, logging.ERROR, "Store SCP Failed"),
+    Ending(PeerError, _ANY, exitcodes.LOST, logging.INFO, "Association Aborted"),
+)
+
+
+def ending(error: PeerError, phase: str) -> Ending:
+    """Give the row for what ended an association in this phase."""
+    return next(row for row in _ENDINGS if isinstance(error, row.error) and phase in row.phases)
