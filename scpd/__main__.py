@@ -68,11 +68,14 @@ def run(program_name: str, words: list[str]) -> int:
 
 def _start(settings: Settings, configuration: Configuration | None) -> int:
     import logging
+    import signal
 
     from scpd import policies
     from scpd.log.setup import announce, configure
     from scpd.process import exitcodes
 
+    # logrotate(8) knows nothing of how far we are; until the master hears this signal there is no file to open anew.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     logs = configure(policies.log_policy(settings, configuration))
     log = logging.getLogger("dcmtk.apps.storescp")
     if settings.arguments is not None:
