@@ -80,7 +80,7 @@ def _description(option: Option) -> list[str]:
     if option.adds_up and "repeated" not in option.help:
         lines.append("May be repeated.")
     if option.conflicts:
-        lines += ["Not with", *_listed([name for others in option.conflicts for name in others])]
+        lines += ["Not with", *_listed(tuple(name for others in option.conflicts for name in others))]
     for others in option.needs:
         lines += ["Only with", *_listed(others)]
     if option.later:
