@@ -6,9 +6,9 @@ What an appender holds open and how it is opened anew is the same for all kinds.
 from __future__ import annotations
 
 import logging
-import os
 
 from scpd.log.journal import prefixed
+from scpd.process.streams import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,18 +34,15 @@ class ConsoleAppender(Appender):
 
     def __init__(self, descriptor: int, *, to_journal: bool) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self._stream = Stream(descriptor)
         self._to_journal = to_journal
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record; a stream that is closed or full must not end a service."""
+        """Write the record."""
         text = self.format(record)
         if self._to_journal:
             text = prefixed(text, record.levelno)
-        try:
-            os.write(self._descriptor, encoded(text))
-        except OSError:
-            return
+        self._stream.write(encoded(text))
 
 
 class FileAppender(Appender):

@@ -7,11 +7,11 @@ letter; in the journal each has its priority before it.
 from __future__ import annotations
 
 import logging
-import os
 
 from scpd.log.escape import text_of
 from scpd.log.journal import prefix
 from scpd.log.levels import NAMES, TRACE
+from scpd.process.streams import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class LineHandler(logging.Handler):
     def __init__(self, association: Association, *, to_journal: bool) -> None:
         super().__init__()
         self._association = association
+        self._stream = Stream(_STDERR)
         self._begins = {
             level: f"{prefix(level) if to_journal else ''}{name[0]}: " for level, name in NAMES.items()
         }
@@ -36,8 +37,7 @@ class LineHandler(logging.Handler):
         if self._association.id:
             begin = f"{begin}[{self._association.id}] "
         lines = text_of(record).replace("\n", f"\n{begin}")
-        try:
-            os.write(_STDERR, f"{begin}{lines}\n".encode("utf-8", "backslashreplace"))
-        except OSError:
-            # A closed or full standard error must not end a service; there is nowhere to say so.
-            return
+        text = f"{begin}{lines}\n"
+        if self._stream.lost:
+            text = f"{self._begins[logging.WARNING]}{self._stream.lost} messages were lost, nobody read them\n{text}"
+        self._stream.write(text.encode("utf-8", "backslashreplace"))

@@ -92,9 +92,14 @@ def configure(policy: LogPolicy) -> Logging:
 
 
 def announce(text: str) -> None:
-    """Log a text at INFO through the root logger's appenders, whatever its level; their thresholds apply."""
+    """Log a text at INFO through the root logger's appenders, whatever its level; their thresholds apply.
+
+    It may end with a line feed, which then is one.
+    """
     root = logging.getLogger()
-    root.handle(root.makeRecord(root.name, logging.INFO, "", 0, text, (), None))
+    line = text.removesuffix("\n")
+    form = "%s\n" if text != line else "%s"
+    root.handle(root.makeRecord(root.name, logging.INFO, "", 0, form, (line,), None))
 
 
 def _spare_what_nobody_asks_for() -> None:

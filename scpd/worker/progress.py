@@ -7,8 +7,9 @@ only if the level of the logger `dcmtk.apps.storescp.progress` is exactly INFO.
 from __future__ import annotations
 
 import logging
-import os
 from time import monotonic
+
+from scpd.process.streams import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Progress:
         "_refused",
         "_shown_at",
         "_started",
+        "_stdout",
         "_stored",
         "_title",
     )
@@ -46,6 +48,7 @@ class Progress:
         self._started = 0.0
         self._is_line_open = False
         logger = logging.getLogger("dcmtk.apps.storescp.progress")
+        self._stdout = Stream(_STDOUT)
         self._dots = logger.isEnabledFor(logging.INFO) and logger.getEffectiveLevel() == logging.INFO
 
     def associated(self, name: str) -> None:
@@ -99,7 +102,5 @@ class Progress:
         self._title.show(f"{self._name}: {what}")
 
     def _print(self, text: str) -> None:
-        try:
-            os.write(_STDOUT, text.encode("ascii"))
-        except OSError:
-            self._dots = False  # whoever read it has gone; that must not cost an object
+        # Whoever read it may have gone, or stopped to read; that must not cost an object.
+        self._dots = self._stdout.write(text.encode("ascii"))

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness import wire
 from tests.harness.objects import ct_image
+from tests.harness.ports import is_listening
 from tests.harness.raw_peer import STORE_CONTEXT
+from tests.harness.servers import REPOSITORY
 from tests.harness.storing import store
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.harness.ports import ReservedPort
     from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import Server, ServerFactory
 
@@ -189,3 +197,27 @@ def test_a_debug_log_names_no_patient(scpd: ServerFactory, raw_peer: Callable[..
     image = ct_image(2000)
     assert b"PATIENT" in image.data_set.upper() or b"^" in image.data_set
     assert "^" not in server.stderr
+
+
+def test_a_log_that_nobody_reads_stops_neither_objects_nor_a_sigterm(
+    tmp_path: Path, reserved_port: ReservedPort, raw_peer: Callable[..., RawPeer]
+) -> None:
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    command = [sys.executable, "-m", "scpd", "--fork", "-d", "-od", str(tmp_path), str(reserved_port.number)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, stdout=writer, stderr=writer, env=environment) as process:
+        try:
+            wait_until(lambda: is_listening(reserved_port.number))
+            for _ in range(3):
+                peer = raw_peer(reserved_port.number)
+                peer.associate(calling="CT_1")
+                assert store(peer, ct_image(2000)).status == 0
+                peer.release()
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            os.close(reader)
+            os.close(writer)
+    assert len([path for path in tmp_path.iterdir() if path.name.startswith("CT.")]) == 3
