@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 from scpd.errors import StartError, UsageError
 from scpd.process.threadless import import_logging
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scpd.log.setup import Logging
 
 _OWN_NAME = "scpd"
+_STDOUT = 1
 _STDERR = 2
 
 
@@ -41,29 +43,56 @@ def run(program_name: str, words: list[str]) -> int:
     from scpd.cli.usage import error_text
     from scpd.process import exitcodes
 
-    configuration: Configuration | None = None
-
-    def read_log_config(path: str) -> Configuration:
-        nonlocal configuration
-        from scpd.log.configfile import read_log_config  # few command lines have one
-
-        configuration = read_log_config(path, os.environ, program_name)
-        return configuration
-
+    log_config = _LogConfig(program_name, is_check="--check-config" in words)
     try:
-        outcome = parse(program_name, words, read_log_config)
+        outcome = parse(program_name, words, log_config.read)
     except UsageError as error:
         if not error.quiet:
-            sys.stderr.write(error_text(program_name, str(error)))
+            _say(_STDERR, error_text(program_name, str(error)))
         return exitcodes.START_FAILED
     if isinstance(outcome, str):
-        sys.stdout.write(outcome)
+        _say(_STDOUT, outcome)
         return exitcodes.OK
     if outcome.check_config:
         from scpd.check import check
 
-        return check(outcome, configuration, os.environ)
-    return _start(outcome, configuration)
+        return check(outcome, log_config.configuration, log_config.fault, os.environ)
+    return _start(outcome, log_config.configuration)
+
+
+class _LogConfig:
+    """The file of --log-config: read when the command line is, since quiet mode depends on it, and used later.
+
+    For a check `fault` says what is wrong with it, so that all else is looked at too.
+    """
+
+    __slots__ = ("_is_check", "_program_name", "configuration", "fault")
+
+    def __init__(self, program_name: str, *, is_check: bool) -> None:
+        self._program_name = program_name
+        self._is_check = is_check
+        self.configuration: Configuration | None = None
+        self.fault = ""
+
+    def read(self, path: str) -> Configuration:
+        """Read it; raises `UsageError` unless it is for a check."""
+        from scpd.log.configfile import read_log_config  # few command lines have one
+        from scpd.log.configuration import Configuration
+
+        try:
+            self.configuration = read_log_config(path, os.environ, self._program_name)
+        except UsageError as error:
+            if not self._is_check:
+                raise
+            self.fault = str(error)
+            return Configuration(self._program_name)
+        return self.configuration
+
+
+def _say(descriptor: int, text: str) -> None:
+    """Write to a standard stream; one that is full or closed is no reason to fail."""
+    with suppress(OSError), open(descriptor, "wb", closefd=False) as stream:
+        stream.write(text.encode("utf-8", "backslashreplace"))
 
 
 def _start(settings: Settings, configuration: Configuration | None) -> int:

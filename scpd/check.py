@@ -7,10 +7,11 @@ read by then: its first error ends the program before this is reached.  Nothing 
 from __future__ import annotations
 
 import os
-import sys
 
 from scpd.errors import StartError
+from scpd.log.escape import escape
 from scpd.process import exitcodes
+from scpd.process.streams import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +20,22 @@ if TYPE_CHECKING:
     from scpd.cli.settings import Settings
     from scpd.log.configuration import Configuration
 
+_STDERR = 2
 
-def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
-    """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
+
+def check(
+    settings: Settings, configuration: Configuration | None, log_fault: str, environment: Mapping[str, str]
+) -> int:
+    """Tell what is wrong; give the exit code, 0 if nothing is.
+
+    `configuration` is what --log-config names, `log_fault` what makes that file useless.
+    """
     problems = list(_problems(settings, configuration, environment))
+    if log_fault:
+        problems.append(f"{settings.log_config}: {log_fault}")
+    stderr = Stream(_STDERR)
     for problem in problems:
-        sys.stderr.write(f"{settings.program_name}: {problem}\n")
+        stderr.write(f"{settings.program_name}: {escape(problem)}\n".encode())
     return exitcodes.START_FAILED if problems else exitcodes.OK
 
 

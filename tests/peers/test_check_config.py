@@ -43,7 +43,8 @@ def check(folder: Path, *words: str, env: dict[str, str] | None = None) -> subpr
 def test_all_errors_are_told_at_once_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "profiles.cfg").write_text(PROFILES)
     (tmp_path / "bad.dic").write_text(DICTIONARY)
-    words = ["-xf", "profiles.cfg", "Default", "-od", "missing", "-fe", "a/b", "11112"]
+    (tmp_path / "logger.cfg").write_text("log4cplus.rootLogger = BOGUS, a\n")
+    words = ["-xf", "profiles.cfg", "Default", "-od", "missing", "-fe", "a/b", "-lc", "logger.cfg", "11112"]
     ended = check(tmp_path, *words, env={"DCMDICTPATH": "bad.dic:missing.dic"})
     assert ended.returncode == 1
     assert ended.stdout == ""
@@ -54,6 +55,7 @@ def test_all_errors_are_told_at_once_with_file_and_line(tmp_path: Path) -> None:
         "profiles.cfg:7: ",
         "bad.dic:1: ",
         "missing.dic",
+        "logger.cfg: ",
     ):
         assert len([line for line in ended.stderr.splitlines() if part in line]) == 1, (part, ended.stderr)
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_help_and_version_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     assert run("scpd", ["--help"]) == 0
     assert run("scpd", ["--version"]) == 0
 
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert "--output-directory" in said.out
     assert scpd.__version__ in said.out
     assert said.err == ""
@@ -29,11 +29,11 @@ def test_help_and_version_go_to_standard_output(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("words", [["--nonsense", "11112"], ["port"], ["-pdu", "1", "11112"]])
 def test_a_bad_command_line_is_told_and_is_exit_code_1(
-    words: list[str], capsys: pytest.CaptureFixture[str]
+    words: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run("storescp", words) == 1
 
-    said = capsys.readouterr()
+    said = capfd.readouterr()
     assert said.out == ""
     assert "error: " in said.err
     assert "storescp" in said.err
@@ -43,12 +43,12 @@ def test_a_bad_command_line_is_told_and_is_exit_code_1(
     ("path", "name"), [("/usr/bin/storescp", "storescp"), ("/x/scpd/__main__.py", "scpd")]
 )
 def test_it_has_the_name_that_it_was_called_by(
-    path: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: str, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", [path, "--help"])
 
     assert main() == 0
-    assert f"{name}: " in capsys.readouterr().out
+    assert f"{name}: " in capfd.readouterr().out
 
 
 def refused(*words: str) -> str:
