@@ -83,5 +83,5 @@ def new_uid() -> str:
 
 def check_extension(extension: str) -> None:
     """Raise `StartError` if --filename-extension would make of a name a path or no name at all."""
-    if "/" in extension or "\0" in extension:
-        raise StartError(f"filename extension must not contain '/' or NUL: {extension!r}")
+    if "/" in extension or not extension.isprintable():
+        raise StartError(f"filename extension must not contain '/' or control characters: {extension!r}")

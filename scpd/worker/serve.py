@@ -16,7 +16,6 @@ from scpd.dimse import messages, status
 from scpd.dimse.assembler import CommandAssembler
 from scpd.dimse.commands import decode_command
 from scpd.errors import Abort, PeerError, Refused, Released
-from scpd.log.complaints import counted
 from scpd.process import exitcodes
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scpd.tables.sop_classes import FILE_PREFIXES
@@ -176,13 +175,16 @@ class _Worker:
             self._store.close()
 
     def _complain(self, level: int, text: str, more: str) -> None:
-        """Log `text`; an error that this host has caused within the last minute already is no more than information."""
+        """Log `text`; an error that this host has caused within the last minute already is less than one.
+
+        It is information if there was an association, of which it may be the sum, else a detail.
+        """
         if level >= logging.ERROR:
             earlier = self._around.complaints.admit(text, self._peer.host, monotonic())
             if earlier is None:
-                level = logging.INFO
-            else:
-                more += counted(earlier)
+                level = logging.DEBUG if self._phase == WAITING else logging.INFO
+            elif earlier:
+                more += f", {earlier} more like it in the last minute"
         log.log(level, "%s (%s%s)", text, self._name, more)
 
     def _associate(self, request: pdus.AssociateRequest) -> None:
@@ -253,7 +255,7 @@ class _Worker:
         self._progress.begin()
         data = self._object(request, context)
         answer, comment = status.SUCCESS, ""
-        self._around.association.status = "0000"
+        self._around.association.status = ""
         try:
             check_command(request, context)
             if self._store is not None:
@@ -263,6 +265,7 @@ class _Worker:
             self._complain_of_object(refusal)
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
+        self._around.association.status = f"{answer:04X}"
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
         self._progress.end(stored=answer == status.SUCCESS)
         if self._store is not None:

@@ -170,7 +170,7 @@ def test_new_uids_leave_the_random_bits_random() -> None:
     assert ever_one == ((1 << 128) - 1) & ~(0xB << 76) & ~(1 << 62)
 
 
-@pytest.mark.parametrize("extension", ["", ".dcm", "..", " ", "\n", "'", "#p", "\xe4"])
+@pytest.mark.parametrize("extension", ["", ".dcm", "..", " ", "'", "#p", "\xe4"])
 def test_any_other_extension_is_the_administrators_business(extension: str) -> None:
     check_extension(extension)
 
