@@ -175,7 +175,7 @@ def test_any_other_extension_is_the_administrators_business(extension: str) -> N
     check_extension(extension)
 
 
-@pytest.mark.parametrize("extension", ["/", "/../x", ".d/cm", "\0", "a\0b"])
+@pytest.mark.parametrize("extension", ["/", "/../x", ".d/cm", "\0", "a\0b", "\n", "\x1b[1m"])
 def test_an_extension_that_leaves_the_directory_is_refused_at_start(extension: str) -> None:
     with pytest.raises(StartError):
         check_extension(extension)
