@@ -54,7 +54,9 @@ class LogFile:
             self._is_sick = True
             self._tell(f"Unable to open file: {self.path}")
             return False
-        os.set_blocking(descriptor, True)
+        # A pipe stays as it is: who does not read it must not hold up a master.
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.set_blocking(descriptor, True)
         os.dup2(descriptor, self.descriptor, inheritable=False)
         os.close(descriptor)
         self._is_sick = False
@@ -67,10 +69,14 @@ class LogFile:
             self._look(now)
         self._before(now)
         status = self._append(record)
-        if status is not None and status.st_nlink == 0 and self.reopen(now):
+        if status is not None and status.st_nlink == 0 and self._has_another(status, now):
             status = self._append(record)
         if status is not None:
             self._after(status, now)
+
+    def _has_another(self, unlinked: os.stat_result, now: float) -> bool:
+        """Open the path anew, whose file was removed; `False` if that is the same file: it never had a name."""
+        return self.reopen(now) and not os.path.samestat(unlinked, os.fstat(self.descriptor))
 
     def _append(self, record: bytes) -> os.stat_result | None:
         try:
@@ -163,7 +169,7 @@ class DailyFile(LogFile):
     def _opened(self, now: float) -> None:
         status = os.fstat(self.descriptor)
         is_used = status.st_size > 0 and stat.S_ISREG(status.st_mode)
-        self._since = min(now, status.st_mtime + _CLOCK_SECONDS) if is_used else now
+        self._since = status.st_mtime if is_used and status.st_mtime + _CLOCK_SECONDS < now else now
         self._minute = -1.0
 
     def _before(self, now: float) -> None:
