@@ -82,11 +82,12 @@ class OutputDirectory:
         self._maker = f"{os.getpid()}.{maker}"
 
     def close(self) -> None:
-        """Let the directory go, and what was prepared in it."""
+        """Let the directory go, and what was prepared in it; raises nothing, since nothing is lost by it."""
         if self._spare is not None:
             self._spare.discard()
         for descriptor in (self._lock, self._temporary, self._directory):
-            os.close(descriptor)
+            with suppress(OSError):
+                os.close(descriptor)
 
     def prepare(self) -> None:
         """Make ready what the next `create` gives, with space for an object like the last one.
