@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -22,6 +23,8 @@ _STDERR = 2
 
 def main() -> int:
     """Run scpd with the arguments of this process; give its exit code."""
+    # logrotate(8) knows nothing of how far we are; until the master hears this signal there is no file to open anew.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     _open_standard_streams()
     import_logging()
     program_name = os.path.basename(sys.argv[0])
@@ -97,15 +100,16 @@ def _say(descriptor: int, text: str) -> None:
 
 def _start(settings: Settings, configuration: Configuration | None) -> int:
     import logging
-    import signal
 
     from scpd import policies
     from scpd.log.setup import announce, configure
     from scpd.process import exitcodes
 
-    # logrotate(8) knows nothing of how far we are; until the master hears this signal there is no file to open anew.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    logs = configure(policies.log_policy(settings, configuration))
+    try:
+        logs = configure(policies.log_policy(settings, configuration))
+    except OSError as error:
+        _say(_STDERR, f"F: cannot open the log: {error.strerror}\n")
+        return exitcodes.START_FAILED
     log = logging.getLogger("dcmtk.apps.storescp")
     if settings.arguments is not None:
         announce(settings.arguments)

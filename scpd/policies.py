@@ -82,15 +82,28 @@ def service_policy(settings: Settings, profile: Profile | None = None) -> Servic
     from scpd.ul.connection import Timeouts
     from scpd.worker.serve import ServicePolicy
 
+    contexts = negotiation_policy(settings, profile)
+    _prepare_to_inflate(contexts)
     timeouts = Timeouts(settings.acse_timeout, settings.socket_timeout, settings.dimse_timeout)
     return ServicePolicy(
-        negotiation_policy(settings, profile),
+        contexts,
         settings.max_pdu,
         timeouts,
         None if settings.ignore else _store_policy(settings),
         _faults(settings),
         _verbosity(settings),
     )
+
+
+def _prepare_to_inflate(contexts: negotiation.Policy) -> None:
+    """Import what reads a deflated data set, if one can come: a worker imports nothing from disk."""
+    from scpd.tables.transfer_syntaxes import DEFLATED_DATA_SETS
+
+    accepted = set(contexts.transfer_syntaxes)
+    if contexts.profile is not None:
+        accepted.update(*contexts.profile.transfer_syntaxes.values())
+    if accepted & DEFLATED_DATA_SETS:
+        import zlib  # noqa: F401
 
 
 def _store_policy(settings: Settings) -> StorePolicy:
@@ -158,7 +171,7 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:
         tune(work.sock, os.environ)
-        around = Surroundings(title, wakeup, logs.association, logs.complaints)
+        around = Surroundings(title, wakeup, logs)
         return serve(work.sock, Peer(work.address), policy, around, work.deadline)
 
     def sweep_output_directory() -> int:

@@ -2,8 +2,8 @@
 
 getnameinfo(3) waits 10 s for a name server that does not answer, and no signal interrupts it.  So a child asks, and
 the worker waits for its answer on a pipe, for at most `seconds`; then the child is killed.  In every case it is reaped
-and its pipe is closed; of the worker's descriptors it keeps none but the pipe, and should the worker itself be killed
-meanwhile, an alarm ends it.
+and its pipe is closed; of the worker's descriptors it keeps none but the pipe and the log's, and should the worker
+itself be killed meanwhile, an alarm ends it.
 
 The name is what whoever runs that part of the DNS says: not verified, but of safe characters only.  To be called by
 workers, never by the master.
@@ -38,11 +38,16 @@ def resolve(address: str) -> str:
 
 
 def host_name(
-    address: str, wakeup: Wakeup, seconds: float = 2.0, ask: Callable[[str], str] = resolve
+    address: str,
+    wakeup: Wakeup,
+    seconds: float = 2.0,
+    ask: Callable[[str], str] = resolve,
+    kept: tuple[int, ...] = (),
 ) -> str | None:
     """Give the name of a numeric address; `None` if there is none, none in time, no process, or a signal came.
 
-    `ask` runs in the child.  Raises nothing; signals stay blocked and unblocked as they were.
+    `ask` runs in the child, which keeps the descriptors `kept`, the log's.
+    Raises nothing; signals stay blocked and unblocked as they were.
     """
     if wakeup.signalled:
         return None
@@ -52,7 +57,7 @@ def host_name(
     except OSError:
         return None
     try:
-        child = _spawn(lambda: _answer(writer, address, ask, seconds), wakeup, writer)
+        child = _spawn(lambda: _answer(writer, address, ask, seconds), wakeup, writer, kept)
         if child is None:
             return None
         try:
@@ -65,10 +70,10 @@ def host_name(
     return _sanitised(answer) or None
 
 
-def _spawn(role: Callable[[], int], wakeup: Wakeup, writer: int) -> int | None:
+def _spawn(role: Callable[[], int], wakeup: Wakeup, writer: int, kept: tuple[int, ...]) -> int | None:
     """Fork the child that is to write; close our copy of `writer` in any case."""
     try:
-        return spawn(role, wakeup, (writer,))
+        return spawn(role, wakeup, (writer, *kept))
     except OSError:
         return None
     finally:

@@ -15,6 +15,7 @@ from scpd.dataset.identity import check_identity
 from scpd.dimse.commands import encode_command
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
+from scpd.log.setup import Logging
 from scpd.process.signals import Wakeup
 from scpd.process.titles import Title
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, FileMeta
@@ -125,8 +126,9 @@ def rehearse(policy: ServicePolicy) -> int:
     """
     ours, theirs = socket.socketpair()
     unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, None, None, Verbosity())
-    around = Surroundings(_Unseen(""), _Deaf(), Association(), _Silent())
-    is_verbose = log.isEnabledFor(logging.INFO)
+    around = Surroundings(_Unseen(""), _Deaf(), Logging(Association(), _Silent(), []))
+    # The progress line has a logger of its own.
+    is_verbose = log.isEnabledFor(logging.INFO) or log.getChild("progress").isEnabledFor(logging.INFO)
     if is_verbose:
         logging.disable()
     try:

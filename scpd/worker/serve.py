@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from scpd.log.association import Association
-    from scpd.log.complaints import Complaints
+    from scpd.log.setup import Logging
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
     from scpd.ul.connection import DataSet, Timeouts
@@ -86,17 +85,14 @@ class ServicePolicy:
 
 
 class Surroundings:
-    """What the process that serves has: its title, its wakeup, its part of each log line, complaints made lately."""
+    """What the process that serves has: its title, its wakeup, its logs."""
 
-    __slots__ = ("association", "complaints", "title", "wakeup")
+    __slots__ = ("logs", "title", "wakeup")
 
-    def __init__(
-        self, title: Title, wakeup: Wakeup, association: Association, complaints: Complaints
-    ) -> None:
+    def __init__(self, title: Title, wakeup: Wakeup, logs: Logging) -> None:
         self.title = title
         self.wakeup = wakeup
-        self.association = association
-        self.complaints = complaints
+        self.logs = logs
 
 
 def serve(
@@ -108,7 +104,7 @@ def serve(
     """
     progress = Progress(around.title, str(peer))
     progress.show()
-    around.association.begin(str(peer))
+    around.logs.association.begin(str(peer))
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)
     worker = _Worker(connection, peer, policy, around, progress)
     try:
@@ -180,7 +176,7 @@ class _Worker:
         It is information if there was an association, of which it may be the sum, else a detail.
         """
         if level >= logging.ERROR:
-            earlier = self._around.complaints.admit(text, self._peer.host, monotonic())
+            earlier = self._around.logs.complaints.admit(text, self._peer.host, monotonic())
             if earlier is None:
                 level = logging.DEBUG if self._phase == WAITING else logging.INFO
             elif earlier:
@@ -215,10 +211,10 @@ class _Worker:
 
     def _introduce(self, calling: str, called: str) -> None:
         """Say who has come."""
-        verbosity, association = self._policy.verbosity, self._around.association
+        verbosity, association = self._policy.verbosity, self._around.logs.association
         host = self._peer.host
         if verbosity.host_lookup and log.isEnabledFor(logging.INFO):
-            name = host_name(host, self._around.wakeup)
+            name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors())
             host = f"{name} [{host}]" if name else host
         self._name = f"{calling}@{host} -> {called}"
         association.calling_aet, association.called_aet = calling, called
@@ -255,7 +251,7 @@ class _Worker:
         self._progress.begin()
         data = self._object(request, context)
         answer, comment = status.SUCCESS, ""
-        self._around.association.status = ""
+        self._around.logs.association.status = ""
         try:
             check_command(request, context)
             if self._store is not None:
@@ -265,7 +261,7 @@ class _Worker:
             self._complain_of_object(refusal)
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
-        self._around.association.status = f"{answer:04X}"
+        self._around.logs.association.status = f"{answer:04X}"
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
         self._progress.end(stored=answer == status.SUCCESS)
         if self._store is not None:
@@ -281,7 +277,7 @@ class _Worker:
 
     def _complain_of_object(self, refusal: Refused) -> None:
         """Log why an object is refused."""
-        self._around.association.status = f"{refusal.status:04X}"
+        self._around.logs.association.status = f"{refusal.status:04X}"
         text = f"Store SCP Failed: {refusal.detail}"
         self._complain(logging.ERROR, text, f", status {refusal.status:04X}H")
 

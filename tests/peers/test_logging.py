@@ -125,6 +125,18 @@ def test_json_has_one_object_a_line_with_the_same_fields_in_each(
     assert release["peer"].startswith("127.0.0.1")
 
 
+def test_json_tells_no_status_before_there_is_one(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork", "-v", "--abort-after", "--log-format", "json")
+    peer = raw_peer(server)
+    peer.associate(calling="CT_1")
+    with pytest.raises(AssertionError):
+        store(peer, ct_image(2000))
+    server.wait_for_log("Store SCP Failed")
+    assert {json.loads(line)["status"] for line in server.stderr.splitlines()} == {None}
+
+
 def test_log_files_are_opened_anew_at_sigusr1_by_the_master_and_by_workers_alike(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
 ) -> None:

@@ -49,6 +49,15 @@ def test_it_plays_to_its_end_and_leaves_no_trace(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_it_shows_no_progress_where_only_progress_is_shown(
+    policy: ServicePolicy, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A log configuration may have the progress line's logger at INFO and all others above."""
+    with caplog.at_level(logging.WARNING), caplog.at_level(logging.INFO, "dcmtk.apps.storescp.progress"):
+        assert rehearse(policy) == exitcodes.OK
+    assert capfd.readouterr().out == ""
+
+
 def test_a_signal_that_comes_meanwhile_is_still_heard_afterwards(policy: ServicePolicy) -> None:
     """A service manager may stop a daemon that has hardly started."""
 

@@ -13,6 +13,7 @@ import pytest
 
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
+from scpd.log.setup import Logging
 from scpd.process import exitcodes
 from scpd.ul import negotiation
 from scpd.ul.connection import Timeouts
@@ -103,7 +104,6 @@ class Scene:
         self.inbox = inbox
         self.wakeup = Wakeup()
         self.titles = Titles()
-        self.association = Association()
         self.complaints = Complaints()
         self.log = log
 
@@ -139,8 +139,7 @@ class Scene:
         around = Surroundings(
             self.titles,  # type: ignore[arg-type]
             self.wakeup,  # type: ignore[arg-type]
-            self.association,
-            self.complaints,
+            Logging(Association(), self.complaints, []),
         )
         peer = Peer(self.peer.getsockname())
         return serve(self.ours, peer, policy, around, monotonic() + deadline)
