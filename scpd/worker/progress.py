@@ -32,7 +32,6 @@ class Progress:
         "_refused",
         "_shown_at",
         "_started",
-        "_stdout",
         "_stored",
         "_title",
     )
@@ -48,8 +47,8 @@ class Progress:
         self._started = 0.0
         self._is_line_open = False
         logger = logging.getLogger("dcmtk.apps.storescp.progress")
-        self._stdout = Stream(_STDOUT)
-        self._dots = logger.isEnabledFor(logging.INFO) and logger.getEffectiveLevel() == logging.INFO
+        is_shown = logger.isEnabledFor(logging.INFO) and logger.getEffectiveLevel() == logging.INFO
+        self._dots = Stream(_STDOUT) if is_shown else None
 
     def associated(self, name: str) -> None:
         """Begin to count for the association of this name."""
@@ -103,4 +102,5 @@ class Progress:
 
     def _print(self, text: str) -> None:
         # Whoever read it may have gone, or stopped to read; that must not cost an object.
-        self._dots = self._stdout.write(text.encode("ascii"))
+        if self._dots is not None and not self._dots.write(text.encode("ascii")):
+            self._dots = None

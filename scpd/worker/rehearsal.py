@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 log = logging.getLogger("dcmtk.apps.storescp")
+_progress_log = logging.getLogger("dcmtk.apps.storescp.progress")
 
 # Calls after which CPython 3.11 has specialized what it is going to (PEP 659: eight to warm up, some more to settle).
 ENOUGH = 20
@@ -128,7 +129,7 @@ def rehearse(policy: ServicePolicy) -> int:
     unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, None, None, Verbosity())
     around = Surroundings(_Unseen(""), _Deaf(), Logging(Association(), _Silent(), []))
     # The progress line has a logger of its own.
-    is_verbose = log.isEnabledFor(logging.INFO) or log.getChild("progress").isEnabledFor(logging.INFO)
+    is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
     if is_verbose:
         logging.disable()
     try:

@@ -108,7 +108,7 @@ def test_silent_peers_are_gone_when_their_time_is_over(
 def test_peers_that_say_half_a_header_are_gone_when_their_time_is_over(
     scpd: ServerFactory, crowd: Crowd, raw_peer: Callable[..., RawPeer]
 ) -> None:
-    server = scpd("--fork", "-v", "-ta", "1")
+    server = scpd("--fork", "-d", "-ta", "1")
     crowd.join(server, 30)
     for member in crowd.members:
         member.sendall(b"\x01\x00\x00")
