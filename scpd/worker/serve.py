@@ -213,7 +213,7 @@ class _Worker:
         """Say who has come."""
         verbosity, association = self._policy.verbosity, self._around.logs.association
         host = self._peer.host
-        if verbosity.host_lookup and log.isEnabledFor(logging.INFO):
+        if verbosity.host_lookup:
             name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors())
             host = f"{name} [{host}]" if name else host
         self._name = f"{calling}@{host} -> {called}"
@@ -246,12 +246,12 @@ class _Worker:
 
     def _store_object(self, request: messages.Request, context: Context) -> None:
         prefix = FILE_PREFIXES.get(request.affected_sop_class_uid, "OT")
+        self._around.logs.association.status = ""
         log.info("Received Store Request (MsgID %d, %s)", request.message_id, prefix)
         self._phase = STORING
         self._progress.begin()
         data = self._object(request, context)
         answer, comment = status.SUCCESS, ""
-        self._around.logs.association.status = ""
         try:
             check_command(request, context)
             if self._store is not None:
