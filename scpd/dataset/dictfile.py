@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 
 from scpd.dataset.dictionary import ALL, CONTEXT_DEPENDENT, EVEN, ODD, Entry, Span
+from scpd.log.escape import escape
 
 _BLANKS = " \t\n\v\f\r"  # what C's isspace() knows
 _NO_BLANKS = str.maketrans("", "", _BLANKS)
@@ -65,14 +66,6 @@ def parse(text: str) -> tuple[list[Entry], list[Complaint]]:
     return entries, complaints
 
 
-def printable(text: str) -> str:
-    """Give a text as it may stand in a log: control characters, and what is no character, as escapes."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-
-
 def _read_line(number: int, fields: list[str]) -> tuple[Entry | None, list[Complaint]]:
     if not 3 <= len(fields) <= 5:
         reason = "too few fields" if len(fields) < 3 else "too many fields"
@@ -82,16 +75,16 @@ def _read_line(number: int, fields: list[str]) -> tuple[Entry | None, list[Compl
     if len(fields) > 3:
         vm = fields[3].translate(_NO_BLANKS)
         if not _VM.fullmatch(vm):
-            complaints.append(Complaint(number, "bad VM field", printable(vm)))
+            complaints.append(Complaint(number, "bad VM field", escape(vm)))
     entry = _entry(tag)
     if entry is None:
-        complaints.append(Complaint(number, "bad Tag field", printable(tag)))
+        complaints.append(Complaint(number, "bad Tag field", escape(tag)))
     # As storescp: of several faults of a line, that of the VR is not named.
     if entry is None or complaints:
         return None, complaints
     name = _vr(vr)
     if name is None:
-        return None, [Complaint(number, "bad VR field", printable(vr))]
+        return None, [Complaint(number, "bad VR field", escape(vr))]
     entry.vr = name
     return entry, []
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 
-from scpd.dataset.dictfile import parse, printable
+from scpd.dataset.dictfile import parse
 from scpd.dataset.dictionary import Dictionary, builtin
+from scpd.log.escape import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,14 +67,14 @@ def _read(path: str) -> str:
 
 
 def _unopened(path: str, error: OSError) -> Message:
-    shown = printable(path)
+    shown = escape(path)
     text = f"DcmDataDictionary: Cannot open file: {shown}"
     return Message(logging.ERROR, text, shown, 0, error.strerror or "cannot be read")
 
 
 def _take(path: str, text: str, dictionary: Dictionary, messages: list[Message]) -> bool:
     """Add the entries of a file; tell whether it is free of faults."""
-    shown = printable(path)
+    shown = escape(path)
     messages.append(Message(logging.DEBUG, f"DcmDataDictionary: Loading file: {shown}", shown))
     entries, complaints = parse(text)
     for complaint in complaints:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scpd.dataset.dictfile import parse, printable
+from scpd.dataset.dictfile import parse
 from scpd.dataset.dictionary import Dictionary, Entry
 
 VRS = (
@@ -187,7 +187,6 @@ def test_lines_are_counted_as_they_stand() -> None:
 def test_what_is_quoted_from_a_file_cannot_forge_a_line_of_the_log() -> None:
     _, complaints = read("(\x1b[2J\xe4\x00\x85\tUL\tName\n")
     assert complaints == ["bad Tag field (line 1): (\\x1b[2J\xe4\\x00\\x85"]
-    assert printable("a\nb\u2028\udce4") == "a\\nb\\u2028\\udce4"
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=255)))

@@ -122,4 +122,4 @@ def test_bytes_of_any_file_and_any_name_of_it_are_taken(tmp_path: Path) -> None:
         file.write(b'(0009,"\xe4\xff",10)\tUL\tName\r\n\x00\xfe\n')
     dictionary, messages = load({"DCMDICTPATH": os.fsdecode(path)})
     assert dictionary.vr(9, 0x1010, "\xe4\xff") == "UL"
-    assert messages[1].text.endswith("/\\udcff\\n: too few fields (line 2)")
+    assert messages[1].text.endswith("/\\udcff\\x0a: too few fields (line 2)")
