@@ -46,9 +46,18 @@ def run(program_name: str, words: list[str]) -> int:
     from scpd.cli.usage import error_text
     from scpd.process import exitcodes
 
-    log_config = _LogConfig(program_name, is_check="--check-config" in words)
+    configuration: Configuration | None = None
+
+    def read_log_config(path: str) -> Configuration:
+        """Read the file when the command line is, since quiet mode depends on it, and keep it for later."""
+        nonlocal configuration
+        from scpd.log.configfile import read_log_config  # few command lines have one
+
+        configuration = read_log_config(path, os.environ, program_name)
+        return configuration
+
     try:
-        outcome = parse(program_name, words, log_config.read)
+        outcome = parse(program_name, words, read_log_config)
     except UsageError as error:
         if not error.quiet:
             _say(_STDERR, error_text(program_name, str(error)))
@@ -59,37 +68,8 @@ def run(program_name: str, words: list[str]) -> int:
     if outcome.check_config:
         from scpd.check import check
 
-        return check(outcome, log_config.configuration, log_config.fault, os.environ)
-    return _start(outcome, log_config.configuration)
-
-
-class _LogConfig:
-    """The file of --log-config: read when the command line is, since quiet mode depends on it, and used later.
-
-    For a check `fault` says what is wrong with it, so that all else is looked at too.
-    """
-
-    __slots__ = ("_is_check", "_program_name", "configuration", "fault")
-
-    def __init__(self, program_name: str, *, is_check: bool) -> None:
-        self._program_name = program_name
-        self._is_check = is_check
-        self.configuration: Configuration | None = None
-        self.fault = ""
-
-    def read(self, path: str) -> Configuration:
-        """Read it; raises `UsageError` unless it is for a check."""
-        from scpd.log.configfile import read_log_config  # few command lines have one
-        from scpd.log.configuration import Configuration
-
-        try:
-            self.configuration = read_log_config(path, os.environ, self._program_name)
-        except UsageError as error:
-            if not self._is_check:
-                raise
-            self.fault = str(error)
-            return Configuration(self._program_name)
-        return self.configuration
+        return check(outcome, configuration, os.environ)
+    return _start(outcome, configuration)
 
 
 def _say(descriptor: int, text: str) -> None:

@@ -23,16 +23,9 @@ if TYPE_CHECKING:
 _STDERR = 2
 
 
-def check(
-    settings: Settings, configuration: Configuration | None, log_fault: str, environment: Mapping[str, str]
-) -> int:
-    """Tell what is wrong; give the exit code, 0 if nothing is.
-
-    `configuration` is what --log-config names, `log_fault` what makes that file useless.
-    """
+def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
+    """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
     problems = list(_problems(settings, configuration, environment))
-    if log_fault:
-        problems.append(f"{settings.log_config}: {log_fault}")
     stderr = Stream(_STDERR)
     for problem in problems:
         stderr.write(f"{settings.program_name}: {escape(problem)}\n".encode())
@@ -47,6 +40,8 @@ def _problems(
         from scpd.ul.profile_file import check_profile
 
         yield from check_profile(*settings.config_file)
+    if settings.log_config_fault:
+        yield f"{settings.log_config}: {settings.log_config_fault}"
     if configuration is not None:
         yield from _of_log_configuration(str(settings.log_config), configuration)
     yield from _of_dictionaries(environment)
@@ -72,7 +67,7 @@ def _refusal(step: Callable[[], None]) -> Iterator[str]:
 
 def _of_log_configuration(path: str, configuration: Configuration) -> Iterator[str]:
     for complaint in configuration.complaints:
-        yield f"{path}:{complaint.line}: {complaint.text}" if complaint.line else f"{path}: {complaint.text}"
+        yield _located(path, complaint.line, complaint.text)
     for name, appender in configuration.appenders.items():
         file = appender.properties.get("File")
         if file and not _can_be_written(file):
@@ -93,8 +88,8 @@ def _of_dictionaries(environment: Mapping[str, str]) -> Iterator[str]:
         return
     for message in dictpath.load(environment)[1]:
         if message.reason:
-            yield (
-                f"{message.path}:{message.line}: {message.reason}"
-                if message.line
-                else (f"{message.path}: {message.reason}")
-            )
+            yield _located(message.path, message.line, message.reason)
+
+
+def _located(path: str, line: int, text: str) -> str:
+    return f"{path}:{line}: {text}" if line else f"{path}: {text}"

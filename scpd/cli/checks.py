@@ -31,7 +31,7 @@ class State:
     __slots__ = ("_in_force", "values")
 
     def __init__(self) -> None:
-        self.values = dict(options.DEFAULTS)
+        self.values = {**options.DEFAULTS, "log_config_fault": ""}
         self._in_force = {option.long for option in options.OPTIONS if option.by_default}
 
     def in_force(self, long: str) -> bool:

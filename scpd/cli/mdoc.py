@@ -79,6 +79,11 @@ def _description(option: Option) -> list[str]:
         lines.append("This is the default.")
     if option.adds_up and "repeated" not in option.help:
         lines.append("May be repeated.")
+    return [*lines, *_relations(option)]
+
+
+def _relations(option: Option) -> list[str]:
+    lines = []
     if option.conflicts:
         lines += ["Not with", *_listed(tuple(name for others in option.conflicts for name in others))]
     for others in option.needs:

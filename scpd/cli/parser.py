@@ -100,7 +100,7 @@ def _judge(line: _Line, state: State, read_log_config: Callable[[str], LogLevels
     _test(line, state, rows.START, rows.PORT)
     port = 0 if state.in_force("--inetd") else _port(line)
     _test(line, state, rows.LOGGING, rows.NETWORK)
-    _settle_logging(state, read_log_config)
+    _settle_logging(state, read_log_config, is_check=options.BY_NAME["--check-config"] in line.given)
     try:
         _test(line, state, rows.NETWORK, rows.END)
         state.refuse_what_is_not_built()
@@ -160,8 +160,13 @@ def _test(line: _Line, state: State, first: int, end: int) -> None:
         state.choose(block, line.given)
 
 
-def _settle_logging(state: State, read_log_config: Callable[[str], LogLevels] | None) -> None:
-    """Decide about quiet and verbose mode, by the options or by the file that stands for all of them."""
+def _settle_logging(
+    state: State, read_log_config: Callable[[str], LogLevels] | None, *, is_check: bool = False
+) -> None:
+    """Decide about quiet and verbose mode, by the options or by the file that stands for all of them.
+
+    A check goes on behind a useless file, to tell its fault with all others.
+    """
     path = state.values["log_config"]
     if not isinstance(path, str):
         level = str(state.values["log_level"])
@@ -169,8 +174,15 @@ def _settle_logging(state: State, read_log_config: Callable[[str], LogLevels] | 
         return
     if read_log_config is None:
         raise not_yet_supported("--log-config")
-    levels = read_log_config(path)
-    state.set_log_levels(levels.root_level, levels.storescp_level)
+    try:
+        levels = read_log_config(path)
+    except UsageError as error:
+        if not is_check:
+            raise
+        state.values["log_config_fault"] = str(error)
+        state.set_log_levels("info", "info")
+    else:
+        state.set_log_levels(levels.root_level, levels.storescp_level)
 
 
 def _port(line: _Line) -> int:

@@ -17,6 +17,7 @@ class Settings:
         str  # fatal, error, warn, info, debug, trace, off or all; with log_config, that of its root logger
     )
     log_config: str | None  # path
+    log_config_fault: str  # what makes that file useless; empty unless it is for --check-config
     verbose_pc: bool
     fork: bool
     max_associations: int | None  # served in parallel; None: unlimited
@@ -124,6 +125,7 @@ class Settings:
         "key_format",
         "key_password",
         "log_config",
+        "log_config_fault",
         "log_format",
         "log_level",
         "max_associations",

@@ -30,7 +30,7 @@ DICTIONARY = "(0009,0010)\tXX\n"
 
 def check(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "scpd", "--check-config", *words],
+        [sys.executable, "-m", "scpd", *words],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), **(env or {})},
         capture_output=True,
@@ -45,7 +45,8 @@ def test_all_errors_are_told_at_once_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "bad.dic").write_text(DICTIONARY)
     (tmp_path / "logger.cfg").write_text("log4cplus.rootLogger = BOGUS, a\n")
     words = ["-xf", "profiles.cfg", "Default", "-od", "missing", "-fe", "a/b", "-lc", "logger.cfg", "11112"]
-    ended = check(tmp_path, *words, env={"DCMDICTPATH": "bad.dic:missing.dic"})
+    (tmp_path / "command").write_text(" ".join(["--check-config", *words]))
+    ended = check(tmp_path, "@command", env={"DCMDICTPATH": "bad.dic:missing.dic"})
     assert ended.returncode == 1
     assert ended.stdout == ""
     for part in (
@@ -77,7 +78,7 @@ def test_a_good_configuration_is_told_by_the_exit_code_though_the_port_is_in_use
         str(reserved_port.number),
     ]
     before = sorted(tmp_path.iterdir())
-    ended = check(tmp_path, *words)
+    ended = check(tmp_path, "--check-config", *words)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert sorted(tmp_path.iterdir()) == before, "nothing is made"
 
@@ -88,7 +89,7 @@ def test_a_log_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
         "log4cplus.appender.file = log4cplus::FileAppender\n"
         "log4cplus.appender.file.File = missing/scpd.log\n"
     )
-    ended = check(tmp_path, "-lc", "logger.cfg", "11112")
+    ended = check(tmp_path, "--check-config", "-lc", "logger.cfg", "11112")
     assert ended.returncode == 1
     assert "missing/scpd.log" in ended.stderr
     assert "logger.cfg:1: " in ended.stderr

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scpd.cli.rows import Option
 
 # Attributes that no option sets.
-NOT_FROM_OPTIONS = {"program_name", "port", "warnings"}
+NOT_FROM_OPTIONS = {"program_name", "port", "warnings", "log_config_fault"}
 
 SHEET = Path(__file__).parents[2] / "cases" / "command_lines" / "options.tsv"
 with SHEET.open(encoding="utf-8", newline="") as file:

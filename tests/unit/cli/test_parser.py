@@ -39,6 +39,7 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "arguments": None,
         "log_level": "warn",
         "log_config": None,
+        "log_config_fault": "",
         "verbose_pc": False,
         "fork": False,
         "max_associations": None,
