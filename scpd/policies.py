@@ -164,7 +164,7 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
-    from scpd.worker.rehearsal import ENOUGH, rehearse
+    from scpd.worker.rehearsal import learn, rehearse
     from scpd.worker.serve import Surroundings, serve
 
     policy = service_policy(settings, profile)
@@ -181,6 +181,5 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
     def rehearse_association() -> None:
         rehearse(policy)
 
-    for _ in range(ENOUGH):
-        rehearse_association()
+    learn(policy)
     return Roles(serve_assignment, sweep_output_directory, rehearse_association, logs)

@@ -1,14 +1,21 @@
-"""An association played on a socket pair, without a file or a peer, before the first real one.
+"""An association played on a socket pair, without a peer, before the first real one.
 
 CPython learns: after some calls of a function its bytecode is specialized and its lookups are cached.  A forked worker
-is too short-lived to learn for itself, but inherits what the master has learnt.  A worker that stands by plays the
-piece once more, so that the pages which it will write to are its own by the time a peer waits for an answer.
+is too short-lived to learn for itself, but inherits what the master has learnt (`learn`): a name that was looked up
+once and for all touches one object, any other look-up a name, a dictionary and a cache besides, each on a page to be
+copied.  A worker that stands by plays the piece once more (`rehearse`), so that the pages which it will write to are
+its own by the time a peer waits for an answer.
+
+The master's pieces store their object, in memory (tmpfs): 27 of 567 page faults of an association less than if the way
+to the disk were not learnt.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import socket
+from contextlib import suppress
 from time import monotonic
 
 from scpd.dataset.identity import check_identity
@@ -26,6 +33,7 @@ from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.stream import COMMAND_FRAGMENT, LAST_FRAGMENT
 from scpd.worker.peer import Peer
 from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
+from scpd.worker.store import StorePolicy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +43,10 @@ log = logging.getLogger("dcmtk.apps.storescp")
 _progress_log = logging.getLogger("dcmtk.apps.storescp.progress")
 
 # Calls after which CPython 3.11 has specialized what it is going to (PEP 659: eight to warm up, some more to settle).
-ENOUGH = 20
+_ENOUGH = 20
 _PATIENCE_SECONDS = 5.0
+# Memory on every Linux, and left to services whose other directories are read-only.
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a directory of our own is made in it, which must not be there before
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 _INSTANCE = "2.25.1"
@@ -53,8 +63,8 @@ _DATA_SET = (
 )
 
 
-def _script() -> bytes:
-    """Encode what the peer says: request, one C-STORE, release."""
+def _script() -> tuple[bytes, bytes, bytes]:
+    """Encode what the peer says, in the portions in which it would arrive: request, one C-STORE, release."""
     contexts = (
         ProposedContext(1, _CT_IMAGE, (IMPLICIT_LITTLE, EXPLICIT_LITTLE)),
         ProposedContext(3, "1.2.840.10008.1.1", (IMPLICIT_LITTLE,)),
@@ -77,14 +87,9 @@ def _script() -> bytes:
             (0x1000, _INSTANCE.encode("ascii")),
         ]
     )
-    return b"".join(
-        (
-            pdus.encode_associate_request(request),
-            pdus.encode_p_data(1, COMMAND_FRAGMENT | LAST_FRAGMENT, command),
-            pdus.encode_p_data(1, LAST_FRAGMENT, _DATA_SET),
-            pdus.encode_release_request(),
-        )
-    )
+    store = pdus.encode_p_data(1, COMMAND_FRAGMENT | LAST_FRAGMENT, command)
+    store += pdus.encode_p_data(1, LAST_FRAGMENT, _DATA_SET)
+    return pdus.encode_associate_request(request), store, pdus.encode_release_request()
 
 
 _SCRIPT = _script()
@@ -120,28 +125,66 @@ class _Silent(Complaints):
         return None
 
 
+def learn(policy: ServicePolicy) -> None:
+    """Play so often that CPython learns all that it is going to; what is stored is removed again."""
+    scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
+    try:
+        os.mkdir(scratch, 0o700)
+    except OSError:
+        store = None  # then the workers are slower by a few hundredths
+    else:
+        store = None if policy.store is None else _elsewhere(policy.store, scratch)
+    for _ in range(_ENOUGH):
+        _play(policy, store)
+        _remove_below(scratch, but_directories=True)  # every object finds its name free
+    _remove_below(scratch)
+
+
 def rehearse(policy: ServicePolicy) -> int:
-    """Play one association from request to release, on a socket pair; nothing is stored and nothing is logged.
+    """Play one association from request to release; nothing is stored and nothing is logged.
 
     Gives its exit code.
     """
-    ours, theirs = socket.socketpair()
-    unstored = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, None, None, Verbosity())
+    return _play(policy, None)
+
+
+def _play(policy: ServicePolicy, store: StorePolicy | None) -> int:
+    # A socket that keeps messages apart: each portion arrives by itself.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    offstage = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity())
     around = Surroundings(_Unseen(""), _Deaf(), Logging(Association(), _Silent(), []))
     # The progress line has a logger of its own.
     is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
     if is_verbose:
         logging.disable()
     try:
-        ours.sendall(_SCRIPT)
+        for portion in _SCRIPT:
+            ours.send(portion)
         ours.shutdown(socket.SHUT_WR)
-        _do_without_files()
+        if store is None:
+            _do_without_files()
         deadline = monotonic() + _PATIENCE_SECONDS
-        return serve(theirs, Peer(("rehearsal", 0)), unstored, around, deadline)
+        return serve(theirs, Peer(("rehearsal", 0)), offstage, around, deadline)
     finally:
         ours.close()
         if is_verbose:
             logging.disable(logging.NOTSET)
+
+
+def _elsewhere(policy: StorePolicy, directory: str) -> StorePolicy:
+    """Give the same policy for another directory, which need not survive a power cut."""
+    options = {name: getattr(policy, name) for name in StorePolicy.__slots__}
+    return StorePolicy(**{**options, "output_directory": directory, "fsync": False})
+
+
+def _remove_below(directory: str, *, but_directories: bool = False) -> None:
+    """Remove a directory with all that is in it, or only the files in it; what is gone already is fine."""
+    for path, _, names in os.walk(directory, topdown=False):
+        with suppress(OSError):
+            for name in names:
+                os.unlink(f"{path}/{name}")
+            if not but_directories:
+                os.rmdir(path)
 
 
 def _do_without_files() -> None:

@@ -248,12 +248,15 @@ def test_an_object_whose_directory_was_not_flushed_stays_whole_and_is_not_acknow
     "step", ["writev:signal=KILL:when=2", "fsync:signal=KILL:when=1", "/^rename:signal=KILL"]
 )
 def test_a_worker_killed_at_any_step_leaves_the_object_whole_or_absent(
-    traced: Callable[..., TracedFactory], raw_peer: Callable[..., RawPeer], step: str
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path, step: str
 ) -> None:
-    run, image = traced(STEPS, f"inject={step}"), ct_image(LARGE)
-    server = run.factory("--fork")
-    peer, _ = associated(raw_peer, server)
-    with pytest.raises(AssertionError, match="no response"):
+    require_strace()
+    server, image = scpd("--fork"), ct_image(LARGE)
+    peer, worker = associated(raw_peer, server)
+    with (
+        attached(worker, tmp_path / "trace", STEPS, f"inject={step}"),
+        pytest.raises(AssertionError, match="no response"),
+    ):
         store(peer, image)
     wait_for_temporaries(server, 0)
     for content in server.files().values():

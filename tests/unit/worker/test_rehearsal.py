@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import logging
 import os
 import signal
@@ -14,7 +15,9 @@ from scpd.cli.settings import Settings
 from scpd.policies import service_policy
 from scpd.process import exitcodes
 from scpd.process.signals import Wakeup
-from scpd.worker.rehearsal import rehearse
+from scpd.store.sink import Incoming
+from scpd.worker import rehearsal
+from scpd.worker.rehearsal import learn, rehearse
 from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
@@ -68,3 +71,41 @@ def test_a_signal_that_comes_meanwhile_is_still_heard_afterwards(policy: Service
         return 0 if code == exitcodes.OK and wakeup.signalled and signal.SIGTERM in wakeup.take() else 1
 
     assert in_child(life) == 0
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
+def test_learning_to_store_leaves_no_trace(
+    tmp_path: Path,
+    policy: ServicePolicy,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    level: int,
+) -> None:
+    mine = f"scpd-{os.getpid()}-"
+    before = len(os.listdir("/proc/self/fd"))
+    with caplog.at_level(level):
+        learn(policy)
+    assert caplog.records == []
+    assert capfd.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+    assert [name for name in os.listdir("/dev/shm") if name.startswith(mine)] == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_process_that_has_learnt_knows_the_way_to_the_disk_by_heart(policy: ServicePolicy) -> None:
+    """Bytecode that is specialized shows instructions that no compiler writes."""
+
+    def life() -> int:
+        learn(policy)
+        instructions = dis.get_instructions(Incoming.publish, adaptive=True)
+        return 0 if any(each.opname not in dis.opmap for each in instructions) else 1
+
+    assert in_child(life) == 0
+
+
+def test_without_memory_to_store_in_it_learns_the_rest(
+    policy: ServicePolicy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rehearsal, "_SHARED_MEMORY", str(tmp_path / "none"))
+    learn(policy)
+    assert list(tmp_path.iterdir()) == []
