@@ -25,10 +25,7 @@ class StartError(Exception):
 
 
 class PeerError(Exception):
-    """What a peer did ends its association; `reason_text` is for the log."""
-
-    def __init__(self, reason_text: str) -> None:
-        super().__init__(reason_text)
+    """What a peer did ends its association; its text is for the log."""
 
 
 class Reject(PeerError):
@@ -85,5 +82,5 @@ class NotDicom(Gone):
 class Released(PeerError):
     """The peer asked for release, in turn or between a command and its data set: A-RELEASE-RP."""
 
-    def __init__(self) -> None:
-        super().__init__("released by the peer")
+    def __str__(self) -> str:
+        return "released by the peer"

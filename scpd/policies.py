@@ -168,9 +168,10 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
     from scpd.worker.serve import Surroundings, serve
 
     policy = service_policy(settings, profile)
+    environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:
-        tune(work.sock, os.environ)
+        tune(work.sock, environment)
         around = Surroundings(title, wakeup, logs)
         return serve(work.sock, Peer(work.address), policy, around, work.deadline)
 

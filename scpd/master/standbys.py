@@ -6,6 +6,8 @@ workers halves that (`python -m bench --only associations`: with three 3 % more 
 
 from __future__ import annotations
 
+from functools import partial
+
 from scpd.master.children import STANDBY, Child
 from scpd.process import signals, standby
 from scpd.process.fork import spawn
@@ -57,7 +59,7 @@ class Standbys:
         """Fork one more; raises `OSError` if there can be no further process or descriptor."""
         mine, theirs = standby.channel()
         try:
-            pid = spawn(lambda: self._stand_by(theirs), self._wakeup, (theirs.fileno(), *self._kept()))
+            pid = spawn(partial(self._stand_by, theirs), self._wakeup, (theirs.fileno(), *self._kept()))
         except OSError:
             mine.close()
             raise

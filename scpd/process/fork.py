@@ -3,18 +3,25 @@
 The child starts with every signal held back, closes what belongs to its parent, renews its wakeup, and only then
 lets its signal in.  Whatever happens in it, it ends by `os._exit` with a code of `exitcodes`; nothing of the parent's
 stack is ever unwound there.
+
+What a child does first it does for the first time, unspecialized (`worker.rehearsal`).  So it uses names of this module
+only: to look up an attribute of another one writes to five objects, on as many pages that the child then copies.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from os import _exit, closerange, fork
 
-from scpd.process import exitcodes, signals
+from scpd.process.exitcodes import CRASHED
+from scpd.process.signals import CHILD, hold, let_in, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from scpd.process.signals import Wakeup
 
 # Behind the standard streams, and behind all that a process may have.  Where the kernel lacks close_range(2) Python
 # closes one by one: hence a bound on limits of a thousand million.
@@ -24,41 +31,41 @@ _END_OF_ALL = min(os.sysconf("SC_OPEN_MAX"), 1 << 20)
 log = logging.getLogger("dcmtk.apps.storescp")
 
 
-def spawn(role: Callable[[], int], wakeup: signals.Wakeup, keep: tuple[int, ...]) -> int:
+def spawn(role: Callable[[], int], wakeup: Wakeup, keep: tuple[int, ...]) -> int:
     """Fork a child that runs `role()` and exits with what that gives.
 
     Of the parent's descriptors it has the standard ones and those of `keep`, and `wakeup` anew, heard by SIGTERM
     only.  Gives the child's process id to the parent, whose signals are blocked as before; raises `OSError` if there
     can be no further process.
     """
-    mask = signals.hold()
+    mask = hold()
     try:
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             _run(role, wakeup, keep)
     finally:
-        signals.restore(mask)
+        restore(mask)
     return pid
 
 
-def _run(role: Callable[[], int], wakeup: signals.Wakeup, keep: tuple[int, ...]) -> None:
+def _run(role: Callable[[], int], wakeup: Wakeup, keep: tuple[int, ...]) -> None:
     """The child's whole life; does not return."""
-    code = exitcodes.CRASHED
+    code = CRASHED
     try:
         _close_all_but(keep)
         wakeup.renew()
-        signals.let_in(signals.CHILD)
+        let_in(CHILD)
         code = role()
     except Exception:
         log.exception("process %d failed", os.getpid())
     finally:
-        os._exit(code)
+        _exit(code)
 
 
 def _close_all_but(keep: tuple[int, ...]) -> None:
     """Close by number: to visit the parent's sockets as objects costs more, and one could be forgotten."""
     begin = _FIRST_OF_OURS
     for descriptor in sorted(keep):
-        os.closerange(begin, descriptor)
+        closerange(begin, descriptor)
         begin = max(begin, descriptor + 1)
-    os.closerange(begin, _END_OF_ALL)
+    closerange(begin, _END_OF_ALL)

@@ -7,19 +7,21 @@ and SIGHUP to the whole group, and a worker finishes its association all the sam
 
 from __future__ import annotations
 
-import os
 import signal
+from os import O_CLOEXEC, O_NONBLOCK, pipe2, read
+from signal import set_wakeup_fd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from signal import pthread_sigmask
+    from signal import SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, pthread_sigmask
     from types import FrameType
 else:
     # `signal` itself makes an enumeration member of each signal in the mask that was: three times a fork, some 20
     # pages that a fresh worker copies.
-    from _signal import pthread_sigmask
+    from _signal import SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, pthread_sigmask
 
+_PIPE = O_NONBLOCK | O_CLOEXEC
 
 # Whom which signal wakes.  A child keeps the others blocked, and so never hears them.
 MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
@@ -41,8 +43,8 @@ class Wakeup:
     def renew(self) -> None:
         """Forget what came and take a new pipe: in a forked child, whose old one was closed and is its parent's."""
         self.signalled = False
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._reader, self._writer = pipe2(_PIPE)
+        set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def fileno(self) -> int:
         """Give the descriptor to poll for reading."""
@@ -53,7 +55,7 @@ class Wakeup:
         # Cleared first: a signal that comes while these are handled makes the next poll return.
         self.signalled = False
         try:
-            return os.read(self._reader, 4096)
+            return read(self._reader, 4096)
         except BlockingIOError:
             return ()
 
@@ -73,14 +75,14 @@ def hold() -> set[int]:
 
     Gives the mask that was, for `restore`.
     """
-    return pthread_sigmask(signal.SIG_BLOCK, MASTER)
+    return pthread_sigmask(SIG_BLOCK, MASTER)
 
 
 def restore(mask: set[int]) -> None:
     """Undo `hold`: what was blocked before it stays so, as in a worker that forks; what was held back arrives now."""
-    pthread_sigmask(signal.SIG_SETMASK, mask)
+    pthread_sigmask(SIG_SETMASK, mask)
 
 
 def let_in(numbers: tuple[int, ...]) -> None:
     """Unblock these signals, as a child does that was forked while all were held; what was held back arrives now."""
-    pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+    pthread_sigmask(SIG_UNBLOCK, numbers)

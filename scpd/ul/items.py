@@ -23,6 +23,7 @@ of an item that may stand once the last counts (both as in storescp), bytes behi
 
 from __future__ import annotations
 
+from itertools import starmap
 from struct import Struct
 
 from scpd.errors import Abort
@@ -283,7 +284,7 @@ def encode_user_information(user: UserInformation) -> bytes:
     parts += map(_encode_role_selection, user.roles)
     if user.implementation_version_name:
         parts.append(encode_text(IMPLEMENTATION_VERSION_NAME, user.implementation_version_name))
-    parts += (encode_item(EXTENDED_NEGOTIATION, _counted_text(uid) + data) for uid, data in user.extended)
+    parts += starmap(_encode_extended_negotiation, user.extended)
     parts += map(_encode_common_extended, user.common_extended)
     if user.user_identity is not None:
         parts.append(_encode_user_identity(user.user_identity))
@@ -397,6 +398,10 @@ def _decode_common_extended(value: memoryview) -> CommonExtendedNegotiation:
     return CommonExtendedNegotiation(
         decode_text(sop_class_uid), decode_text(service_class_uid), tuple(related_uids)
     )
+
+
+def _encode_extended_negotiation(uid: str, data: bytes) -> bytes:
+    return encode_item(EXTENDED_NEGOTIATION, _counted_text(uid) + data)
 
 
 def _encode_common_extended(common: CommonExtendedNegotiation) -> bytes:

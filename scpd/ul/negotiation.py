@@ -189,11 +189,10 @@ def _decide_all(proposed: tuple[ProposedContext, ...], policy: Policy, refused: 
         if context_id not in answers or (result == ACCEPTANCE and rank < ranks[context_id]):
             answers[context_id] = (context_id, result, syntax)
             ranks[context_id] = rank
-    accepted = {
-        context_id: Context(context_id, first[context_id], syntax)
-        for context_id, result, syntax in answers.values()
-        if result == ACCEPTANCE
-    }
+    accepted: dict[int, Context] = {}
+    for context_id, result, syntax in answers.values():
+        if result == ACCEPTANCE:
+            accepted[context_id] = Context(context_id, first[context_id], syntax)
     return Answer(list(answers.values()), accepted)
 
 

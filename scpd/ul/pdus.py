@@ -15,6 +15,7 @@ P-DATA-TF is read elsewhere, in slices.
 
 from __future__ import annotations
 
+from itertools import starmap
 from struct import Struct
 
 from scpd.ul.items import (
@@ -143,7 +144,7 @@ def encode_associate_accept(
 ) -> bytes:
     """Encode an A-ASSOCIATE-AC; each context is (ID, result, transfer syntax UID), in the order given."""
     items = [encode_text(APPLICATION_CONTEXT, APPLICATION_CONTEXT_NAME)]
-    items += (encode_answered_context(*context) for context in contexts)
+    items += starmap(encode_answered_context, contexts)
     items.append(encode_user_information(user))
     return _encode(ASSOCIATE_AC, _fixed_fields(PROTOCOL_VERSION, called, calling), items)
 

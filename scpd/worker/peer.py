@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("dcmtk.dcmnet")
 
 _MAPPED_IPV4 = "::ffff:"
+_READABLE = bytes(code if 32 <= code < 127 else ord("?") for code in range(256))
 _DEFAULT_BUFFER = 65536  # what storescp takes TCP_BUFFER_LENGTH=0 for
 _LARGEST_BUFFER = 1 << 30  # the kernel gives far less, but takes no number beyond an int
 
@@ -36,7 +37,7 @@ class Peer:
 
 def readable(ae_title: bytes) -> str:
     """Give an AE title as it may stand in logs and in `ps`: printable ASCII, whatever a peer sent."""
-    return "".join(chr(code) if 32 <= code < 127 else "?" for code in ae_title)
+    return ae_title.translate(_READABLE).decode("ascii")
 
 
 def tune(sock: socket.socket, environment: Mapping[str, str]) -> None:

@@ -23,6 +23,7 @@ from scpd.dimse.commands import encode_command
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.setup import Logging
+from scpd.process import standby
 from scpd.process.signals import Wakeup
 from scpd.process.titles import Title
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, FileMeta
@@ -31,7 +32,7 @@ from scpd.tables.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from scpd.ul import pdus
 from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.stream import COMMAND_FRAGMENT, LAST_FRAGMENT
-from scpd.worker.peer import Peer
+from scpd.worker.peer import Peer, tune
 from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
 from scpd.worker.store import StorePolicy
 
@@ -103,10 +104,14 @@ class _Unseen(Title):
 
 
 class _Deaf(Wakeup):
-    """A wakeup that hears nothing: what comes meanwhile is for the process, not for the piece that it plays."""
+    """A wakeup that hears nothing: what comes meanwhile is for the process, not for the piece that it plays.
 
-    def __init__(self) -> None:
+    It is polled by a descriptor from which nothing is to be read.
+    """
+
+    def __init__(self, descriptor: int = -1) -> None:
         self.signalled = False
+        self._reader = descriptor
 
     def take(self) -> Iterable[int]:
         """Take nothing."""
@@ -135,6 +140,7 @@ def learn(policy: ServicePolicy) -> None:
     else:
         store = None if policy.store is None else _elsewhere(policy.store, scratch)
     for _ in range(_ENOUGH):
+        _be_handed_a_connection()
         _play(policy, store)
         _remove_below(scratch, but_directories=True)  # every object finds its name free
     _remove_below(scratch)
@@ -146,6 +152,17 @@ def rehearse(policy: ServicePolicy) -> int:
     Gives its exit code.
     """
     return _play(policy, None)
+
+
+def _be_handed_a_connection() -> None:
+    """Be one who stands by."""
+    ours, theirs = standby.channel()
+    with ours, socket.socket() as sock:
+        standby.assign(ours, standby.Assignment(sock, ("", 0), 0.0))
+        work = standby.await_assignment(theirs, _Deaf(ours.fileno()))
+        assert work is not None  # noqa: S101 - it was assigned before
+        with work.sock:
+            tune(work.sock, {})
 
 
 def _play(policy: ServicePolicy, store: StorePolicy | None) -> int:
