@@ -25,8 +25,8 @@ _FEW = 2
 class Standbys:
     """Up to `most` workers that wait to be handed a connection, and the channels to them.
 
-    `stand_by(worker_end)` is a worker's life, and gives its exit code; `kept()` names the descriptors that it has of
-    its master's.
+    `stand_by(worker_end)` is a worker's life, and gives its exit code; `kept` are the descriptors that it has of its
+    master's.
     """
 
     __slots__ = ("_channels", "_kept", "_most", "_stand_by", "_wakeup")
@@ -36,7 +36,7 @@ class Standbys:
         most: int,
         stand_by: Callable[[socket.socket], int],
         wakeup: signals.Wakeup,
-        kept: Callable[[], tuple[int, ...]],
+        kept: tuple[int, ...],
     ) -> None:
         self._kept = kept
         self._most = most
@@ -59,7 +59,7 @@ class Standbys:
         """Fork one more; raises `OSError` if there can be no further process or descriptor."""
         mine, theirs = standby.channel()
         try:
-            pid = spawn(partial(self._stand_by, theirs), self._wakeup, (theirs.fileno(), *self._kept()))
+            pid = spawn(partial(self._stand_by, theirs), self._wakeup, (theirs.fileno(), *self._kept))
         except OSError:
             mine.close()
             raise

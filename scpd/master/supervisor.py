@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import gc
 import logging
-import selectors
 import signal
 from time import monotonic
 
@@ -18,6 +17,7 @@ from scpd.master.children import STANDBY, SWEEPER, Child, Children
 from scpd.master.drain import Drain
 from scpd.master.listeners import close_all
 from scpd.master.waiting import Arrival, Waiting
+from scpd.master.watch import Watch
 from scpd.process import exitcodes, signals
 from scpd.process.fork import spawn
 from scpd.process.standby import Assignment, await_assignment
@@ -88,10 +88,11 @@ class Supervisor:
         self._port = port
         self._waiting = Waiting(limits.acse_timeout)
         self._children = Children()
-        self._selector = selectors.PollSelector()
+        self._watch = Watch()
         self._wakeup = signals.Wakeup()
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
-        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, roles.logs.descriptors)
+        self._kept = roles.logs.descriptors()
+        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept)
         self._drain: Drain | None = None
         self._accepting = False
         self._resting_until: float | None = None
@@ -100,7 +101,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Serve until a signal ends it and the last child has gone; give the exit code."""
-        self._selector.register(self._wakeup, selectors.EVENT_READ, (self._signalled, self._wakeup))
+        self._watch.add(self._wakeup, self._signalled)
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
         self._show()
@@ -113,10 +114,7 @@ class Supervisor:
         """Do what the time demands, wait, do what has happened."""
         self._keep_time(now)
         self._accept_or_not(now)
-        for key, _ in self._selector.select(self._seconds_to_wait(now)):
-            handler, source = key.data
-            if source.fileno() != -1:  # not closed by an earlier handler of this turn
-                handler(source)
+        self._watch.wait(self._seconds_to_wait(now))
         self._serve_ready()
 
     def _keep_time(self, now: float) -> None:
@@ -130,9 +128,12 @@ class Supervisor:
             self._sweep(now)
 
     def _seconds_to_wait(self, now: float) -> float:
-        times = [self._waiting.next_expiry(), self._resting_until]
-        times.append(self._next_sweep if self._drain is None else self._drain.next_deadline())
-        return min([_LONGEST_WAIT, *(max(time - now, 0.0) for time in times if time is not None)])
+        wake = now + _LONGEST_WAIT
+        deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
+        for time in (self._waiting.next_expiry(), self._resting_until, deadline):
+            if time is not None and time < wake:
+                wake = time
+        return max(wake - now, 0.0)
 
     def _accept_or_not(self, now: float) -> None:
         """Poll the listeners or leave new connections in the backlog: at the limit, while resting, at the end."""
@@ -144,9 +145,9 @@ class Supervisor:
         self._accepting = wanted
         for listener in self._listeners:
             if wanted:
-                self._selector.register(listener, selectors.EVENT_READ, (self._accept, listener))
+                self._watch.add(listener, self._accept)
             else:
-                self._selector.unregister(listener)
+                self._watch.remove(listener)
 
     def _is_full(self) -> bool:
         limit = self._limits.workers
@@ -168,7 +169,7 @@ class Supervisor:
         if arrival.has_spoken():
             self._spoke(arrival)
         else:
-            self._selector.register(sock, selectors.EVENT_READ, (self._readable, arrival))
+            self._watch.add(arrival, self._readable)
 
     def _no_more_connections(self, error: OSError) -> None:
         """Make room if a silent connection holds the descriptor that is missing, else rest."""
@@ -201,7 +202,7 @@ class Supervisor:
 
     def _forget(self, arrival: Arrival) -> None:
         self._waiting.remove(arrival)
-        self._selector.unregister(arrival.sock)
+        self._watch.remove(arrival)
         arrival.sock.close()
 
     def _readable(self, arrival: Arrival) -> None:
@@ -210,7 +211,7 @@ class Supervisor:
             log.debug("connection from %s closed without a byte", Peer(arrival.address))
             self._forget(arrival)
             return
-        self._selector.unregister(arrival.sock)
+        self._watch.remove(arrival)
         self._spoke(arrival)
 
     def _spoke(self, arrival: Arrival) -> None:
@@ -269,7 +270,7 @@ class Supervisor:
     def _sweep(self, now: float) -> None:
         self._next_sweep = now + _SWEEP_SECONDS
         try:
-            pid = spawn(self._roles.sweep, self._wakeup, self._roles.logs.descriptors())
+            pid = spawn(self._roles.sweep, self._wakeup, self._kept)
         except OSError as error:
             log.warning("cannot look for temporary files of dead workers: %s", error.strerror)
             return

@@ -61,7 +61,7 @@ def standbys(pids: list[int]) -> Iterator[Callable[[int], Standbys]]:
     made: list[Standbys] = []
 
     def make(most: int) -> Standbys:
-        made.append(Standbys(most, stand_by, QUIET, tuple))
+        made.append(Standbys(most, stand_by, QUIET, ()))
         return made[0]
 
     yield make
@@ -164,7 +164,7 @@ def test_one_keeps_nothing_of_the_masters_but_its_end_of_the_channel(pids: list[
         await_assignment(worker_end, QUIET)
         return len(os.listdir("/proc/self/fd"))
 
-    workers = Standbys(4, count_descriptors, QUIET, tuple)
+    workers = Standbys(4, count_descriptors, QUIET, ())
     pid = forked(workers, pids)
     workers.dismiss()
     os.close(reader)
