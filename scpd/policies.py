@@ -164,7 +164,7 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
-    from scpd.worker.rehearsal import learn, rehearse
+    from scpd.worker.rehearsal import learn
     from scpd.worker.serve import Surroundings, serve
 
     policy = service_policy(settings, profile)
@@ -179,8 +179,5 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
         title.show("sweeper")
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
-    def rehearse_association() -> None:
-        rehearse(policy)
-
     learn(policy)
-    return Roles(serve_assignment, sweep_output_directory, rehearse_association, logs)
+    return Roles(serve_assignment, sweep_output_directory, logs)

@@ -56,20 +56,17 @@ class Limits:
 class Roles:
     """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code.
 
-    `rehearse()` is what prepares a process for serving; it changes nothing.  `logs` are the log files and what else
-    logging holds open: every child keeps it.
+    `logs` are the log files and what else logging holds open: every child keeps it.
     """
 
-    __slots__ = ("logs", "rehearse", "serve", "sweep")
+    __slots__ = ("logs", "serve", "sweep")
 
     def __init__(
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
-        rehearse: Callable[[], None],
         logs: Logging,
     ) -> None:
-        self.rehearse = rehearse
         self.serve = serve
         self.sweep = sweep
         self.logs = logs
@@ -252,7 +249,6 @@ class Supervisor:
     def _stand_by(self, worker_end: socket.socket) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
         self._title.show("standby worker")
-        self._roles.rehearse()
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup)
 

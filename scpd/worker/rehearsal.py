@@ -1,13 +1,14 @@
 """An association played on a socket pair, without a peer, before the first real one.
 
 CPython learns: after some calls of a function its bytecode is specialized and its lookups are cached.  A forked worker
-is too short-lived to learn for itself, but inherits what the master has learnt (`learn`): a name that was looked up
-once and for all touches one object, any other look-up a name, a dictionary and a cache besides, each on a page to be
-copied.  A worker that stands by plays the piece once more (`rehearse`), so that the pages which it will write to are
-its own by the time a peer waits for an answer.
+is too short-lived to learn for itself, but inherits what the master has learnt: a name that was looked up once and for
+all touches one object, any other look-up a name, a dictionary and a cache besides, each on a page to be copied.  The
+objects of the piece are stored in memory (tmpfs): not to have learnt the way to the disk costs an association 50 page
+faults more, of some 450.
 
-The master's pieces store their object, in memory (tmpfs): 27 of 567 page faults of an association less than if the way
-to the disk were not learnt.
+The master alone plays.  If a worker that stands by did so too, to have its pages when a peer comes, a lone association
+would take half a millisecond less, but the machine would serve 5 % fewer of many (`python -m bench --only
+associations`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import socket
 from contextlib import suppress
 from time import monotonic
 
-from scpd.dataset.identity import check_identity
 from scpd.dimse.commands import encode_command
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
@@ -26,8 +26,7 @@ from scpd.log.setup import Logging
 from scpd.process import standby
 from scpd.process.signals import Wakeup
 from scpd.process.titles import Title
-from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, FileMeta
-from scpd.store.names import file_name
+from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scpd.tables.transfer_syntaxes import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from scpd.ul import pdus
 from scpd.ul.items import ProposedContext, UserInformation
@@ -131,27 +130,42 @@ class _Silent(Complaints):
 
 
 def learn(policy: ServicePolicy) -> None:
-    """Play so often that CPython learns all that it is going to; what is stored is removed again."""
+    """Play so often that CPython learns all that it is going to; nothing is logged, nothing stored is left."""
     scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
-    try:
+    store = None
+    with suppress(OSError):  # without memory to store in, the workers are slower by some hundredths
         os.mkdir(scratch, 0o700)
-    except OSError:
-        store = None  # then the workers are slower by a few hundredths
-    else:
-        store = None if policy.store is None else _elsewhere(policy.store, scratch)
+        store = policy.store and _elsewhere(policy.store, scratch)
+    offstage = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity())
     for _ in range(_ENOUGH):
         _be_handed_a_connection()
-        _play(policy, store)
+        rehearse(offstage)
         _remove_below(scratch, but_directories=True)  # every object finds its name free
     _remove_below(scratch)
 
 
 def rehearse(policy: ServicePolicy) -> int:
-    """Play one association from request to release; nothing is stored and nothing is logged.
+    """Play one association from request to release, and store one object as the policy says; nothing is logged.
 
     Gives its exit code.
     """
-    return _play(policy, None)
+    # A socket that keeps messages apart: each portion arrives by itself.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    around = Surroundings(_Unseen(""), _Deaf(), Logging(Association(), _Silent(), []))
+    # The progress line has a logger of its own.
+    is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
+    if is_verbose:
+        logging.disable()
+    try:
+        for portion in _SCRIPT:
+            ours.send(portion)
+        ours.shutdown(socket.SHUT_WR)
+        deadline = monotonic() + _PATIENCE_SECONDS
+        return serve(theirs, Peer(("rehearsal", 0)), policy, around, deadline)
+    finally:
+        ours.close()
+        if is_verbose:
+            logging.disable(logging.NOTSET)
 
 
 def _be_handed_a_connection() -> None:
@@ -163,29 +177,6 @@ def _be_handed_a_connection() -> None:
         assert work is not None  # noqa: S101 - it was assigned before
         with work.sock:
             tune(work.sock, {})
-
-
-def _play(policy: ServicePolicy, store: StorePolicy | None) -> int:
-    # A socket that keeps messages apart: each portion arrives by itself.
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    offstage = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity())
-    around = Surroundings(_Unseen(""), _Deaf(), Logging(Association(), _Silent(), []))
-    # The progress line has a logger of its own.
-    is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
-    if is_verbose:
-        logging.disable()
-    try:
-        for portion in _SCRIPT:
-            ours.send(portion)
-        ours.shutdown(socket.SHUT_WR)
-        if store is None:
-            _do_without_files()
-        deadline = monotonic() + _PATIENCE_SECONDS
-        return serve(theirs, Peer(("rehearsal", 0)), offstage, around, deadline)
-    finally:
-        ours.close()
-        if is_verbose:
-            logging.disable(logging.NOTSET)
 
 
 def _elsewhere(policy: StorePolicy, directory: str) -> StorePolicy:
@@ -202,10 +193,3 @@ def _remove_below(directory: str, *, but_directories: bool = False) -> None:
                 os.unlink(f"{path}/{name}")
             if not but_directories:
                 os.rmdir(path)
-
-
-def _do_without_files() -> None:
-    """Do what storing an object needs besides files."""
-    check_identity(_DATA_SET, EXPLICIT_LITTLE, True, _CT_IMAGE, _INSTANCE)
-    file_name(_CT_IMAGE, _INSTANCE)
-    FileMeta(EXPLICIT_LITTLE, _TITLE, _TITLE).for_object(_CT_IMAGE, _INSTANCE)
