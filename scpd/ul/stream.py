@@ -88,7 +88,8 @@ class PDUStream:
     def make_room(self) -> None:
         """Move what was not taken yet to the front; slices given out before are invalid from here on."""
         left = self._end - self._start
-        self._buffer[:left] = self._buffer[self._start : self._end]
+        if left:
+            self._buffer[:left] = self._buffer[self._start : self._end]
         self._pdu_end -= self._start
         self._start = 0
         self._end = left
