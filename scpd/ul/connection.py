@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
+from os import sched_yield
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
@@ -52,8 +53,9 @@ LINGER_SECONDS = 2.0
 _WORTH_WRITING = 1 << 17
 # How long a call may block for a peer that is about to send, as a timeval: 50 ms.  A signal waits no longer than that.
 _A_MOMENT = Struct("ll").pack(0, 50_000)
-# Looks at a socket before sleeping, some 15 microseconds in all; measured on objects of 4 kB, 5 % more of them.
-_LOOKS = 10
+# Looks at a socket before sleeping, some 30 microseconds in all; after each, others may have the processor.  Measured
+# on objects of 4 kB: a fifth more of them than with one look, 6 % more than with ten; further looks gain nothing.
+_LOOKS = 20
 # Of TCP over IPv4 or IPv6, jumbograms apart.
 _LONGEST_SEGMENT = 65536
 # poll(2) takes an int; a day is as good as any longer time.
@@ -225,9 +227,10 @@ class Connection:
     def _look(self) -> bool:
         """Look for what a peer sends right after our answer: cheaper than to sleep and be woken, if it comes."""
         self._acceptor.stream.make_room()
-        for _ in range(_LOOKS):  # noqa: SIM110 - a generator each time costs more than a look
+        for _ in range(_LOOKS):
             if self._receive(MSG_DONTWAIT):
                 return True
+            sched_yield()
         return False
 
     def _receive(self, flags: int) -> bool:
