@@ -8,8 +8,8 @@ TSV_DIR holds two tab separated files with a heading line each:
 `uid-names.tsv`            name (DCMTK's), uid, keyword (PS3.6 annex A), known_to (versions of DCMTK)
 
 It writes `sop_classes.py`, `uid_names.py`, `uid_symbols.py` and `transfer_syntaxes.py` beside itself, and `vrs.py`
-from pydicom's dictionary, as `ruff format` would leave them.  It stops with a KeyError where a keyword below has no
-UID in the tables: better no module than a wrong one.
+and `private_vrs.py` from pydicom's dictionaries, as `ruff format` would leave them.  It stops with a KeyError where a
+keyword below has no UID in the tables: better no module than a wrong one.
 """
 
 from __future__ import annotations
@@ -230,6 +230,7 @@ DEPENDENT_VRS = {
     "OB or OW": "ox",
     "US or SS or OW": "lt",
     "US or OW": "lt",
+    "OB_OW": "ox",
     "NONE": "na",
 }
 PIXEL_DATA = 0x7FE00010
@@ -272,6 +273,49 @@ def vrs() -> str:
     )
 
 
+def private_vrs() -> str:
+    """Write `private_vrs` from the private dictionary of pydicom: by creator, the tags of each VR."""
+    from pydicom import __version__ as pydicom_version
+    from pydicom._private_dict import private_dictionaries
+
+    texts = {}
+    for creator, entries in sorted(private_dictionaries.items()):
+        vrs_by_tag: dict[str, str] = {}
+        for mask, entry in sorted(
+            entries.items()
+        ):  # 0019xx10 behind 00190010, which means the same: it counts
+            if tag := private_tag(mask):
+                vrs_by_tag[tag] = DEPENDENT_VRS.get(entry[0], entry[0])
+        tags: dict[str, list[str]] = {}
+        for tag, vr in sorted(vrs_by_tag.items()):
+            tags.setdefault(vr, []).append(tag)
+        if tags:
+            texts[creator] = "".join(lines_of([vr, *members]) for vr, members in sorted(tags.items()))
+    return module(
+        "The VRs of private elements by their creator, compact; `dataset.dictionary` makes lookups of them.",
+        f"The source is the private dictionary of pydicom {pydicom_version}.",
+        [
+            "# Creator > each VR (or name in small letters), its tags behind it: `0019xx10` in whatever block that\n",
+            "# creator reserved, `00191110` in that one only, `70xxxx04` in each odd group from 7001 to 70FF.\n",
+            "TAGS: dict[str, str] = {\n",
+            *(f'    "{creator}": """\n{text}""",\n' for creator, text in texts.items()),
+            "}\n",
+        ],
+    )
+
+
+def private_tag(mask: str) -> str | None:
+    """Return what a mask of pydicom means; `None` if it is about no private element that a creator could call its own.
+
+    Some elements are written without the block (00190001 for 0019xx01); those of even groups are not private, and
+    masks such as 001910xx are the creators themselves.
+    """
+    group, element = mask[:4], mask[4:]
+    if element.endswith("x") or int(group.replace("x", "1"), 16) % 2 == 0:
+        return None
+    return mask if int(element.replace("x", "F"), 16) > 0x00FF else f"{group}xx{element[2:]}"
+
+
 def repeating_bounds(mask: str) -> tuple[int, int, int, int]:
     """Return the bounds of group and element of a mask such as 60xx0010."""
     group, element = mask[:4], mask[4:]
@@ -298,6 +342,7 @@ def main(arguments: list[str]) -> int:
         "uid_symbols": uid_symbols(names),
         "transfer_syntaxes": transfer_syntaxes(names),
         "vrs": vrs(),
+        "private_vrs": private_vrs(),
     }
     for name, text in texts.items():
         (package / f"{name}.py").write_text(text, encoding="utf-8")

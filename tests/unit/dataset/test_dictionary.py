@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import DicomDictionary
 
 from scpd.dataset.dictionary import ALL, CONTEXT_DEPENDENT, EVEN, ODD, Dictionary, Entry, Span, builtin
@@ -157,6 +159,111 @@ def test_the_built_in_one_has_pydicoms_vr_for_every_tag() -> None:
         elif names.get(found, found) != vr:
             differing[f"{tag:08X}"] = (found, vr)
     assert differing == {}
+
+
+def test_the_built_in_one_has_pydicoms_vr_for_every_private_element_in_whatever_block() -> None:
+    dictionary = builtin()
+    differing = []
+    for creator, entries in private_dictionaries.items():
+        for mask, (vr, *_) in entries.items():
+            group = int(mask[:4].replace("x", "0"), 16) | 1
+            numbers = [int(mask[4:].replace("xx", block), 16) for block in ("10", "FF")]
+            if "x" in mask[6:] or mask[:4] == "0032":
+                continue
+            if "x" not in mask and numbers[0] <= 0xFF:
+                numbers = [0x1000 | numbers[0], 0xFF00 | numbers[0]]
+            found = {dictionary.vr(group, number, creator) for number in numbers}
+            # Of a creator's elements with and without a block, the one that names it counts.
+            named = {
+                entries[key][0]
+                for key in (f"{group:04X}{number:04X}" for number in numbers)
+                if key in entries
+            }
+            if found - {vr, {"US or SS": "xs", "OB_OW": "ox"}.get(vr)} - named:
+                differing.append((creator, mask, vr, found))
+    assert differing == []
+
+
+@pytest.mark.parametrize(
+    ("tag", "creator", "vr"),
+    [
+        ((0x0019, 0x1010), "GEMS_ACQU_01", None),
+        ((0x0019, 0x1002), "GEMS_ACQU_01", "SL"),
+        ((0x0019, 0x2702), "GEMS_ACQU_01", "SL"),
+        ((0x0019, 0x1002), "GEMS_ACQU_02", None),
+        ((0x0019, 0x1002), "GEMS_ACQU_01 ", None),
+        ((0x0019, 0x1002), None, None),
+        ((0x0019, 0x0002), "GEMS_ACQU_01", None),
+        ((0x0019, 0x0010), "GEMS_ACQU_01", "LO"),
+        ((0x0018, 0x1002), "GEMS_ACQU_01", "UI"),
+        ((0x01F1, 0x1026), "ELSCINT1", "FD"),
+        ((0x01F1, 0x1126), "ELSCINT1", "DS"),
+        ((0x7001, 0x1004), "DLX_ANNOT_01", "ST"),
+        ((0x70FF, 0x2204), "DLX_ANNOT_01", "ST"),
+        ((0x7002, 0x1004), "DLX_ANNOT_01", None),
+        ((0x7101, 0x1004), "DLX_ANNOT_01", None),
+        ((0x0019, 0x1101), "TOSHIBA_MEC_MR3^10", "UL"),
+        ((0x0027, 0x10A3), "FDMS 1.0", "xs"),
+        ((0x7019, 0x1080), "TOSHIBA_MEC_OT3", "ox"),
+    ],
+)
+def test_the_built_in_one_knows_private_elements_by_their_creator(
+    tag: tuple[int, int], creator: str | None, vr: str | None
+) -> None:
+    assert BUILTIN.vr(*tag, creator) == vr
+
+
+def test_a_creator_costs_memory_when_it_is_asked_for_and_a_name_that_nobody_knows_costs_none() -> None:
+    dictionary = builtin()
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            dictionary.vr(0x0019, 0x1002, f"nobody {number}")
+        for_nobody = tracemalloc.get_traced_memory()[0]
+        dictionary.vr(0x0019, 0x1002, "GEMS_ACQU_01")
+        for_one = tracemalloc.get_traced_memory()[0] - for_nobody
+    finally:
+        tracemalloc.stop()
+    assert for_nobody < 4096
+    assert 4096 < for_one < 65536
+
+
+def test_entries_of_a_creator_are_added_to_what_its_text_says() -> None:
+    dictionary = Dictionary([entry("US", 9, 0x10, "X")], {"X": "UL 0009xx10 0009xx11\nSL 00091112"})
+    tags = (9, 0x1010), (9, 0x1011), (9, 0x1112), (9, 0x1012)
+    assert vrs(dictionary, *tags, creator="X") == ["US", "UL", "SL", None]
+
+
+def test_public_holds_the_single_tags_of_even_groups() -> None:
+    entries = [
+        entry("UL", 8, 0x10),
+        entry("US", 9, 0x10),
+        entry("SS", 8, span(0x10, 0x20)),
+        entry("AT", 9, 0x10, "X"),
+    ]
+    assert Dictionary(entries).public == {0x00080010: "UL"}
+    assert BUILTIN.public[0x00080018] == "UI"
+    assert all(BUILTIN.vr(tag >> 16, tag & 0xFFFF) == vr for tag, vr in BUILTIN.public.items())
+    assert len(BUILTIN.public) > 5000
+
+
+@st.composite
+def public_ranges(draw: st.DrawFn) -> Entry:
+    """Entries about few groups and elements, so that they overlap."""
+    bounds = [sorted(draw(st.lists(st.integers(8, 12), min_size=2, max_size=2))) for _ in range(2)]
+    spans = [Span(low, high, draw(st.sampled_from((ALL, EVEN, ODD)))) for low, high in bounds]
+    return Entry(*spans, draw(st.sampled_from(("UL", "US", "SL", "SS", "FL"))))
+
+
+@given(st.lists(public_ranges(), max_size=12))
+def test_ranges_are_found_as_in_one_list_of_them(entries: list[Entry]) -> None:
+    # A creator has few, and keeps them in one list.
+    creators = [Entry(entry.group, entry.element, entry.vr, "X") for entry in entries]
+    public, private = Dictionary(entries), Dictionary(creators)
+    for group in range(9, 12, 2):
+        for element in range(7, 14):
+            in_block = 0x1000 | element
+            assert public.vr(group, element) == private.vr(group, in_block, "X")
 
 
 @given(NUMBERS, NUMBERS, st.none() | st.text(max_size=9))
