@@ -230,8 +230,16 @@ class Dictionary:
         return creator
 
 
+def creator_name(value: bytes) -> str:
+    """Give the name that the value of a private creator element says, as `Dictionary.vr` wants it.
+
+    It ends before the spaces that pad it, or at a NUL, which no name contains (PS3.5 6.2).
+    """
+    return value.rstrip(b" ").partition(b"\0")[0].decode("latin-1")
+
+
 def builtin() -> Dictionary:
-    """Make the dictionary of PS3.6 and PS3.7, with the creators and group lengths of all groups (PS3.5 7.2, 7.8.1)."""
+    """Make the dictionary of PS3.6 and PS3.7 and of private elements, with the creators and group lengths of all groups (PS3.5 7.2, 7.8.1)."""
     from struct import unpack
 
     from scpd.tables import private_vrs, vrs  # large, and wanted by those only who re-encode
@@ -243,6 +251,8 @@ def builtin() -> Dictionary:
         packed = bytes.fromhex(tags)
         dictionary.public.update(dict.fromkeys(unpack(f">{len(packed) // 4}I", packed), vr))
     for low_group, high_group, low_element, high_element, vr in vrs.RANGES:
-        # Repeating groups and elements are even ones, as DCMTK has it.
-        dictionary.add(Entry(Span(low_group, high_group, EVEN), Span(low_element, high_element, EVEN), vr))
+        # Repeating groups and elements are even ones, as DCMTK has it; one that does not repeat may be odd: (60xx,0011).
+        parity = ALL if low_element == high_element else EVEN
+        element = Span(low_element, high_element, parity)
+        dictionary.add(Entry(Span(low_group, high_group, EVEN), element, vr))
     return dictionary

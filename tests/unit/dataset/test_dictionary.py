@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from pydicom._private_dict import private_dictionaries
 from pydicom.datadict import DicomDictionary
 
-from scpd.dataset.dictionary import ALL, CONTEXT_DEPENDENT, EVEN, ODD, Dictionary, Entry, Span, builtin
+from scpd.dataset.dictionary import (
+    ALL,
+    CONTEXT_DEPENDENT,
+    EVEN,
+    ODD,
+    Dictionary,
+    Entry,
+    Span,
+    builtin,
+    creator_name,
+)
 
 BUILTIN = builtin()
 NUMBERS = st.integers(0, 0xFFFF)
@@ -122,6 +132,9 @@ def test_creators_do_not_matter_in_public_groups_and_for_the_reserving_elements(
         ((0x6002, 0x3000), "ox"),
         ((0x6001, 0x3000), None),
         ((0x60FE, 0x0010), "US"),
+        ((0x6000, 0x0011), "US"),
+        ((0x7F00, 0x0011), "US"),
+        ((0x50FE, 0x1001), "CS"),
         ((0x7FE0, 0x0010), "px"),
         ((0x0028, 0x0106), "xs"),
         ((0x0028, 0x3006), "lt"),
@@ -211,6 +224,28 @@ def test_the_built_in_one_knows_private_elements_by_their_creator(
     tag: tuple[int, int], creator: str | None, vr: str | None
 ) -> None:
     assert BUILTIN.vr(*tag, creator) == vr
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (b"ACME 1.0", "ACME 1.0"),
+        (b"ACME 1.0  ", "ACME 1.0"),
+        (b" ACME", " ACME"),
+        (b"ACME\0", "ACME"),
+        (b"ACME\0\0", "ACME"),
+        (b"ACME\0  ", "ACME"),
+        (b"ACME\0X", "ACME"),
+        (b"ACME \0", "ACME "),
+        (b"ACME\\X", "ACME\\X"),
+        (b"ACME\t", "ACME\t"),
+        (b"\xc4CME", "\xc4CME"),
+        (b"  ", ""),
+        (b"", ""),
+    ],
+)
+def test_a_creators_name_is_its_value_without_what_pads_it(value: bytes, name: str) -> None:
+    assert creator_name(value) == name
 
 
 def test_a_creator_costs_memory_when_it_is_asked_for_and_a_name_that_nobody_knows_costs_none() -> None:
