@@ -239,7 +239,7 @@ def creator_name(value: bytes) -> str:
 
 
 def builtin() -> Dictionary:
-    """Make the dictionary of PS3.6 and PS3.7 and of private elements, with the creators and group lengths of all groups (PS3.5 7.2, 7.8.1)."""
+    """Make the dictionary of PS3.6 and PS3.7, of private elements, creators and group lengths (PS3.5 7.2, 7.8.1)."""
     from struct import unpack
 
     from scpd.tables import private_vrs, vrs  # large, and wanted by those only who re-encode
@@ -251,7 +251,7 @@ def builtin() -> Dictionary:
         packed = bytes.fromhex(tags)
         dictionary.public.update(dict.fromkeys(unpack(f">{len(packed) // 4}I", packed), vr))
     for low_group, high_group, low_element, high_element, vr in vrs.RANGES:
-        # Repeating groups and elements are even ones, as DCMTK has it; one that does not repeat may be odd: (60xx,0011).
+        # Repeating groups and elements are even ones, as DCMTK has it; (60xx,0011) is none that repeats.
         parity = ALL if low_element == high_element else EVEN
         element = Span(low_element, high_element, parity)
         dictionary.add(Entry(Span(low_group, high_group, EVEN), element, vr))

@@ -7,8 +7,8 @@ import os
 import random
 import re
 import subprocess
-from pathlib import Path
 from struct import pack
+from typing import TYPE_CHECKING
 
 import pytest
 from pydicom.datadict import DicomDictionary
@@ -16,14 +16,34 @@ from pydicom.datadict import DicomDictionary
 from scpd.dataset.dictionary import ODD, Dictionary, Entry, Span, builtin
 from scpd.dataset.dictpath import load
 from scpd.tables.vrs import RANGES
+from tests.harness.dictionaries import (
+    DEBIANS,
+    Differences,
+    Element,
+    debians_entries,
+    expected_vrs,
+    one_of_each,
+    private_elements,
+    send,
+)
 from tests.harness.programs import real_program
 
-DEBIANS = Path("/usr/share/libdcmtk17")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.harness.raw_peer import RawPeer
+    from tests.harness.servers import ServerFactory
+
 LETTERS = {logging.DEBUG: "D", logging.WARNING: "W", logging.ERROR: "E"}
 # What the original says besides; the range is refused here too, by the complaint about its field.
 RESTRICTOR = "E: DcmDataDictionary: Unknown range restrictor: "
 CREATORS = "(0009-o-FFFF,0010-u-00FF)\tLO\tCreator\n"
 DUMPED = re.compile(r"\(([0-9a-f]{4}),([0-9a-f]{4})\) (\S\S)")
+
+with_debians_dictionaries = pytest.mark.skipif(
+    not DEBIANS.is_dir(), reason="Debian's dictionaries are not installed (libdcmtk17)"
+)
 
 # Lines that say nothing, lines that are read, lines that are not: in one file, which shows that each is judged alone.
 LINES = [
@@ -282,7 +302,7 @@ def test_vrs_are_those_that_dcmdump_finds_by_the_same_file(seed: int, tmp_path: 
     assert {tag: vr or "??" for tag, vr in ours.items()} == theirs
 
 
-@pytest.mark.skipif(not DEBIANS.is_dir(), reason="Debian's dictionaries are not installed (libdcmtk17)")
+@with_debians_dictionaries
 def test_debians_dictionaries_load_and_contradict_the_built_in_one_nowhere() -> None:
     paths = ":".join(str(DEBIANS / name) for name in ("dicom.dic", "private.dic", "diconde.dic"))
     dictionary, messages = load({"DCMDICTPATH": paths})
@@ -308,3 +328,107 @@ def test_a_creator_that_no_file_lists_is_unknown_to_both(tmp_path: Path) -> None
     assert dumped(path, [(9, 0x10, b"X "), (9, 0x1010, bytes(4))])[9, 0x10] == "??"
     assert load({"DCMDICTPATH": str(path)})[0].vr(9, 0x10) is None
     assert Dictionary([Entry(Span(1, 0xFFFF, ODD), Span(0x10, 0xFF), "LO")]).vr(9, 0x10) == "LO"
+
+
+IDENTIFICATION = b"GEMS_IDEN_01"  # (0009,xx02) and (0009,xx04) are SH
+BOTH = f"{DEBIANS / 'dicom.dic'}:{DEBIANS / 'private.dic'}"
+
+
+@with_debians_dictionaries
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        BOTH,
+        str(DEBIANS / "dicom.dic"),
+        ":".join(str(DEBIANS / f"{name}.dic") for name in ("private", "diconde", "dicom")),
+    ],
+)
+def test_storescp_writes_the_vrs_that_the_same_files_give_here(
+    path: str, storescp: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    elements = one_of_each()
+    assert len(elements) > 16000
+    server = storescp("+te", "+xi", env={"DCMDICTPATH": path} if path else {})
+    status, written = send(server, raw_peer(server), elements)
+    assert status == 0
+    dictionary, messages = load({"DCMDICTPATH": path or BOTH})
+    assert [message for message in messages if message.level > logging.DEBUG] == []
+    assert expected_vrs(dictionary, elements) == written
+
+
+def private(*values: bytes) -> list[Element]:
+    """Blocks 10 and so on with these creators, and two elements in each."""
+    blocks = range(0x10, 0x10 + len(values))
+    creators = [Element(9, block, value) for block, value in zip(blocks, values, strict=True)]
+    return creators + [Element(9, block << 8 | number) for block in blocks for number in (2, 4)]
+
+
+@with_debians_dictionaries
+@pytest.mark.parametrize(
+    "elements",
+    [
+        private(IDENTIFICATION, IDENTIFICATION + b"  ", b"  ", b"", b"nobody"),
+        private(
+            IDENTIFICATION + b"\0\0",
+            IDENTIFICATION + b" \0",
+            IDENTIFICATION + b"\0 ",
+            IDENTIFICATION + b"\0X",
+        ),
+        private(b" GEMS_IDEN_01 ", b"gems_iden_01", b"GEMS_IDEN_01\\X", b"GEMS_IDEN_01\\ "),
+        private(IDENTIFICATION + b"\0", b"GEMS_IDEN_01\t"),
+        # Between the creator and its element others may be out of order, but not the creator itself.
+        [Element(9, 0x10, IDENTIFICATION), Element(0x11, 0x10), Element(9, 0x1004), Element(9, 0x1002)],
+        [Element(0x11, 0x10), Element(9, 0x10, IDENTIFICATION), Element(9, 0x1002)],
+        [Element(0x11, 0x10), Element(9, 0x10, b"x "), Element(9, 0x11, IDENTIFICATION), Element(9, 0x1102)],
+        [Element(9, 0x1002), Element(9, 0x10, IDENTIFICATION), Element(9, 0x1004)],
+        [Element(9, 0x10, IDENTIFICATION), Element(9, 0x10, b"nobody"), Element(9, 0x1002)],
+        [Element(9, 0x10, b"nobody"), Element(9, 0x10, IDENTIFICATION), Element(9, 0x1002)],
+        # No block: below 10, and of a creator element of another number.
+        [
+            Element(9, 1, IDENTIFICATION),
+            Element(9, 0x0102),
+            Element(9, 0x0F02),
+            Element(9, 0x0FFF),
+            Element(9, 0x1002),
+        ],
+        [Element(9, 0xFF, IDENTIFICATION), Element(9, 0x1002), Element(9, 0xFF02), Element(0x11, 0xFF02)],
+        [
+            Element(group, number)
+            for group in (1, 3, 5, 7, 9, 0xFFFF)
+            for number in (0, 1, 0xF, 0x10, 0xFF, 0x100)
+        ],
+    ],
+)
+def test_storescp_finds_creators_as_we_do(
+    elements: list[Element], storescp: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = storescp("+te", "+xi")
+    status, written = send(server, raw_peer(server), elements)
+    assert status == 0
+    expected = expected_vrs(Dictionary(debians_entries()), elements)
+    assert {tag: written[tag] for tag in expected} == expected
+
+
+@with_debians_dictionaries
+def test_of_two_dictionaries_one_may_lack_a_public_tag_but_none_has_another_vr() -> None:
+    differing = Differences().public()
+    assert 100 < len(differing) < 2000
+    assert [vrs for vrs in differing.values() if "UN" not in vrs] == []
+    # (0006,0001), and what pydicom has as masks that are no ranges: (0028,04x0), (0028,08x0), (1000,xxx0).
+    missing = {group for (group, _), (_, ours) in differing.items() if ours == "UN"}
+    assert missing <= {0x0006, 0x0028, 0x1000}
+
+
+@with_debians_dictionaries
+def test_differences_are_told_one_by_one() -> None:
+    differences = Differences()
+    assert differences.at(0x0010, 0x0010) is None
+    assert differences.at(0x0006, 0x0001) == ("SQ", "UN")
+    assert differences.at(0x0009, 0x1002, "GEMS_IDEN_01") is None
+    assert differences.at(0x0019, 0x1002, "TOSHIBA_MEC_MR3^10") == ("UN", "SL")
+    private = differences.private()
+    assert len(private) < len(private_elements())
+    assert all(
+        differences.at(group, element, creator) == vrs for (creator, group, element), vrs in private.items()
+    )
