@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.harness.servers import Server
 
 DEBIANS = Path("/usr/share/libdcmtk17")  # of libdcmtk17 3.6.7
+OVERLAY_DATA = 0x3000
 SOP_CLASS_UID, SOP_INSTANCE_UID = (0x0008, 0x0016), (0x0008, 0x0018)
 STRINGS = frozenset(
     ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT")
@@ -85,7 +86,7 @@ def expected_vrs(dictionary: Dictionary, elements: Iterable[Element]) -> dict[tu
     found: dict[tuple[int, int], str] = {}
     highest = (-1, -1)
     for group, element, value in elements:
-        vr = resolved(group, dictionary.vr(group, element, creators.get((group, element >> 8))))
+        vr = resolved(group, element, dictionary.vr(group, element, creators.get((group, element >> 8))))
         if group & 1 and 0x10 <= element <= 0xFF and vr in STRINGS and (group, element) > highest:
             creators[group, element] = creator_name(value)
         highest = max(highest, (group, element))
@@ -93,11 +94,14 @@ def expected_vrs(dictionary: Dictionary, elements: Iterable[Element]) -> dict[tu
     return found
 
 
-def resolved(group: int, name: str | None) -> str:
+def resolved(group: int, element: int, name: str | None) -> str:
     """Give the VR that an entry of a dictionary means in a data set without what it depends on; UN if there is none."""
+    if element == 0:
+        return "UL"  # a group length is calculated anew, whatever it was
     if name is None:
         return "UN"
-    return "OW" if name == "ox" and group >> 8 == 0x60 else RESOLVED.get(name, name)
+    is_overlay = group >> 8 == 0x60 and element == OVERLAY_DATA
+    return "OW" if name == "ox" and is_overlay else RESOLVED.get(name, name)
 
 
 class Differences:
@@ -110,7 +114,8 @@ class Differences:
     def at(self, group: int, element: int, creator: str | None = None) -> tuple[str, str] | None:
         """Give storescp's VR and ours (UN: unknown) if they differ; `creator` is who reserved the block."""
         theirs, ours = (
-            resolved(group, dictionary.vr(group, element, creator)) for dictionary in (self.theirs, self.ours)
+            resolved(group, element, dictionary.vr(group, element, creator))
+            for dictionary in (self.theirs, self.ours)
         )
         return None if theirs == ours else (theirs, ours)
 

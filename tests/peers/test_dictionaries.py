@@ -330,6 +330,7 @@ def test_a_creator_that_no_file_lists_is_unknown_to_both(tmp_path: Path) -> None
     assert Dictionary([Entry(Span(1, 0xFFFF, ODD), Span(0x10, 0xFF), "LO")]).vr(9, 0x10) == "LO"
 
 
+NAMES = ("xs", "lt", "ox", "px", "up", "OB", "OW", "UN", "US", "AT", "UT", "OV", "??")
 IDENTIFICATION = b"GEMS_IDEN_01"  # (0009,xx02) and (0009,xx04) are SH
 BOTH = f"{DEBIANS / 'dicom.dic'}:{DEBIANS / 'private.dic'}"
 
@@ -355,6 +356,56 @@ def test_storescp_writes_the_vrs_that_the_same_files_give_here(
     dictionary, messages = load({"DCMDICTPATH": path or BOTH})
     assert [message for message in messages if message.level > logging.DEBUG] == []
     assert expected_vrs(dictionary, elements) == written
+
+
+@with_debians_dictionaries
+def test_creators_without_an_entry_are_none_to_storescp_either(
+    tmp_path: Path, storescp: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    lines = (DEBIANS / "dicom.dic").read_text(encoding="latin-1").splitlines()
+    path = tmp_path / "public.dic"
+    path.write_text("\n".join(line for line in lines if not line.endswith(("PRIVATE", "ILLEGAL", "GENERIC"))))
+    paths = f"{path}:{DEBIANS / 'private.dic'}"
+    elements = one_of_each()
+    server = storescp("+te", "+xi", env={"DCMDICTPATH": paths})
+    status, written = send(server, raw_peer(server), elements)
+    assert status == 0
+    assert {vr for (group, element), vr in written.items() if group & 1 and element} == {"UN"}
+    assert expected_vrs(load({"DCMDICTPATH": paths})[0], elements) == written
+
+
+@with_debians_dictionaries
+def test_names_in_small_letters_mean_the_same_whatever_tag_has_them(
+    tmp_path: Path, storescp: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    path = tmp_path / "names.dic"
+    tags = (
+        "(0018,7F{0:02X})",
+        "(6000-60FF,7F{0:02X})",
+        "(0019,30{0:02X})",
+        '(0019,"X",{0:02X})',
+        '(0019,"X",12{0:02X})',
+    )
+    lines = [f"{tag.format(number * 2)}\t{name}\tName\n" for tag in tags for number, name in enumerate(NAMES)]
+    path.write_text("".join(lines))
+    paths = f"{BOTH}:{path}"
+    numbers = range(0, 2 * len(NAMES), 2)
+    elements = [
+        *(Element(0x0018, 0x7F00 | number, bytes(8)) for number in numbers),
+        *(Element(0x0019, 0x0010 + block, b"X ") for block in range(3)),
+        *(
+            Element(0x0019, block << 8 | number, bytes(8))
+            for block in (0x10, 0x11, 0x12, 0x30)
+            for number in numbers
+        ),
+        *(Element(group, 0x7F00 | number, bytes(8)) for group in (0x6000, 0x6002) for number in numbers),
+    ]
+    server = storescp("+te", "+xi", env={"DCMDICTPATH": paths})
+    status, written = send(server, raw_peer(server), elements)
+    assert status == 0
+    expected = expected_vrs(load({"DCMDICTPATH": paths})[0], elements)
+    assert {tag: written[tag] for tag in expected} == expected
+    assert len(set(expected.values())) > 7
 
 
 def private(*values: bytes) -> list[Element]:
