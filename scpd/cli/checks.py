@@ -49,6 +49,12 @@ class State:
         if storescp in VERBOSE_LEVELS:
             self._in_force.add(rows.VERBOSE_MODE)
 
+    def refuse_odd_numbers(self) -> None:
+        """Raise UsageError for a number in force that must be even and is not."""
+        for option in options.OPTIONS:
+            if self.in_force(option.long) and any(argument.even for argument in option.arguments):
+                _refuse_odd(option, self.values[option.destination])
+
     def refuse_what_is_not_built(self) -> None:
         """Raise UsageError for the first option, in the order of the checks, that only a later version can follow."""
         for block in options.checked(rows.START, rows.END):
@@ -128,6 +134,13 @@ def _single(option: Option, words: Sequence[str]) -> object:
     if option.value is not True:
         return (option.value, *values)
     return values[0] if len(values) == 1 else values
+
+
+def _refuse_odd(option: Option, values: object) -> None:
+    numbers = values if isinstance(values, tuple) else (values,)
+    for argument, number in zip(option.arguments, numbers, strict=True):
+        if argument.even and number % 2:
+            raise UsageError(f"Invalid value for option {option.long} (odd: {number})")
 
 
 def _listed(names: Sequence[str]) -> str:

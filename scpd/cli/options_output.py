@@ -69,7 +69,6 @@ SECTIONS = (
                 (4, "--write-xfer-implicit", "+ti", "implicit", "write implicit VR little endian"),
                 (5, "--write-xfer-deflated", "+td", "deflated", "write deflated explicit VR little endian"),
                 conflicts=tuple((other,) for other in ("--accept-all", "--bit-preserving", *COMPRESSED)),
-                later=True,
             ),
         ),
     ),
@@ -84,7 +83,6 @@ SECTIONS = (
             (2, "--disable-new-vr", "-u", False, "write OB instead of VRs younger than 1993"),
             in_force="--enable-new-vr",
             conflicts=_NOT_BIT_PRESERVING,
-            later=True,
         ),
     ),
     Section(
@@ -99,7 +97,6 @@ SECTIONS = (
             (3, "--group-length-remove", "-g", "remove", "write none"),
             in_force="--group-length-recalc",
             conflicts=_NOT_BIT_PRESERVING,
-            later=True,
         ),
     ),
     Section(
@@ -113,7 +110,6 @@ SECTIONS = (
             (2, "--length-undefined", "-e", "undefined", "write undefined lengths and delimiters"),
             in_force="--length-explicit",
             conflicts=_NOT_BIT_PRESERVING,
-            later=True,
         ),
     ),
     Section(
@@ -128,11 +124,13 @@ SECTIONS = (
                 "--padding-create",
                 "+p",
                 "padding",
-                "pad files to a multiple of f bytes, and items\nto a multiple of i bytes",
-                arguments=(Argument("file-pad", "uint", 0), Argument("item-pad", "uint", 0)),
+                "pad files to a multiple of f bytes, and items\nto one of i bytes (both even; 0: none)",
+                arguments=(
+                    Argument("file-pad", "uint", 0, even=True),
+                    Argument("item-pad", "uint", 0, even=True),
+                ),
                 block="padding:2",
                 conflicts=(("--write-dataset",), ("--bit-preserving",)),
-                later=True,
             ),
         ),
     ),
@@ -146,7 +144,6 @@ SECTIONS = (
             (1, "--retain-un", "-uc", False, "leave them as they are"),
             (2, "--convert-un", "+uc", True, "give them the VR of the dictionary"),
             in_force="--retain-un",
-            later=True,
         ),
     ),
     Section(
@@ -154,14 +151,14 @@ SECTIONS = (
         "deflate compression level (only with --write-xfer-deflated/same)",
         OUTPUT,
         (
-            # Not marked: what arrives deflated is kept as it is, so it says nothing without +td.
             Option(
                 "--compression-level",
                 "+cl",
                 "compression_level",
                 "0 (none), 1 (fastest) to 9 (best)",
                 arguments=(Argument("level", "uint", 0, 9),),
-                default=6,
+                # Not 6, which zlib takes by itself: what arrives deflated is deflated anew if this is given.
+                default=None,
                 default_text="6",
                 needs=(("--write-xfer-deflated", "--write-xfer-same"),),
             ),

@@ -61,6 +61,14 @@ SECTIONS = (
                 default_text="text",
                 conflicts=(("--log-config",),),
             ),
+            Option(
+                "--reject-malformed",
+                "",
+                "reject_malformed",
+                "refuse what cannot be understood, instead of\nstoring it as received with a warning",
+                # Nothing is looked at there: it would be ignored in silence.
+                conflicts=(("--bit-preserving",),),
+            ),
             Option("--check-config", "", "check_config", "check all that a start would need, and exit"),
         ),
     ),

@@ -103,6 +103,7 @@ def _judge(line: _Line, state: State, read_log_config: Callable[[str], LogLevels
     _settle_logging(state, read_log_config, is_check=options.BY_NAME["--check-config"] in line.given)
     try:
         _test(line, state, rows.NETWORK, rows.END)
+        state.refuse_odd_numbers()
         state.refuse_what_is_not_built()
     except UsageError as error:
         raise UsageError(str(error), quiet=state.quiet) from None

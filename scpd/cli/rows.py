@@ -40,9 +40,12 @@ VERBOSE_MODE = "verbose mode"
 
 
 class Argument:
-    """A word that follows an option: its name, kind (see `checks`), bounds (None: unbounded) or choices."""
+    """A word that follows an option: its name, kind (see `checks`), bounds (None: unbounded) or choices.
 
-    __slots__ = ("choices", "high", "kind", "low", "name")
+    A number that must be `even` is tested when all that storescp tests has passed: it takes any.
+    """
+
+    __slots__ = ("choices", "even", "high", "kind", "low", "name")
 
     def __init__(
         self,
@@ -52,12 +55,14 @@ class Argument:
         high: int | None = None,
         *,
         choices: tuple[str, ...] = (),
+        even: bool = False,
     ) -> None:
         self.name = name
         self.kind = kind
         self.low = low
         self.high = high
         self.choices = choices
+        self.even = even
 
 
 class Option:

@@ -65,9 +65,9 @@ class Settings:
     new_vrs: bool
     group_lengths: str  # recalc, create or remove
     sequence_lengths: str  # explicit or undefined
-    padding: tuple[int, int] | None  # bytes of which file and item are a multiple
+    padding: tuple[int, int] | None  # bytes of which file and item are a multiple, even; 0: none
     convert_un: bool
-    compression_level: int  # of zlib
+    compression_level: int | None  # of zlib; None: not given
     sorting: tuple[str, str] | None  # conc-studies, study-uid or patientname, and prefix
     unique_filenames: bool
     timenames: bool
@@ -84,6 +84,7 @@ class Settings:
     grace: int  # seconds
     duplicates: str  # replace, keep, both or refuse
     log_format: str  # text or json
+    reject_malformed: bool
     check_config: bool
     warnings: tuple[str, ...]  # texts to be logged as warnings once logging is set up
 
@@ -139,6 +140,7 @@ class Settings:
         "promiscuous",
         "refuse",
         "reject",
+        "reject_malformed",
         "rename_on_eostudy",
         "seed_file",
         "seed_output",

@@ -58,6 +58,8 @@ DIFFERENCES: tuple[tuple[str, str | None, str], ...] = (
 )
 # A text behind a number: storescp reads the number and forgets the text.
 JUNK = re.compile(r"Invalid (value for option \S+ \(|parameter value )\s*[-+]?\d.*", re.DOTALL)
+# Padding to an odd number: storescp takes it, and then pads nothing and leaves all group lengths as they are.
+ODD = re.compile(r"Invalid value for option --padding-create \(odd: \d+\)")
 
 
 class Verdict(NamedTuple):
@@ -210,6 +212,8 @@ def differences(line: Sequence[str], theirs: Verdict, ours: Verdict) -> str | No
     alike = theirs.text in ours.text.split(" or ") or theirs.text == ours.text
     if alike and theirs.code == ours.code and ours.arguments in (None, theirs.arguments):
         return None
+    if ODD.fullmatch(ours.hidden) and theirs.text == "accepted":
+        return None
     if JUNK.fullmatch(ours.hidden) and theirs.text != ours.text and ours.code == 1:
         return None
     return f"{line}\n  storescp: {theirs}\n  scpd:     {ours}"
@@ -279,6 +283,17 @@ WRONG = [
     ["1", "-pdu", "-0"],
     ["1", "-pdu", "010"],
     ["1", "-pdu", "18446744073709551616"],
+    *(["1", "+B", *words.split()] for words in ("+te", "+tb", "+ti", "+td", "+u", "-u", "+g=", "+g", "-g")),
+    *(["1", "+B", *words.split()] for words in ("+e", "-e", "+p 2 2", "+p 1 1", "+td +cl 1", "+cl x")),
+    *(["1", wanted, "+te"] for wanted in ("+xa", "+xs", "+xy", "+xr")),
+    ["1", "-F", "+p", "2", "2"],
+    ["1", "+p", "2", "-2"],
+    ["1", "+p", "3", "x"],
+    ["1", "+p", "3", "3", "-sp", "-tos", "x"],
+    ["1", "+p", "3", "3", "-pw", "x"],
+    *(["1", written, "+cl", "1"] for written in ("+te", "+tb", "+ti")),
+    ["1", "+td", "+cl", "10"],
+    ["1", "+cl", "-1"],
     ["1", "-q", "-ta", "0"],
     ["1", "-q", "-v", "-ta", "0"],
     ["1", "-v", "-q", "-ta", "0"],
@@ -312,6 +327,12 @@ RIGHT = [
     ["11112", "-aet", ""],
     ["11112", "-aet", "-q", "-fe", "+x"],
     ["11112", "-fe", ""],
+    ["1", "+B", "+t=", "-p", "-uc", "+uc", "+cl", "1"],
+    ["1", "+te", "-u", "+g", "-e", "+p", "512", "0", "+uc"],
+    ["1", "+x=", "+xd", "+tb", "+td", "+cl", "9"],
+    ["1", "+B", "+te", "-g", "-e", "+p", "1", "1", "-B", "-p"],
+    ["1", "+p", "3", "3", "+p", "2", "2"],
+    ["1", "-xf", "assoc.cfg", "DEFAULT", "+ti"],
     ["--fork", "--single-process", "+xa", "+x=", "+xi", "-pm", "11112", "+B", "-F", "+uf", "--ignore"],
 ]
 
@@ -546,6 +567,7 @@ DIFFERENT = [
     ("-ta 5x 1", "accepted", "Invalid value for option --acse-timeout (5x)"),
     ("1x", "accepted", "Invalid parameter value 1x"),
     ("-pdu 16384.5 1", "accepted", "Invalid value for option --max-pdu (16384.5)"),
+    ("+p 512 3 1", "accepted", "Invalid value for option --padding-create (odd: 3)"),
     ("+B -su x 1", "--sort-on-study-uid not allowed with --bit-preserving", "accepted"),
     ("--fork -sp -xcs x 1", "--exec-on-eostudy not allowed with --fork", "accepted"),
     ("--fork -sp -rns 1", "--rename-on-eostudy not allowed with --fork", "accepted"),
