@@ -1,6 +1,8 @@
-"""Data sets for the load: explicit VR little endian, headers like a scanner's, pixels of noise.
+"""Data sets for the load: explicit VR little endian, headers like a scanner's, pixels of noise or of a phantom.
 
-Defined lengths, no group lengths, even values: a receiver that normalizes what it writes changes nothing.
+Defined lengths, no group lengths, even values: a receiver that normalizes what it writes changes nothing, unless
+`undefined_lengths` gives it the sequences to do.  Noise is what no compression can do anything with; for a
+receiver that compresses there is the `phantom`, a slice of a body that deflates as one from a scanner does.
 Headers of one image kind all have the same length, so that their encoded pixel data can be shared.
 """
 
@@ -8,13 +10,22 @@ from __future__ import annotations
 
 import random
 import struct
+import sys
+from array import array
 from dataclasses import dataclass
+from functools import cache
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MULTIFRAME_WORD_SC = "1.2.840.10008.5.1.4.1.1.7.3"
 LONG_VRS = {"OB", "OW", "SQ", "UN", "UT"}
 UID_BASE = 10**38
 NOISE = random.Random(1).randbytes(1 << 18)
+UNDEFINED = 0xFFFFFFFF
+ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER = (
+    struct.pack("<HHI", 0xFFFE, *rest) for rest in ((0xE000, UNDEFINED), (0xE00D, 0), (0xE0DD, 0))
+)
+# The phantom: half axes of the body in half widths of the image, its gray, and how much that varies.
+BODY_WIDTH, BODY_HEIGHT, TISSUE, SHADING = 0.8, 0.6, 1000, 100
 
 
 @dataclass(frozen=True)
@@ -25,25 +36,59 @@ class Image:
     rows: int
     columns: int
     frames: int = 1
+    undefined_lengths: bool = False
+    compressible: bool = False
 
     @property
     def pixel_bytes(self) -> int:
         """Length of the pixel data in bytes."""
         return self.rows * self.columns * self.frames * 2
 
+    @property
+    def pixels(self) -> bytes:
+        """The pixel data if it is compressible, else noise to repeat."""
+        return phantom(self.rows, self.columns) if self.compressible else NOISE
+
     def header(self, number: int) -> bytes:
         """All of the data set up to and with the pixel data's own tag, VR and length."""
         pixel_data = struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, self.pixel_bytes)
-        return b"".join(_element(*each) for each in _ct_elements(self, number)) + pixel_data
+        encoded = [(vr, _element(tag, vr, value)) for tag, vr, value in _ct_elements(self, number)]
+        if self.undefined_lengths:
+            encoded = [(vr, _with_undefined_lengths(each) if vr == "SQ" else each) for vr, each in encoded]
+        return b"".join(each for _, each in encoded) + pixel_data
 
 
 CT = Image(CT_IMAGE, 512, 512)
+CT_UNDEFINED = Image(CT_IMAGE, 512, 512, undefined_lengths=True)
+CT_PHANTOM = Image(CT_IMAGE, 512, 512, compressible=True)
 SMALL = Image(CT_IMAGE, 32, 32)
 
 
 def large(megabytes: int) -> Image:
     """Describe a multi-frame object of so many million bytes."""
     return Image(MULTIFRAME_WORD_SC, 512, 512, round(megabytes * 1e6 / (512 * 512 * 2)))
+
+
+@cache
+def phantom(rows: int, columns: int) -> bytes:
+    """Draw one slice, little endian: nothing outside the field of view, an ellipse of tissue in air, and grain."""
+    grains = random.Random(2).randbytes(rows * columns * 2)
+    pixels = array("H")
+    for place in range(rows * columns):
+        row, column = divmod(place, columns)
+        grain = (grains[2 * place] + grains[2 * place + 1]) >> 2
+        pixels.append(_gray(2 * column / columns - 1, 2 * row / rows - 1, grain))
+    if sys.byteorder == "big":
+        pixels.byteswap()
+    return pixels.tobytes()
+
+
+def _gray(x: float, y: float, grain: int) -> int:
+    if x * x + y * y > 1:
+        return 0
+    if (x / BODY_WIDTH) ** 2 + (y / BODY_HEIGHT) ** 2 > 1:
+        return grain >> 1
+    return round(TISSUE + SHADING * x * y) + grain
 
 
 def instance_uid(number: int) -> str:
@@ -63,6 +108,19 @@ def _element(tag: int, vr: str, value: str | int | bytes) -> bytes:
 def _reference(tag: int, sop_class_uid: str, sop_instance_uid: str) -> tuple[int, str, bytes]:
     item = _element(0x00081150, "UI", sop_class_uid) + _element(0x00081155, "UI", sop_instance_uid)
     return (tag, "SQ", struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item)
+
+
+_REFERENCED_IMAGE = _reference(0x00081140, CT_IMAGE, f"2.25.{UID_BASE * 2 + 8}")
+# How a sequence begins when its length is defined, in explicit VR little endian.
+SEQUENCE_OF_DEFINED_LENGTH = _element(*_REFERENCED_IMAGE)[:12]
+
+
+def _with_undefined_lengths(element: bytes) -> bytes:
+    """Encode a sequence of one item anew: delimiters behind both instead of lengths."""
+    tag_and_vr, item = element[:8], element[20:]
+    return b"".join(
+        (tag_and_vr, struct.pack("<I", UNDEFINED), ITEM, item, ITEM_DELIMITER, SEQUENCE_DELIMITER)
+    )
 
 
 def _ct_elements(image: Image, number: int) -> list[tuple[int, str, str | int | bytes]]:
@@ -97,7 +155,7 @@ def _ct_elements(image: Image, number: int) -> list[tuple[int, str, str | int | 
         (0x00081070, "PN", "Operator^Olga"),
         (0x00081090, "LO", "Example Spiral 64"),
         _reference(0x00081110, "1.2.840.10008.3.1.2.3.1", f"2.25.{UID_BASE * 2 + 7}"),
-        _reference(0x00081140, CT_IMAGE, f"2.25.{UID_BASE * 2 + 8}"),
+        _REFERENCED_IMAGE,
         (0x00100010, "PN", "Example^Patient^Maria"),
         (0x00100020, "LO", "PID-0004711"),
         (0x00100030, "DA", "19570214"),

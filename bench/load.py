@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import wire
-from bench.images import NOISE, Image, instance_uid
+from bench.images import Image, instance_uid
 from bench.wire import LoadError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def plan(image: Image, associations: int, objects: int, first: int, max_length: 
 
 def _request(image: Image, number: int, max_length: int) -> Request:
     message_id, header = number % 65535 + 1, image.header(number)
-    head, *tail = wire.data_pdus(header, image.pixel_bytes, NOISE, max_length)
+    head, *tail = wire.data_pdus(header, image.pixel_bytes, image.pixels, max_length)
     command = wire.store_rq(message_id, image.sop_class_uid, instance_uid(number))
     batches = _batches((command + head, *tail))
     return Request(batches, wire.success_elements(message_id), len(header) + image.pixel_bytes)

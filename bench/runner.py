@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from bench import load
 from bench.bare import BareLoop
-from bench.images import large
 from bench.memory import Watch
 from bench.report import OUT_OF_THE_BOX_RATIO, Check, Row, rate, rates_of
 from bench.servers import OUT_OF_THE_BOX, PYNETDICOM, STORESCP, Program, Server, ServerError, Variant
@@ -24,10 +23,9 @@ from bench.wire import LoadError
 from bench.workloads import (
     BESIDE,
     MEMORY,
-    MEMORY_CEILING_MEGABYTES,
     WORKLOADS,
     Workload,
-    memory_objects,
+    memory_workloads,
     second_sender,
 )
 
@@ -60,12 +58,13 @@ class Contestant:
 
     heading: str
     server: Server | BareLoop
+    workload: Workload
     plans: list[load.Plan]
     one_turn: bool = False
 
     def run(self, beside: load.Plan | None = None) -> load.Result:
         """One run, its result checked, its files removed."""
-        return once(self.server, self.plans, beside)
+        return once(self.server, self.workload, self.plans, beside)
 
 
 def measure(settings: Settings) -> Iterator[Row]:
@@ -85,13 +84,14 @@ def _steps(settings: Settings) -> Iterator[tuple[str, Callable[[], Row]]]:
             wanted = workload.smaller() if settings.quick else workload
             yield workload.title, partial(step, settings, wanted)
     if MEMORY in settings.only:
-        for megabytes in memory_objects(quick=settings.quick):
-            title = f"private memory of a worker, {megabytes} MB object"
-            yield title, partial(_measure_memory, settings, title, megabytes)
+        for workload in memory_workloads(quick=settings.quick):
+            yield workload.title, partial(_measure_memory, settings, workload)
 
 
-def once(server: Server | BareLoop, plans: list[load.Plan], beside: load.Plan | None = None) -> load.Result:
-    """Send the plans to a server, see that it stored all of them, and empty its directory."""
+def once(
+    server: Server | BareLoop, workload: Workload, plans: list[load.Plan], beside: load.Plan | None = None
+) -> load.Result:
+    """Send the plans of a workload to a server, see that it stored all of them, and empty its directory."""
     if isinstance(server, BareLoop):
         result = load.run(server.address, plans, send=load.stream)
         server.store.check(len(plans), result.data_bytes)
@@ -103,7 +103,8 @@ def once(server: Server | BareLoop, plans: list[load.Plan], beside: load.Plan | 
             raise ServerError(
                 f"{server.program.heading} {server.variant}: {problem}; it said: {said}"
             ) from None
-        server.store.check(result.objects, result.data_bytes, exactly=not beside)
+        least = round(result.data_bytes * workload.stored_share)
+        server.store.check(result.objects, least, exactly=not beside, mark=workload.mark)
     server.store.empty()
     return result
 
@@ -145,10 +146,12 @@ def _contestants(
         if share is not None and program.installed():
             server = running.enter_context(Server(program, variant, settings.directory))
             one_turn = program in {OUT_OF_THE_BOX, PYNETDICOM}
-            contestants.append(Contestant(program.heading, server, plans(server.max_length, share), one_turn))
+            contestants.append(
+                Contestant(program.heading, server, workload, plans(server.max_length, share), one_turn)
+            )
     if workload.bare:
         bare = running.enter_context(BareLoop(settings.directory))
-        contestants.append(Contestant(bare.heading, bare, plans(variant.max_pdu), one_turn=True))
+        contestants.append(Contestant(bare.heading, bare, workload, plans(variant.max_pdu), one_turn=True))
     return contestants
 
 
@@ -175,14 +178,14 @@ def _ratio(ours: list[load.Result], theirs: list[load.Result]) -> float:
 
 
 def _best_variant(settings: Settings, workload: Workload) -> Variant:
-    variants = [Variant(pdu, workload.bit_preserving) for pdu in settings.pdus]
+    variants = [Variant(pdu, workload.options) for pdu in settings.pdus]
     if len(variants) == 1 or not STORESCP.installed():
         return variants[-1]
     with ExitStack() as running:
         servers = [running.enter_context(Server(STORESCP, each, settings.directory)) for each in variants]
         best = dict.fromkeys(variants, 0.0)
         for server in servers * TRIALS:
-            result = once(server, workload.plans(server.max_length))
+            result = once(server, workload, workload.plans(server.max_length))
             best[server.variant] = max(best[server.variant], result.objects_per_second)
             _note(f"{workload.name} trial: storescp {server.variant} {rates_of(result)}")
     return max(variants, key=best.__getitem__)
@@ -209,7 +212,7 @@ def _contestant_beside(
     settings: Settings, workload: Workload, program: Program, variant: Variant, running: ExitStack
 ) -> Contestant:
     server = running.enter_context(Server(program, variant, settings.directory))
-    return Contestant(program.heading, server, workload.plans(server.max_length))
+    return Contestant(program.heading, server, workload, workload.plans(server.max_length))
 
 
 def _with_and_without(
@@ -235,10 +238,9 @@ def _kept(pairs: list[tuple[load.Result, load.Result]]) -> float:
     return _ratio([beside for beside, _ in pairs], [alone for _, alone in pairs])
 
 
-def _measure_memory(settings: Settings, title: str, megabytes: int) -> Row:
-    variant = Variant(max(settings.pdus))
-    workload = Workload(MEMORY, title, large(megabytes), floor=MEMORY_CEILING_MEGABYTES)
-    row = Row(title, str(variant))
+def _measure_memory(settings: Settings, workload: Workload) -> Row:
+    variant = Variant(max(settings.pdus), workload.options)
+    row = Row(workload.title, str(variant))
     for program in (settings.subject, STORESCP):
         if program.installed():
             peak = _peak_megabytes(program, variant, workload, settings.directory)
@@ -252,7 +254,7 @@ def _peak_megabytes(program: Program, variant: Variant, workload: Workload, dire
     with Server(program, variant, directory) as server:
         watch = Watch(server.pid)
         result = load.run(server.address, workload.plans(server.max_length), meanwhile=watch.sample)
-        server.store.check(result.objects, result.data_bytes)
+        server.store.check(result.objects, result.data_bytes, mark=workload.mark)
     if watch.written_bytes < result.data_bytes / 2:
         raise ServerError(f"{program.heading}: none of the children watched was the one that stored")
     _note(f"memory: {program.heading} {watch.peak_bytes / 1e6:.1f} MB in {watch.samples} samples")

@@ -29,6 +29,7 @@ START_SECONDS = 15
 STOP_SECONDS = 10
 LAST_WORDS = 1000
 CREATED_FILES = 200
+HEAD_BYTES = 8192  # file meta information and the header of an image
 CHECKOUT = Path(__file__).resolve().parents[1]
 SCPD = shlex.join([sys.executable, "-m", "scpd", "--no-fsync"])
 
@@ -39,14 +40,14 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Variant:
-    """What all servers of one comparison are told: largest PDU in bytes, and whether to write as received."""
+    """What all servers of one comparison are told: largest PDU in bytes, and options for what is written."""
 
     max_pdu: int = 16384
-    bit_preserving: bool = False
+    options: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Write it as on the command line."""
-        return f"-pdu {self.max_pdu}" + " +B" * self.bit_preserving
+        return " ".join((f"-pdu {self.max_pdu}", *self.options))
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ class Program:
     def arguments(self, variant: Variant, directory: Path, port: int) -> list[str]:
         """Command line for this variant."""
         options = ["--fork"] if self.storescp_options else []
-        if self.storescp_options and variant.bit_preserving:
-            options.append("+B")
+        if self.storescp_options:
+            options += variant.options
         if self.takes_max_pdu:
             options += ["-pdu", str(variant.max_pdu)]
         return [*shlex.split(self.command), *options, "-od", str(directory), str(port)]
@@ -96,12 +97,17 @@ class Store:
         self._spent = Path(tempfile.mkdtemp(prefix="spent-", dir=below))
         self._numbers = itertools.count()
 
-    def check(self, objects: int, data_bytes: int, *, exactly: bool = True) -> None:
-        """Raise ServerError unless so many files (or more) with at least so many bytes are there."""
+    def check(self, objects: int, data_bytes: int, *, exactly: bool = True, mark: bytes = b"") -> None:
+        """Raise ServerError unless so many files (or more) with at least so many bytes are there.
+
+        `mark` must be in the first kilobytes of one of them, to show that it was encoded as it should be.
+        """
         files = list(_stored_files(self.directory))
         size = sum(entry.stat().st_size for entry in files)
         if len(files) < objects or (exactly and len(files) > objects) or size < data_bytes:
             raise ServerError(f"stored {len(files)} files, {size} bytes; sent {objects}, {data_bytes} bytes")
+        if mark and mark not in _beginning(files[0]):
+            raise ServerError(f"stored an object without {mark!r}: it was not encoded anew")
 
     def empty(self) -> None:
         """Truncate what was stored and put it aside; hidden entries are the server's own business."""
@@ -118,6 +124,11 @@ class Store:
 def _stored_files(directory: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(directory) as entries:
         yield from [entry for entry in entries if not entry.name.startswith(".")]
+
+
+def _beginning(entry: os.DirEntry[str]) -> bytes:
+    with open(entry, "rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 class Server:

@@ -107,17 +107,18 @@ def describe_response(pdu: bytes) -> str:
     return f"status {status:04X}H for message {message_id}, comment {values.get(0x0902, b'')!r}"
 
 
-def data_pdus(header: bytes, value_length: int, noise: bytes, max_length: int) -> tuple[bytes, ...]:
+def data_pdus(header: bytes, value_length: int, pixels: bytes, max_length: int) -> tuple[bytes, ...]:
     """Return buffers that are, one after the other, the P-DATA-TF PDUs of a data set.
 
-    The data set is `header` and `value_length` bytes of noise. What follows the header is the same for all
+    The data set is `header` and `value_length` bytes: `pixels` if they are so many, else their beginning over and
+    over, once in each PDU. What follows the header is the same for all
     headers of one length, and shared: encoding 3000 images must not need 1.5 GB.
     """
     fragment, total = max_length - PDV_HEADER, len(header) + value_length
     head = []
     for position in range(0, len(header), fragment):
         head += [_header_at(position, total, fragment), header[position : position + fragment]]
-    return (b"".join(head), *_tail(len(header), total, noise, fragment))
+    return (b"".join(head), *_tail(len(header), total, pixels, fragment))
 
 
 def _header_at(position: int, total: int, fragment: int) -> bytes:
@@ -126,13 +127,23 @@ def _header_at(position: int, total: int, fragment: int) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def _tail(offset: int, total: int, noise: bytes, fragment: int) -> tuple[bytes, ...]:
+def _tail(offset: int, total: int, pixels: bytes, fragment: int) -> tuple[bytes, ...]:
     begun = min(-offset % fragment, total - offset)
+    if len(pixels) == total - offset:
+        return _cut(offset, total, pixels, begun, fragment)
     whole, rest = divmod(total - offset - begun, fragment)
     if whole and not rest:
         whole, rest = whole - 1, fragment
-    pdu = _fragment_header(fragment, DATA_MORE) + noise[:fragment]
+    pdu = _fragment_header(fragment, DATA_MORE) + pixels[:fragment]
     pdus_in_block = max(1, BLOCK // len(pdu))
     blocks, left = divmod(whole, pdus_in_block)
-    last = _header_at(total - rest, total, fragment) + noise[:rest] if rest else b""
-    return (noise[:begun], *[pdu * pdus_in_block] * blocks, pdu * left + last)
+    last = _header_at(total - rest, total, fragment) + pixels[:rest] if rest else b""
+    return (pixels[:begun], *[pdu * pdus_in_block] * blocks, pdu * left + last)
+
+
+def _cut(offset: int, total: int, pixels: bytes, begun: int, fragment: int) -> tuple[bytes, ...]:
+    starts = range(begun, len(pixels), fragment)
+    pdus = (
+        _header_at(offset + start, total, fragment) + pixels[start : start + fragment] for start in starts
+    )
+    return (pixels[:begun], *pdus)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bench import load
-from bench.images import CT, SMALL, Image, large
+from bench.images import CT, CT_PHANTOM, CT_UNDEFINED, SEQUENCE_OF_DEFINED_LENGTH, SMALL, Image, large
 
 SECOND_SENDER_FIRST = 9_000_000
 SECOND_SENDER_SECONDS = 60
 MEMORY_CEILING_MEGABYTES = 12.0
+MEMORY_CEILING_MEGABYTES_ENCODING = 40.0
 BESIDE_FLOOR = 0.9
 
 
@@ -17,9 +18,10 @@ BESIDE_FLOOR = 0.9
 class Workload:
     """Senders at once x associations one after the other x objects in each, and what they are compared with.
 
-    Both programs have the same options: default ones, or `+B` where `bit_preserving`. A floor of 0 is none:
-    the row is there to be seen. Slow servers get their share of the objects only (out of the box, storescp
-    waits 40 ms for each); None: they sit it out.
+    Both programs have the same options. A floor of 0 is none: the row is there to be seen. Slow servers get
+    their share of the objects only (out of the box, storescp waits 40 ms for each); None: they sit it out.
+    Where objects are encoded anew, `mark` shows in the files that they were, and what is stored must have
+    `stored_share` of the bytes that were sent.
     """
 
     name: str
@@ -29,9 +31,11 @@ class Workload:
     senders: int = 1
     associations: int = 1
     objects: int = 1
-    bit_preserving: bool = False
+    options: tuple[str, ...] = ()
+    mark: bytes = b""
+    stored_share: float = 1.0
     out_of_the_box_floor: float | None = None
-    out_of_the_box_share: float = 0.1
+    out_of_the_box_share: float | None = 0.1
     pynetdicom_share: float | None = None
     bare: bool = False
 
@@ -64,6 +68,46 @@ CT_SERIES = Workload(
     bare=True,
 )
 
+# A receiver has to make something else of each of these.
+ENCODED = Workload(
+    "undefined",
+    "400 CT images with sequences of undefined length",
+    CT_UNDEFINED,
+    floor=1.0,
+    objects=400,
+    mark=SEQUENCE_OF_DEFINED_LENGTH,
+    out_of_the_box_share=None,
+)
+ENCODED_ANEW = (
+    ENCODED,
+    replace(
+        ENCODED,
+        name="big",
+        title="400 CT images, to big endian",
+        image=CT,
+        options=("+tb",),
+        mark=b"1.2.840.10008.1.2.2\0",
+    ),
+    replace(
+        ENCODED,
+        name="implicit",
+        title="400 CT images, to implicit VR",
+        image=CT,
+        options=("+ti",),
+        mark=b"1.2.840.10008.1.2\0",
+    ),
+    replace(
+        ENCODED,
+        name="deflated",
+        title="100 CT images, deflated",
+        image=CT_PHANTOM,
+        objects=100,
+        options=("+td", "+cl", "1"),
+        mark=b"1.2.840.10008.1.2.1.99",
+        stored_share=0.3,
+    ),
+)
+
 SMALL_OBJECTS = Workload(
     "small",
     "1000 objects of 4 kB",
@@ -81,7 +125,7 @@ WORKLOADS = (
         name="ct-bit",
         title="the same with +B",
         floor=1.3,
-        bit_preserving=True,
+        options=("+B",),
         bare=False,
         pynetdicom_share=None,
     ),
@@ -91,11 +135,12 @@ WORKLOADS = (
         name="small-bit",
         title="the same with +B",
         floor=0.0,
-        bit_preserving=True,
+        options=("+B",),
         pynetdicom_share=None,
     ),
+    *ENCODED_ANEW,
     Workload("large", "one object of 300 MB", large(300), floor=1.0, bare=True),
-    Workload("large-bit", "the same with +B", large(300), floor=0.0, bit_preserving=True),
+    Workload("large-bit", "the same with +B", large(300), floor=0.0, options=("+B",)),
     Workload(
         "associations",
         "300 associations, a 4 kB object each",
@@ -125,6 +170,22 @@ def second_sender(max_length: int) -> load.Plan:
     return load.plan(SMALL, SECOND_SENDER_SECONDS, 5, SECOND_SENDER_FIRST, max_length)
 
 
-def memory_objects(*, quick: bool) -> tuple[int, ...]:
-    """Sizes in MB of the objects during which a worker's memory is watched."""
-    return (300,) if quick else (300, 1000)
+def memory_workloads(*, quick: bool) -> tuple[Workload, ...]:
+    """One large object each, during which a worker's memory is watched; floors are ceilings, in MB."""
+    largest = 300 if quick else 1000
+    plain = [
+        Workload(MEMORY, _memory_title(size), large(size), MEMORY_CEILING_MEGABYTES)
+        for size in sorted({300, largest})
+    ]
+    swapped = replace(
+        plain[-1],
+        title=f"{_memory_title(largest)} to big endian",
+        floor=MEMORY_CEILING_MEGABYTES_ENCODING,
+        options=("+tb",),
+        mark=b"1.2.840.10008.1.2.2\0",
+    )
+    return (*plain, swapped)
+
+
+def _memory_title(megabytes: int) -> str:
+    return f"private memory of a worker, {megabytes} MB object"

@@ -73,7 +73,7 @@ def test_a_good_configuration_is_told_by_the_exit_code_though_the_port_is_in_use
         "Default",
         "-lc",
         str(logger),
-        *"+te -u +g -e +p 512 0 +uc --reject-malformed".split(),
+        *["+te", "-u", "+g", "-e", "+p", "512", "0", "+uc", "--reject-malformed"],
         "-od",
         str(tmp_path),
         str(reserved_port.number),
