@@ -101,6 +101,13 @@ def pixels_first(size: int) -> Iterator[bytes]:
     yield UIDS
 
 
+def odd_pixels(size: int) -> Iterator[bytes]:
+    """A giant element that needs one byte more, and an odd padding so that the fragments are even."""
+    yield UIDS + header(0x7FE00010, b"OW", size - 1)
+    yield from filled(size - 2, PIXEL)
+    yield PIXEL[:1] + header(0xFFFCFFFC, b"OB", 1) + b"\0"
+
+
 def text(size: int) -> Iterator[bytes]:
     """The length of what is stored is known only when the last letter was found, far from the end."""
     yield UIDS + header(0x0040A160, b"UT", size)
@@ -109,12 +116,12 @@ def text(size: int) -> Iterator[bytes]:
 
 
 def uids(size: int) -> Iterator[bytes]:
-    """In implicit VR a UI may be as long, and blanks go wherever they stand."""
+    """In implicit VR a UI may be as long, and white space goes wherever it stands."""
     for tag, value in ((0x0016, wire.CT_IMAGE_STORAGE), (0x0018, SOP_INSTANCE_UID)):
         padded = value.encode() + b"\0" * (len(value) % 2)
         yield struct.pack("<HHI", 0x0008, tag, len(padded)) + padded
     yield struct.pack("<HHI", 0x0008, 0x3010, size)
-    yield from filled(size, b"1 ")
+    yield from filled(size, b" 1")
 
 
 def items(size: int) -> Iterator[bytes]:
@@ -166,6 +173,13 @@ CASES = {
     "swapped pixels": Case(
         pixels, ("+tb",), 200, lambda size: struct.pack(">HH2s2xI", 0x7FE0, 0x0010, b"OW", size), SWAPPED
     ),
+    "odd pixels": Case(
+        odd_pixels,
+        ("+tb",),
+        100,
+        lambda size: struct.pack(">HH2s2xI", 0x7FE0, 0x0010, b"OW", size),
+        b"\0" + PIXEL[:1],
+    ),
     "undefined lengths": Case(pixels, ("-e",), 200, lambda size: SEQUENCE_UNDEFINED, PIXEL),
     "group lengths": Case(
         pixels,
@@ -181,14 +195,7 @@ CASES = {
     ),
     "pixels first": Case(pixels_first, (), 100, lambda size: UIDS + header(0x7FE00010, b"OW", size), PIXEL),
     "text": Case(text, (), 100, lambda size: header(0x0040A160, b"UT", size // 2), b"text"),
-    "UIDs": Case(
-        uids,
-        ("+xi",),
-        20,
-        lambda size: struct.pack("<HHI", 0x0008, 0x3010, size // 2),
-        b"1111",
-        wire.IMPLICIT_LITTLE,
-    ),
+    "UIDs": Case(uids, ("+xi", "+g"), 20, lambda size: b"\x08\x00\x10\x30", b"1", wire.IMPLICIT_LITTLE),
     "items": Case(
         items,
         (),
