@@ -14,15 +14,18 @@ hostile bytes cost time in proportion to their number, and no more stack than th
 
 from __future__ import annotations
 
-from struct import Struct
+from struct import Struct, pack
 from struct import error as StructError  # noqa: N812 - it is a class, whatever its name
 
+from scpd.dataset.representations import has_long_form
 from scpd.errors import Refused
 from scpd.tables.transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE
 
 TYPE_CHECKING = False  # what typing calls so, without importing it: a worker pays for each import
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from scpd.dataset.representations import Representation
 
     Data = bytes | memoryview
     Header = tuple[int, bytes, int, int]
@@ -37,11 +40,8 @@ ITEM_DELIMITER = 0xFFFEE00D
 SEQUENCE_DELIMITER = 0xFFFEE0DD
 _ITEM_GROUP = 0xFFFE
 
-# PS3.5 tables 7.1-2 and 7.1-1.  VRs yet to come have the long form (7.1.2).
-_SHORT_FORM = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-_LONG_FORM = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 # PS3.5 7.1.2 and A.4.  A VR that we do not know is taken for UN.
-_NEVER_UNDEFINED = _LONG_FORM - {b"OB", b"OW", b"SQ", b"UN"}
+_NEVER_UNDEFINED = frozenset(b"OD OF OL OV SV UC UR UT UV".split())
 _SAME_ENCODING_WITHIN = frozenset((b"", b"OB", b"OW", b"SQ"))
 
 
@@ -49,49 +49,70 @@ class EndOfData(Exception):
     """The bytes end within an element."""
 
 
-_IMPLICIT = Struct("<HHI")
+class Syntax:
+    """How the elements of a data set are encoded: with their VR or without, and in which byte order."""
 
+    __slots__ = ("byte_order", "is_explicit", "read", "unpack_header", "unpack_item", "unpack_long")
 
-def _implicit_reader(data: Data, position: int) -> Header:
-    try:
-        group, element, length = _IMPLICIT.unpack_from(data, position)
-    except StructError:
-        raise EndOfData from None
-    return group << 16 | element, b"", length, position + 8
+    def __init__(self, byte_order: str, *, is_explicit: bool) -> None:
+        self.byte_order = byte_order  # of `struct`
+        self.is_explicit = is_explicit
+        # The first eight bytes: group, element, VR and 16-bit length, or the 32-bit length.
+        self.unpack_header = Struct(byte_order + ("HH2sH" if is_explicit else "HHI")).unpack_from
+        self.unpack_item = Struct(byte_order + "HHI").unpack_from
+        self.unpack_long = Struct(byte_order + "I").unpack_from
+        self.read: Reader = self._read_explicit if is_explicit else self._read_implicit
 
+    def header(self, tag: int, representation: Representation | None, length: int) -> bytes:
+        """Encode a header; items and delimiters have no VR."""
+        order, group, number = self.byte_order, tag >> 16, tag & 0xFFFF
+        if representation is None or not self.is_explicit:
+            return pack(order + "HHI", group, number, length)
+        if representation.is_long:
+            return pack(order + "HH2sHI", group, number, representation.vr, 0, length)
+        return pack(order + "HH2sH", group, number, representation.vr, length)
 
-def _explicit_reader(byte_order: str) -> Reader:
-    """Make the reader for explicit VR in a byte order of `struct`."""
-    unpack_short = Struct(byte_order + "HH2sH").unpack_from
-    unpack_long = Struct(byte_order + "I").unpack_from
+    def length(self, length: int) -> bytes:
+        """Encode a length of 32 bits."""
+        return pack(self.byte_order + "I", length)
 
-    def read(data: Data, position: int) -> Header:
+    def _read_implicit(self, data: Data, position: int) -> Header:
         try:
-            group, element, vr, length = unpack_short(data, position)
+            group, element, length = self.unpack_header(data, position)
+        except StructError:
+            raise EndOfData from None
+        return group << 16 | element, b"", length, position + 8
+
+    def _read_explicit(self, data: Data, position: int) -> Header:
+        try:
+            group, element, vr, length = self.unpack_header(data, position)
             if group == _ITEM_GROUP:  # first of all: its length may look like a VR
-                return group << 16 | element, b"", unpack_long(data, position + 4)[0], position + 8
-            if vr in _SHORT_FORM:
-                return group << 16 | element, vr, length, position + 8
+                return group << 16 | element, b"", self.unpack_long(data, position + 4)[0], position + 8
             # Two bytes that are no capitals: a short header and an odd VR, as DCMTK reads them.
-            if vr in _LONG_FORM or (vr.isalpha() and vr.isupper()):
-                return group << 16 | element, vr, unpack_long(data, position + 8)[0], position + 12
+            if has_long_form(vr):
+                return group << 16 | element, vr, self.unpack_long(data, position + 8)[0], position + 12
         except StructError:
             raise EndOfData from None
         return group << 16 | element, vr, length, position + 8
 
-    return read
+
+IMPLICIT = Syntax("<", is_explicit=False)
+EXPLICIT = Syntax("<", is_explicit=True)
+BIG = Syntax(">", is_explicit=True)
+_SYNTAXES = {IMPLICIT_LITTLE: IMPLICIT, EXPLICIT_BIG: BIG}
 
 
-_READERS: dict[str, Reader] = {IMPLICIT_LITTLE: _implicit_reader, EXPLICIT_BIG: _explicit_reader(">")}
-_EXPLICIT_LITTLE = _explicit_reader("<")
+def syntax_of(transfer_syntax_uid: str) -> Syntax:
+    """Return how a transfer syntax encodes elements: explicit little endian if it is compressed or unknown."""
+    return _SYNTAXES.get(transfer_syntax_uid, EXPLICIT)
 
 
-def header_reader(transfer_syntax_uid: str) -> Reader:
-    """Return the reader of a transfer syntax: explicit little endian if it is compressed or unknown."""
-    return _READERS.get(transfer_syntax_uid, _EXPLICIT_LITTLE)
+def reserved(data: Data, value: int) -> Data:
+    """Return the reserved bytes of a long header, whose value begins at `value`; they ought to be 0."""
+    return data[value - 6 : value - 4]
 
 
-def skip_undefined(data: Data, position: int, vr: bytes, read: Reader, depth: int = 1) -> int:
+def skip_undefined(data: Data, position: int, vr: bytes, syntax: Syntax, depth: int = 1) -> int:
     """Return the position behind a value of undefined length that begins at `position`.
 
     It holds items and ends with a sequence delimiter (PS3.5 7.5.2), fragments of pixel data too (A.4).
@@ -102,9 +123,9 @@ def skip_undefined(data: Data, position: int, vr: bytes, read: Reader, depth: in
         raise Refused(CANNOT_UNDERSTAND, f"undefined length of an element with VR {vr.decode()}")
     if depth > MAX_DEPTH:
         raise Refused(CANNOT_UNDERSTAND, f"sequences nested deeper than {MAX_DEPTH}")
-    within = read if vr in _SAME_ENCODING_WITHIN else _implicit_reader
+    within = syntax if vr in _SAME_ENCODING_WITHIN else IMPLICIT
     while True:
-        tag, _, length, position = within(data, position)
+        tag, _, length, position = within.read(data, position)
         if tag == SEQUENCE_DELIMITER:
             return position
         if tag != ITEM:
@@ -114,15 +135,15 @@ def skip_undefined(data: Data, position: int, vr: bytes, read: Reader, depth: in
         )
 
 
-def _skip_item(data: Data, position: int, read: Reader, depth: int) -> int:
+def _skip_item(data: Data, position: int, syntax: Syntax, depth: int) -> int:
     """Return the position behind the delimiter of an item of undefined length."""
     while True:
-        tag, vr, length, position = read(data, position)
+        tag, vr, length, position = syntax.read(data, position)
         if tag == ITEM_DELIMITER:
             return position
         if tag >> 16 == _ITEM_GROUP:
             raise Refused(CANNOT_UNDERSTAND, "item without an item delimiter")
         if length == UNDEFINED_LENGTH:
-            position = skip_undefined(data, position, vr, read, depth + 1)
+            position = skip_undefined(data, position, vr, syntax, depth + 1)
         else:
             position += length
