@@ -1,0 +1,162 @@
+"""A look at a data set while it arrives: must it be written anew, which object is it, can it be understood?
+
+Fed with the bytes as they come, whatever their borders, or with what they are when they are inflated.  Reads headers,
+and of values what has to be known; goes past pixel data without a look.  Keeps no more than one value of
+`plain.LONGEST_NOTED` bytes, the levels it is in, and where levels begin whose elements are not in order.
+
+Most data sets are plain up to their pixel data, or like the one before (see `plain`, `likeness`): then that is seen at
+the first look.  How all else is judged is said in `walk`.  Never raises anything but `Refused`.
+"""
+
+from __future__ import annotations
+
+from scpd.dataset.elements import syntax_of
+from scpd.dataset.findings import Findings
+from scpd.dataset.levels import Level
+from scpd.dataset.plain import PIXEL_DATA, pixel_data_at, run
+from scpd.dataset.walk import Walk
+from scpd.tables.transfer_syntaxes import DEFLATED_DATA_SETS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scpd.dataset.dictionary import Dictionary
+    from scpd.dataset.elements import Data
+    from scpd.dataset.encoding import Encoding
+    from scpd.dataset.likeness import Likeness
+
+
+class Scan(Findings):
+    """The look at one data set, and what it finds."""
+
+    __slots__ = (
+        "_arrived",
+        "_dictionary",
+        "_encoding",
+        "_inflater",
+        "_is_compressed",
+        "_is_like",
+        "_likeness",
+        "_seen",
+        "_syntax",
+        "_top",
+        "_walk",
+    )
+
+    def __init__(
+        self,
+        transfer_syntax_uid: str,
+        encoding: Encoding,
+        dictionary: Dictionary,
+        likeness: Likeness | None = None,
+    ) -> None:
+        super().__init__(changes=encoding.changes_all(transfer_syntax_uid))
+        self._syntax = syntax_of(transfer_syntax_uid)
+        self._is_compressed = not encoding.is_uncompressed(transfer_syntax_uid)
+        self._encoding = encoding
+        self._dictionary = dictionary
+        # Likeness to the data sets before; what UN becomes depends on more than headers.
+        self._likeness = None if encoding.convert_un else likeness
+        self._is_like = False
+        self._arrived = self._seen = 0  # bytes that came, and up to where they are understood
+        self._top: Level | None = None
+        self._walk: Walk | None = None  # none as long as there is nothing else to look at
+        self._inflater = None
+        if transfer_syntax_uid in DEFLATED_DATA_SETS:
+            from scpd.dataset.inflate import Inflater  # deflated data sets are rare: nobody else pays for it
+
+            self._inflater = Inflater()
+
+    def same_headers(self) -> Likeness | None:
+        """Give the likeness to data sets before its pixel data, if these had the same headers there."""
+        likeness = self._likeness
+        return likeness if self._is_like and likeness is not None and likeness.is_exact else None
+
+    def feed(self, pieces: Sequence[Data], size: int) -> None:
+        """Take the next `size` bytes, in pieces that are looked at now and not kept."""
+        if self._inflater is None:
+            self._feed(pieces, size)
+            return
+        for piece in pieces:
+            for inflated in self._inflater.inflate(piece):
+                self._feed((inflated,), len(inflated))
+
+    def finish(self) -> None:
+        """Judge it now that no more will come."""
+        if self._inflater is not None and not self._inflater.is_whole():
+            self.oddity = self.oddity or "the deflate stream is cut off"
+            return
+        if self._walk is None:
+            if self._arrived and self._arrived == self._seen:
+                return
+            self._walk = self._begun(self._arrived)
+        self._walk.end()
+
+    def _feed(self, pieces: Sequence[Data], size: int) -> None:
+        if self._walk is not None:
+            self._walk.feed(pieces, size)
+            return
+        before = self._arrived
+        self._arrived += size
+        if not before and size:
+            self._look_at_begin(pieces[0])
+        if self._arrived <= self._seen:
+            return
+        self._walk = self._begun(before)
+        self._walk.feed(pieces, size)
+        if not before and not self._is_like:
+            self._learn(pieces[0])
+
+    def _look_at_begin(self, data: Data) -> None:
+        """See at once what is plain, or like what was before."""
+        likeness = self._likeness
+        if likeness is not None:
+            value = likeness.pass_over(data, self._syntax, self.found)
+            if value:
+                self._is_like = True
+                self.changes = likeness.changes
+                self._pass_pixel_data(value, likeness.pixel_data_length)
+                return
+        if self._encoding.convert_un and self._syntax.is_explicit:
+            return  # private creators have to be seen
+        names, with_sequences = self._dictionary.public, self._encoding.keeps_sequences()
+        top = self._new_top()
+        self._seen = run(data, 0, len(data), top, names, with_sequences=with_sequences)
+        self._top = top
+        if not self._is_compressed:
+            value, length = pixel_data_at(data, self._seen, top, names)
+            if value:
+                top.last = PIXEL_DATA
+                self._pass_pixel_data(value, length)
+                self._learn(data)
+
+    def _pass_pixel_data(self, value: int, length: int) -> None:
+        self.note_pixel_data(self._syntax, value, length)
+        self._seen = value + length
+
+    def _new_top(self) -> Level:
+        top = Level(self._syntax, 0, None, self.found, self.nested)
+        top.limit(PIXEL_DATA)  # they need a second look, whatever their VR
+        return top
+
+    def _begun(self, arrived: int) -> Walk:
+        """Begin the walk behind what has been seen; so many bytes have come before those that it will be fed."""
+        top = self._top or self._new_top()
+        if self._is_like and self._likeness is not None:
+            self._likeness.tell(top)
+        walk = Walk(top, self._encoding, self._dictionary, self, is_compressed=self._is_compressed)
+        _, value, _ = self.pixel_data
+        walk.begin(self._seen, value, arrived)
+        return walk
+
+    def _learn(self, first: Data) -> None:
+        """Learn what this data set is like, if all before its pixel data is in its first piece."""
+        header, value, _ = self.pixel_data
+        if self._likeness is None or self._top is None or not 0 < value <= len(first):
+            return
+        if self.unordered or self.oddity:
+            return
+        likeness, self._likeness = self._likeness, None
+        changes = self.changes_before_pixel_data
+        likeness.learn(first, header, value, self._top, self._dictionary, changes=changes)
