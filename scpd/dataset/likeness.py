@@ -1,0 +1,309 @@
+"""Data sets like the one before: their headers are compared, not read.
+
+The images of a series have the same elements, most of them with values of the same lengths.  A likeness knows where the
+headers of such a data set stand and what they are, up to its pixel data; it compares all of them at once, looks at the
+ends of texts and at UIDs, and takes down the attributes that are noted.  What passes would be judged as the data set
+before; what does not is looked at element by element, and what differs in length only is from then on allowed to.
+
+    segment    elements of known lengths, then perhaps the header of one whose length varies; then that value
+
+A CT image of 90 elements costs 5 microseconds instead of 35.  Never raises.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - it is a class, whatever its name
+
+from scpd.dataset import representations
+from scpd.dataset.elements import ITEM_DELIMITER, SEQUENCE_DELIMITER, UNDEFINED_LENGTH
+from scpd.dataset.levels import is_creator
+from scpd.dataset.plain import (
+    LONGEST_NOTED,
+    NOTED,
+    PIXEL_DATA,
+    PLAIN,
+    SOP_CLASS_UID,
+    SOP_INSTANCE_UID,
+    TEXT,
+    UIDS,
+)
+from scpd.dataset.representations import received
+from scpd.dataset.values import is_presented_uid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scpd.dataset.dictionary import Dictionary
+    from scpd.dataset.elements import Data, Syntax
+    from scpd.dataset.levels import Level
+    from scpd.dataset.template import Template
+
+_ITEM_GROUP = 0xFFFE
+_DELIMITERS = (ITEM_DELIMITER, SEQUENCE_DELIMITER)
+_SEQUENCES = (b"SQ", b"")  # VRs of what holds elements in the encoding of the data set
+_SHORT = 8  # bytes of a header
+
+_UIDS = {SOP_CLASS_UID, SOP_INSTANCE_UID}
+
+# Kinds of values; what is open holds other elements, and has no value of its own.
+_OPEN = 0
+_KINDS = {representations.PLAIN: PLAIN, representations.TEXT: TEXT, representations.UID: UIDS}
+
+# Data sets unlike the one before, beyond those that were like it, until nothing is learnt any more.
+_PATIENCE = 8
+
+
+class _Field:
+    """A header that is known, and the value behind it; those of sequences and items have none."""
+
+    __slots__ = ("fixed", "header", "is_nested", "kind", "length", "tag", "varies")
+
+    def __init__(
+        self, tag: int, header: bytes, fixed: int, kind: int, length: int, *, is_nested: bool
+    ) -> None:
+        self.tag = tag
+        self.header = header
+        self.fixed = fixed  # bytes of the header before the length
+        self.kind = kind
+        self.length = length
+        self.is_nested = is_nested
+        self.varies = False
+
+    def is_text(self) -> bool:
+        """Tell whether the value ends with one space at most."""
+        return self.kind == TEXT
+
+    def is_noted(self) -> bool:
+        """Tell whether the value is taken down."""
+        return self.tag in NOTED and not self.is_nested
+
+
+class _Segment:
+    """Some fields, compiled; the length of the last one's value is read if it varies."""
+
+    __slots__ = ("ends_of_texts", "found", "found_tags", "headers", "known", "size", "uids", "varying")
+
+    def __init__(self, fields: list[_Field]) -> None:
+        self.varying = fields[-1] if fields[-1].varies else None
+        self.known = tuple(each.header[: each.fixed] if each.varies else each.header for each in fields)
+        self.headers = _compiled(fields, _header)
+        self.ends_of_texts = _compiled(fields, _end_of_text)
+        self.uids = _compiled(fields, _uid)
+        self.found = _compiled(fields, _noted)
+        self.found_tags = [each.tag for each in fields if each.is_noted() and not each.varies]
+        self.size = self.headers.size
+
+
+def _compiled(fields: list[_Field], layout: Callable[[_Field], str]) -> Struct:
+    return Struct("<" + "".join(map(layout, fields)))
+
+
+def _header(field: _Field) -> str:
+    if field.varies:
+        return f"{field.fixed}s{len(field.header) - field.fixed}x"
+    return f"{len(field.header)}s{field.length}x"
+
+
+def _end_of_text(field: _Field) -> str:
+    if field.is_text() and field.length >= 2 and not field.varies:
+        return f"{len(field.header) + field.length - 2}x2s"
+    return _unseen(field)
+
+
+def _uid(field: _Field) -> str:
+    return _value(field) if field.kind == UIDS and not field.varies else _unseen(field)
+
+
+def _noted(field: _Field) -> str:
+    return _value(field) if field.is_noted() and not field.varies else _unseen(field)
+
+
+def _value(field: _Field) -> str:
+    return f"{len(field.header)}x{field.length}s"
+
+
+def _unseen(field: _Field) -> str:
+    return f"{len(field.header) + (0 if field.varies else field.length)}x"
+
+
+class _UnlikeError(Exception):
+    """A value is not as it should be."""
+
+
+class Likeness:
+    """What the data sets of one association and transfer syntax have been like before their pixel data.
+
+    `changes` and `pixel_data_length` are those of the data set that was learnt from; `is_exact` tells whether all that
+    are like it have the same headers, and `template` is what was written for one of them, if that was learnt.
+    """
+
+    __slots__ = (
+        "_creators",
+        "_fields",
+        "_patience",
+        "_segments",
+        "changes",
+        "is_exact",
+        "pixel_data_length",
+        "template",
+    )
+
+    def __init__(self) -> None:
+        self._fields: list[_Field] = []
+        self._segments: list[_Segment] = []
+        self._creators: dict[int, str] = {}
+        self._patience = _PATIENCE
+        self.changes = False
+        self.is_exact = False
+        self.template: Template | None = None
+        self.pixel_data_length = 0
+
+    def pass_over(self, data: Data, syntax: Syntax, found: dict[int, bytes]) -> int:
+        """Return where the value of the pixel data begins if all before is as it was, else 0.
+
+        Attributes that are noted are added to `found`, if it is as it was.
+        """
+        taken_down: dict[int, bytes] = {}
+        position = self._behind_segments(data, syntax, taken_down)
+        if not position:
+            return 0
+        found.update(taken_down)
+        self._patience = min(self._patience + 1, _PATIENCE)
+        return position
+
+    def tell(self, level: Level) -> None:
+        """Let a level that begins behind what was passed over know what it would have seen."""
+        level.last = self._fields[-1].tag
+        level.creators.update(self._creators)
+
+    def learn(
+        self, data: Data, header: int, value: int, level: Level, dictionary: Dictionary, *, changes: bool
+    ) -> None:
+        """Learn from a data set whose pixel data have these places; all before is understood, and in order."""
+        if not self._patience:
+            return
+        self._patience -= 1
+        self.changes = changes
+        self.pixel_data_length = level.syntax.read(data, header)[2]
+        self._creators = dict(level.creators)
+        fields = _fields(data, header, level, dictionary)
+        if {each.tag for each in fields if not each.is_nested} >= _UIDS:
+            pixel_data = bytes(data[header:value])
+            fields.append(_Field(PIXEL_DATA, pixel_data, 0, PLAIN, 0, is_nested=False))
+            _let_vary(self._fields, fields)
+        else:
+            fields = []
+        self._fields = fields
+        self._segments = _segments(fields)
+        self.is_exact = not any(each.varies for each in fields)
+        self.template = None
+        if not self._behind_segments(data, level.syntax, {}):
+            self._segments = []  # a value of it is to be changed: others will not have that
+
+    def _behind_segments(self, data: Data, syntax: Syntax, found: dict[int, bytes]) -> int:
+        """Return the position behind all segments, 0 if they are unlike what is known or nothing is known."""
+        position = 0
+        try:
+            for segment in self._segments:
+                position = _behind_segment(data, position, segment, syntax, found)
+        except (StructError, _UnlikeError):
+            return 0
+        return position
+
+
+def _behind_segment(
+    data: Data, position: int, segment: _Segment, syntax: Syntax, found: dict[int, bytes]
+) -> int:
+    """Compare a segment; give the position behind it, or raise `_UnlikeError` or `StructError`."""
+    if segment.headers.unpack_from(data, position) != segment.known:
+        raise _UnlikeError
+    if b"  " in segment.ends_of_texts.unpack_from(data, position):
+        raise _UnlikeError
+    uids = b"".join(segment.uids.unpack_from(data, position))
+    if b"\0\0" in uids or not is_presented_uid(uids):
+        raise _UnlikeError
+    found.update(zip(segment.found_tags, segment.found.unpack_from(data, position), strict=True))
+    position += segment.size
+    if segment.varying is None:
+        return position
+    return _behind_varying(data, position, segment.varying, syntax, found)
+
+
+def _behind_varying(data: Data, position: int, field: _Field, syntax: Syntax, found: dict[int, bytes]) -> int:
+    """Look at a value of any length behind its header; give the position behind it."""
+    _, _, length, _ = syntax.read(data, position - len(field.header))
+    end = position + length
+    if length & 1 or end > len(data) or length > LONGEST_NOTED:
+        raise _UnlikeError
+    value = bytes(data[position:end])
+    if value.endswith(b"  ") if field.is_text() else not is_presented_uid(value):
+        raise _UnlikeError
+    if field.is_noted():
+        found[field.tag] = value
+    return end
+
+
+def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[_Field]:
+    """List what stands before `end`: elements, those of items too, items and delimiters.
+
+    Empty if something stands there that says more than its header and the look of its value: group lengths, sequences
+    in another encoding, fragments, and private elements of an item in implicit VR, whose VR depends on who is named
+    there.
+    """
+    fields: list[_Field] = []
+    open_ends: list[int | None] = []  # of the sequences and items that we are in; None: at a delimiter
+    position = 0
+    while position < end:
+        while open_ends and open_ends[-1] is not None and position >= open_ends[-1]:
+            open_ends.pop()
+        tag, vr, length, value = level.syntax.read(data, position)
+        field = _field(tag, vr, length, bytes(data[position:value]), level, dictionary)
+        field.is_nested = bool(open_ends)
+        if tag in _DELIMITERS:
+            open_ends.pop()
+        elif field.kind == _OPEN and vr not in _SEQUENCES:
+            return []
+        elif field.kind == _OPEN:
+            open_ends.append(None if length == UNDEFINED_LENGTH else value + length)
+        elif not tag & 0xFFFF or (field.is_nested and tag >> 16 & 1 and not vr):
+            return []
+        elif is_creator(tag) and not vr:
+            field.header += bytes(data[value : value + length])
+            field.length = 0
+        fields.append(field)
+        position = value + (0 if field.kind == _OPEN else length)
+    return fields
+
+
+def _field(tag: int, vr: bytes, length: int, header: bytes, level: Level, dictionary: Dictionary) -> _Field:
+    if tag >> 16 == _ITEM_GROUP or length == UNDEFINED_LENGTH:
+        return _Field(tag, header, 0, _OPEN, 0, is_nested=False)
+    representation = received(vr, tag) if vr else level.representation(tag, dictionary)
+    kind = _KINDS.get(representation.rule, _OPEN)
+    # A header of the long form, or of what is no VR, is compared as it is.
+    fixed = 4 if not vr else 6 if len(header) == _SHORT and vr == representation.vr else 0
+    return _Field(tag, header, fixed, kind, 0 if kind == _OPEN else length, is_nested=False)
+
+
+def _let_vary(before: list[_Field], fields: list[_Field]) -> None:
+    """Let those elements have any length that differ by it only from those of the data set before."""
+    if [_identity(each) for each in before] != [_identity(each) for each in fields]:
+        return
+    for earlier, field in zip(before, fields, strict=True):
+        can_vary = not field.is_nested and field.kind in (TEXT, UIDS) and field.fixed
+        field.varies = bool(can_vary) and (earlier.varies or earlier.length != field.length)
+
+
+def _identity(field: _Field) -> tuple[int, bytes]:
+    return field.tag, field.header[4 : field.fixed] if field.fixed else b""
+
+
+def _segments(fields: list[_Field]) -> list[_Segment]:
+    segments, begin = [], 0
+    for number, field in enumerate(fields, 1):
+        if field.varies or number == len(fields):
+            segments.append(_Segment(fields[begin:number]))
+            begin = number
+    return segments
