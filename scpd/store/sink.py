@@ -169,7 +169,7 @@ class Incoming:
     After any error but that of a taken name, `discard` is all that may follow.
     """
 
-    __slots__ = ("_descriptor", "_is_flushed", "_name", "_output", "_reserved", "_size")
+    __slots__ = ("_descriptor", "_is_flushed", "_name", "_output", "_reserved", "size")
 
     def __init__(self, output: OutputDirectory, name: str, descriptor: int) -> None:
         self._output = output
@@ -177,7 +177,7 @@ class Incoming:
         self._descriptor = descriptor
         self._is_flushed = False
         self._reserved = 0
-        self._size = 0
+        self.size = 0  # bytes written
 
     def reserve(self, size: int) -> None:
         """Reserve space for the first `size` bytes if there is so much, and the file system can."""
@@ -195,7 +195,7 @@ class Incoming:
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append these pieces, without joining them."""
         size = sum(map(len, pieces))
-        self._size += size
+        self.size += size
         written = os.writev(self._descriptor, pieces[:_IOV_MAX])
         if written < size:
             self._write_rest(pieces, written)
@@ -212,12 +212,25 @@ class Incoming:
             begun = memoryview(pieces[index])[written:]
             written += os.writev(self._descriptor, [begun, *pieces[index + 1 : index + _IOV_MAX]])
 
+    def patch(self, offset: int, data: bytes) -> None:
+        """Overwrite what was written at an offset."""
+        while data:
+            written = os.pwrite(self._descriptor, data, offset)
+            data, offset = data[written:], offset + written
+
+    def truncate(self, size: int) -> None:
+        """Forget what was written behind so many bytes."""
+        os.ftruncate(self._descriptor, size)
+        os.lseek(self._descriptor, size, os.SEEK_SET)
+        self._reserved = 0
+        self.size = size
+
     def flush(self) -> None:
         """End the writing; done once, by whatever needs it first."""
         if self._is_flushed:
             return
-        if self._size < self._reserved:
-            os.ftruncate(self._descriptor, self._size)
+        if self.size < self._reserved:
+            os.ftruncate(self._descriptor, self.size)
         self._output.flush(self._descriptor)
         self._is_flushed = True
 
@@ -238,7 +251,7 @@ class Incoming:
 
     def _renamed(self, name: str) -> None:
         descriptor, self._descriptor = self._descriptor, -1
-        self._output.renamed(descriptor, self._size, name)
+        self._output.renamed(descriptor, self.size, name)
 
     def open_written(self) -> int:
         """Open for reading what was written and flushed; the caller closes it."""

@@ -695,3 +695,103 @@ class TestWriting:
         assert in_child(fill) == errno.EFBIG
         assert objects(inbox) == {NAME: b"first"}
         assert temporary(inbox) == []
+
+
+class TestChanging:
+    """What was written may be overwritten, or forgotten, before it is published."""
+
+    def test_what_was_written_is_overwritten_and_what_comes_next_is_appended(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"lengthdata")
+        incoming.patch(0, b"LENGTH")
+        incoming.patch(9, b"A")
+        incoming.write([b"more"])
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"LENGTHdatAmore"}
+
+    def test_a_patch_is_written_whole_however_little_the_kernel_takes_at_once(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incoming = begun(output, bytes(10))
+        real_pwrite = os.pwrite
+        monkeypatch.setattr(sink.os, "pwrite", lambda file, data, offset: real_pwrite(file, data[:2], offset))
+        incoming.patch(3, b"patch")
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"\0\0\0patch\0\0"}
+
+    @pytest.mark.parametrize("left", [0, 3, 10])
+    def test_what_was_forgotten_is_not_there_and_what_comes_next_takes_its_place(
+        self, inbox: Path, output: OutputDirectory, left: int
+    ) -> None:
+        incoming = begun(output, b"0123456789")
+        incoming.truncate(left)
+        incoming.write([b"anew"])
+        incoming.publish(NAME)
+
+        assert objects(inbox) == {NAME: b"0123456789"[:left] + b"anew"}
+
+    @pytest.mark.parametrize("size", [0, 5, 100_000, 300_000])
+    def test_an_object_begun_anew_is_as_long_as_what_was_written_whatever_was_reserved(
+        self, inbox: Path, output: OutputDirectory, size: int
+    ) -> None:
+        incoming = TestPreparing().prepared(output)
+        incoming.write([b"meta", b"x" * 200_000])
+        incoming.truncate(4)
+        incoming.write([b"y" * size])
+        incoming.publish(NAME)
+
+        assert objects(inbox)[NAME] == b"meta" + b"y" * size
+
+    def test_an_object_begun_anew_and_left_is_as_long_as_it_was_cut(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = TestPreparing().prepared(output)
+        incoming.write([b"meta and more"])
+        incoming.truncate(4)
+        incoming.publish(NAME)
+
+        assert objects(inbox)[NAME] == b"meta"
+
+    def test_what_was_forgotten_is_not_reserved_for_the_next_object(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, bytes(300_000))
+        incoming.truncate(4)
+        incoming.publish(NAME)
+        output.prepare()
+
+        assert temporary(inbox)[0].stat().st_size == 0
+        output.create().discard()
+
+    @pytest.mark.parametrize("call", ["pwrite", "ftruncate"])
+    def test_what_cannot_be_changed_publishes_nothing(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        begun(output, b"first").publish(NAME)
+        incoming = begun(output, b"second")
+
+        def failing(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(sink.os, call, failing)
+        with pytest.raises(OSError, match="Input/output"):
+            incoming.patch(0, b"S") if call == "pwrite" else incoming.truncate(0)
+        incoming.discard()
+
+        assert objects(inbox) == {NAME: b"first"}
+        assert temporary(inbox) == []
+
+    def test_what_was_written_can_be_read_before_it_is_published(
+        self, inbox: Path, output: OutputDirectory
+    ) -> None:
+        incoming = begun(output, b"written")
+        descriptor = incoming.open_written()
+        assert os.read(descriptor, 100) == b"written"
+        os.close(descriptor)
+
+        incoming.discard()
+
+        assert temporary(inbox) == []
