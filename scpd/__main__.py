@@ -110,11 +110,11 @@ def _run_master(settings: Settings, logs: Logging) -> int:
     from scpd.store.names import check_extension
 
     profile = policies.profile(settings)
-    policies.log_dictionaries(os.environ)
+    dictionary = policies.dictionary(settings, os.environ)
     check_extension(settings.filename_extension)
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     title = Title(settings.program_name)
-    roles = policies.roles(settings, title, logs, profile)
+    roles = policies.roles(settings, title, logs, profile, dictionary)
     sockets = listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
     master = supervisor.Supervisor(sockets, policies.limits(settings), roles, title, settings.port)
     return master.run()

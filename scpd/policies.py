@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scpd.cli.settings import Settings
+    from scpd.dataset.dictionary import Dictionary
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging, LogPolicy
     from scpd.master.supervisor import Limits, Roles
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
     from scpd.worker.faults import Faults
+    from scpd.worker.rewrite import Form
     from scpd.worker.serve import ServicePolicy, Verbosity
     from scpd.worker.store import StorePolicy
 
@@ -59,13 +61,19 @@ def profile(settings: Settings) -> Profile | None:
     return load_profile(*settings.config_file)
 
 
-def log_dictionaries(environment: Mapping[str, str]) -> None:
-    """Load the dictionaries of DCMDICTPATH, as storescp does at every start, and log what is wrong with them."""
+def dictionary(settings: Settings, environment: Mapping[str, str]) -> Dictionary | None:
+    """Give the dictionary that tells VRs; `None` if nobody will ask for one.
+
+    Those of DCMDICTPATH are loaded, and complained about, at every start, as in storescp.
+    """
     from scpd.dataset import dictpath
 
-    if dictpath.is_set(environment):
-        for message in dictpath.load(environment)[1]:
-            logging.getLogger("dcmtk.dcmdata").log(message.level, "%s", message.text)
+    if settings.bit_preserving and not dictpath.is_set(environment):
+        return None
+    found, messages = dictpath.load(environment)
+    for message in messages:
+        logging.getLogger("dcmtk.dcmdata").log(message.level, "%s", message.text)
+    return found
 
 
 def log_policy(settings: Settings, configuration: Configuration | None) -> LogPolicy:
@@ -77,7 +85,9 @@ def log_policy(settings: Settings, configuration: Configuration | None) -> LogPo
     return LogPolicy(settings.log_level, configuration, settings.log_format, to_journal=to_journal)
 
 
-def service_policy(settings: Settings, profile: Profile | None = None) -> ServicePolicy:
+def service_policy(
+    settings: Settings, profile: Profile | None = None, dictionary: Dictionary | None = None
+) -> ServicePolicy:
     """Say how a worker serves a connection; logging has been configured."""
     from scpd.ul.connection import Timeouts
     from scpd.worker.serve import ServicePolicy
@@ -89,7 +99,7 @@ def service_policy(settings: Settings, profile: Profile | None = None) -> Servic
         contexts,
         settings.max_pdu,
         timeouts,
-        None if settings.ignore else _store_policy(settings),
+        None if settings.ignore else _store_policy(settings, dictionary),
         _faults(settings),
         _verbosity(settings),
     )
@@ -103,10 +113,10 @@ def _prepare_to_inflate(contexts: negotiation.Policy) -> None:
     if contexts.profile is not None:
         accepted.update(*contexts.profile.transfer_syntaxes.values())
     if accepted & DEFLATED_DATA_SETS:
-        import zlib  # noqa: F401
+        import scpd.dataset.inflate  # noqa: F401
 
 
-def _store_policy(settings: Settings) -> StorePolicy:
+def _store_policy(settings: Settings, dictionary: Dictionary | None) -> StorePolicy:
     from scpd.worker.store import StorePolicy
 
     return StorePolicy(
@@ -114,10 +124,40 @@ def _store_policy(settings: Settings) -> StorePolicy:
         extension=settings.filename_extension,
         naming=_naming(settings),
         duplicates=settings.duplicates,
-        bit_preserving=settings.bit_preserving,
+        form=_form(settings, dictionary),
         with_file_meta=not settings.write_dataset,
         fsync=settings.fsync,
     )
+
+
+def _form(settings: Settings, dictionary: Dictionary | None) -> Form | None:
+    """Say how data sets are written; what writes them anew is imported here, since a worker imports nothing of ours."""
+    if settings.bit_preserving:
+        return None
+    from scpd.dataset.dictionary import builtin
+    from scpd.dataset.encoding import Encoding
+    from scpd.tables import transfer_syntaxes
+    from scpd.worker.rewrite import Form
+
+    written = {
+        "same": "",
+        "little": transfer_syntaxes.EXPLICIT_LITTLE,
+        "big": transfer_syntaxes.EXPLICIT_BIG,
+        "implicit": transfer_syntaxes.IMPLICIT_LITTLE,
+        "deflated": transfer_syntaxes.DEFLATED,
+    }[settings.write_transfer_syntax]
+    if written == transfer_syntaxes.DEFLATED:
+        import scpd.dataset.inflate  # noqa: F401
+    encoding = Encoding(
+        transfer_syntax=written,
+        group_lengths=settings.group_lengths,
+        explicit_lengths=settings.sequence_lengths == "explicit",
+        padding=settings.padding or (0, 0),
+        young_vrs=settings.new_vrs,
+        convert_un=settings.convert_un,
+        compression_level=settings.compression_level,
+    )
+    return Form(encoding, dictionary or builtin(), rejects_odd=settings.reject_malformed)
 
 
 def _naming(settings: Settings) -> str:
@@ -158,7 +198,13 @@ def limits(settings: Settings) -> Limits:
     return Limits(workers, settings.acse_timeout, settings.grace)
 
 
-def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | None = None) -> Roles:
+def roles(
+    settings: Settings,
+    title: Title,
+    logs: Logging,
+    profile: Profile | None = None,
+    dictionary: Dictionary | None = None,
+) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
     from scpd.master.supervisor import Roles
@@ -167,7 +213,7 @@ def roles(settings: Settings, title: Title, logs: Logging, profile: Profile | No
     from scpd.worker.rehearsal import learn
     from scpd.worker.serve import Surroundings, serve
 
-    policy = service_policy(settings, profile)
+    policy = service_policy(settings, profile, dictionary)
     environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:

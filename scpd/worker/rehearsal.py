@@ -56,10 +56,18 @@ _USER = UserInformation(
     implementation_class_uid=IMPLEMENTATION_CLASS_UID,
     implementation_version_name=IMPLEMENTATION_VERSION_NAME,
 )
+# Some of all that an image has: texts, UIDs, numbers, a sequence, pixels.
 _DATA_SET = (
     b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100"
     b"\x08\x00\x16\x00UI\x1a\x001.2.840.10008.5.1.4.1.1.2\0"
     b"\x08\x00\x18\x00UI\x06\x002.25.1"
+    b"\x08\x00\x20\x00DA\x08\x0020000101"
+    b"\x08\x00\x40\x11SQ\0\0\x16\0\0\0\xfe\xff\x00\xe0\x0e\0\0\0\x08\x00\x55\x11UI\x06\x002.25.2"
+    b"\x10\x00\x10\x00PN\x06\x00A^B^C "
+    b"\x20\x00\x0d\x00UI\x06\x002.25.3"
+    b"\x20\x00\x32\x00DS\x06\x000\\0\\0 "
+    b"\x28\x00\x10\x00US\x02\x00\x01\x00"
+    b"\xe0\x7f\x10\x00OW\0\0\x02\0\0\0\0\0"
 )
 
 

@@ -1,7 +1,10 @@
 """The recipe for one object: from C-STORE-RQ to final name (PS3.4 annex B, PS3.7 9.1.1).
 
-    command checked -> data set's head checked -> temporary file (file meta and fragments, straight from the receive
-    buffer) -> flush -> final name -> directory flushed
+    command checked -> data set looked at while it arrives -> temporary file (file meta and fragments, straight from the
+    receive buffer) -> written anew if the options ask for another form -> flush -> final name -> directory flushed
+
+With --bit-preserving nobody looks at the data set.  A data set that storescp would change without a word, since it
+does not understand it, is stored as it came, with a warning.
 
 A crash or a refusal anywhere before the final name leaves an earlier object of that name as it was.  Raises `Refused`
 with the status for the response; what the peer does wrong on the way (`PeerError`) passes through.  In every case
@@ -14,13 +17,13 @@ from __future__ import annotations
 import logging
 from time import time
 
-from scpd.dataset.identity import HEAD_SIZE, check_identity
 from scpd.dimse import messages, status
 from scpd.errors import Refused
 from scpd.store import duplicates
 from scpd.store.filemeta import FileMeta
 from scpd.store.names import NAMINGS, sanitised
 from scpd.store.sink import DirectoryFlushError, OutputDirectory
+from scpd.worker.form import Announced, FormingStore
 from scpd.worker.peer import readable
 
 TYPE_CHECKING = False
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from scpd.ul.connection import DataSet
     from scpd.ul.negotiation import Context
     from scpd.worker.progress import Progress
+    from scpd.worker.rewrite import Form
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -39,13 +43,13 @@ class StorePolicy:
     """How objects are stored: where, under which names, in which form.
 
     `naming` is of `store.names.NAMINGS`, `duplicates` of `store.duplicates.POLICIES`; a time that is taken gets a
-    serial number, whatever `duplicates` says.
+    serial number, whatever `duplicates` says.  `form` is `None` with --bit-preserving.
     """
 
     __slots__ = (
-        "bit_preserving",
         "duplicates",
         "extension",
+        "form",
         "fsync",
         "naming",
         "output_directory",
@@ -59,7 +63,7 @@ class StorePolicy:
         extension: str,
         naming: str,
         duplicates: str,
-        bit_preserving: bool,
+        form: Form | None,
         with_file_meta: bool,
         fsync: bool,
     ) -> None:
@@ -67,7 +71,7 @@ class StorePolicy:
         self.extension = extension
         self.naming = naming
         self.duplicates = duplicates
-        self.bit_preserving = bit_preserving
+        self.form = form
         self.with_file_meta = with_file_meta
         self.fsync = fsync
 
@@ -83,7 +87,16 @@ def check_command(request: messages.Request, context: Context) -> None:
 class ObjectStore:
     """One association's way to the output directory; opened at its first object."""
 
-    __slots__ = ("_called", "_calling", "_metas", "_objects", "_output", "_policy", "_publication")
+    __slots__ = (
+        "_called",
+        "_calling",
+        "_forming",
+        "_metas",
+        "_objects",
+        "_output",
+        "_policy",
+        "_publication",
+    )
 
     def __init__(self, policy: StorePolicy, calling_ae_title: bytes, called_ae_title: bytes) -> None:
         self._policy = policy
@@ -91,6 +104,7 @@ class ObjectStore:
         self._calling = calling_ae_title
         self._called = called_ae_title
         self._output: OutputDirectory | None = None
+        self._forming: FormingStore | None = None  # as long as there is an output directory
         self._metas: dict[str, FileMeta] = {}
         self._objects = 0
 
@@ -137,43 +151,45 @@ class ObjectStore:
         progress: Progress,
     ) -> None:
         """Write, flush, rename; raises `OSError` when the disk does not allow it, with nothing left behind."""
-        pieces = self._identified(request, context, data, progress)
-        pieces.insert(0, memoryview(self._file_meta(request, context)))
-        incoming = self._opened().create()
+        if self._policy.form is None:
+            incoming = self._as_it_comes(request, context, data, progress)
+        else:
+            incoming = self._in_form(request, context, data, name, progress)
         try:
-            incoming.write(pieces)
-            for more, fragments, is_last in data:
-                progress.add(sum(map(len, more)), fragments, is_last=is_last)
-                incoming.write(more)
             self._publish(incoming, name)
         except BaseException:
             incoming.discard()
             raise
 
-    def _identified(
+    def _as_it_comes(
         self, request: messages.Request, context: Context, data: DataSet, progress: Progress
-    ) -> list[memoryview]:
-        """Give the begin of `data` once it shows the object that the command announced; `Refused` if it does not.
+    ) -> Incoming:
+        """Write what arrives, whatever it is."""
+        incoming = self._opened().create()
+        try:
+            incoming.write([self._file_meta(request, context.transfer_syntax)])
+            for pieces, fragments, is_last in data:
+                progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
+                incoming.write(pieces)
+        except BaseException:
+            incoming.discard()
+            raise
+        return incoming
 
-        Copies nothing unless the first pieces are shorter than a head.
-        """
-        held = b""
-        for pieces, fragments, is_last in data:
-            size = sum(map(len, pieces))
-            progress.add(size, fragments, is_last=is_last)
-            if self._policy.bit_preserving:
-                return pieces
-            if held:
-                pieces.insert(0, memoryview(held))
-                size += len(held)
-            head = _head(pieces)
-            if len(head) == HEAD_SIZE or is_last:
-                complete = is_last and len(head) == size
-                sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
-                check_identity(head, context.transfer_syntax, complete, sop_class, sop_instance)
-                return pieces
-            held = bytes(head)
-        return []
+    def _in_form(
+        self, request: messages.Request, context: Context, data: DataSet, name: str, progress: Progress
+    ) -> Incoming:
+        """Write the announced object in the form that is asked for."""
+        announced = Announced(
+            request.affected_sop_class_uid,
+            request.affected_sop_instance_uid,
+            context.transfer_syntax,
+            lambda transfer_syntax: self._file_meta(request, transfer_syntax),
+            self._path(name),
+        )
+        self._opened()
+        assert self._forming is not None  # noqa: S101 - there is a form
+        return self._forming.receive(announced, data, progress)
 
     def _publish(self, incoming: Incoming, name: str) -> None:
         is_fixed = self._policy.naming != _TIME  # else it is known when it is taken
@@ -190,12 +206,14 @@ class ObjectStore:
             log.warning("%s: %s", remark, self._path(stored))
 
     def _tell_name(self, name: str) -> None:
-        if not self._policy.bit_preserving:  # storescp says nothing then
+        if self._policy.form is not None:  # storescp says nothing then
             log.info("storing DICOM file: %s", self._path(name))
 
     def _opened(self) -> OutputDirectory:
         if self._output is None:
             self._output = OutputDirectory(self._policy.output_directory, fsync=self._policy.fsync)
+            if self._policy.form is not None:
+                self._forming = FormingStore(self._policy.form, self._output)
         return self._output
 
     def _name(self, request: messages.Request) -> str:
@@ -212,32 +230,19 @@ class ObjectStore:
     def _path(self, name: str) -> str:
         return f"{self._policy.output_directory}/{name}"
 
-    def _file_meta(self, request: messages.Request, context: Context) -> bytes:
+    def _file_meta(self, request: messages.Request, transfer_syntax: str) -> bytes:
         if not self._policy.with_file_meta:
             return b""
-        meta = self._metas.get(context.transfer_syntax)
+        meta = self._metas.get(transfer_syntax)
         if meta is None:
-            meta = FileMeta(context.transfer_syntax, self._calling, self._called)
-            self._metas[context.transfer_syntax] = meta
+            meta = FileMeta(transfer_syntax, self._calling, self._called)
+            self._metas[transfer_syntax] = meta
         return meta.for_object(request.affected_sop_class_uid, request.affected_sop_instance_uid)
 
 
 def _publication(policy: StorePolicy) -> duplicates.Policy:
     if policy.naming == _TIME:
         return duplicates.serial
-    if policy.bit_preserving and policy.duplicates == "replace":
+    if policy.form is None and policy.duplicates == "replace":
         return duplicates.silent
     return duplicates.POLICIES[policy.duplicates]
-
-
-def _head(pieces: list[memoryview]) -> bytes | memoryview:
-    """Give the first `HEAD_SIZE` bytes, or all if there are fewer."""
-    if pieces and (len(pieces) == 1 or len(pieces[0]) >= HEAD_SIZE):
-        return pieces[0][:HEAD_SIZE]
-    head, size = [], 0
-    for piece in pieces:
-        head.append(piece)
-        size += len(piece)
-        if size >= HEAD_SIZE:
-            break
-    return b"".join(head)[:HEAD_SIZE]

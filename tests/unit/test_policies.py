@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,17 +10,23 @@ import pytest
 from scpd import policies
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
+from scpd.dataset.dictionary import Dictionary
+from scpd.dataset.encoding import Encoding
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.setup import Logging
+from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from scpd.worker.rewrite import Form
 
 CT, VERIFICATION = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.1"
 WORKLIST, PRIVATE = "1.2.840.10008.5.1.4.31", "1.2.3.4.5"
 DEFINED_PROCEDURE_PROTOCOL = "1.2.840.10008.5.1.4.1.1.200.1"
 LITTLE, BIG, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def settings(*words: str) -> Settings:
@@ -84,16 +91,12 @@ def test_a_service_is_told_what_the_options_say() -> None:
     store = policy.store
     assert store is not None
     assert (store.output_directory, store.extension) == ("/tmp", ".dcm")
-    assert (store.bit_preserving, store.with_file_meta, store.naming, store.fsync) == (
-        True,
-        False,
-        "unique",
-        False,
-    )
+    assert (store.form, store.with_file_meta, store.naming, store.fsync) == (None, False, "unique", False)
 
 
 def test_without_options_a_service_is_storescps_and_flushes() -> None:
-    policy = policies.service_policy(settings())
+    dictionary = Dictionary()
+    policy = policies.service_policy(settings(), None, dictionary)
 
     assert policy.max_pdu == 16384
     assert policy.faults is None
@@ -101,12 +104,145 @@ def test_without_options_a_service_is_storescps_and_flushes() -> None:
     store = policy.store
     assert store is not None
     assert (store.output_directory, store.extension) == (".", "")
-    assert (store.bit_preserving, store.with_file_meta, store.naming, store.fsync) == (
-        False,
-        True,
-        "uid",
-        True,
-    )
+    assert (store.with_file_meta, store.naming, store.fsync) == (True, "uid", True)
+    assert store.form is not None
+    assert (store.form.dictionary, store.form.rejects_odd) == (dictionary, False)
+    assert attributes(store.form.encoding) == STORESCPS
+    assert attributes(Encoding()) == STORESCPS
+
+
+def attributes(encoding: Encoding) -> dict[str, object]:
+    return {name: getattr(encoding, name) for name in Encoding.__slots__}
+
+
+STORESCPS = {
+    "transfer_syntax": "",
+    "group_lengths": "recalc",
+    "explicit_lengths": True,
+    "padding": (0, 0),
+    "young_vrs": True,
+    "convert_un": False,
+    "compression_level": 6,
+    "is_recompressed": False,
+}
+FORMS = [
+    ("+t=", {}),
+    ("+te", {"transfer_syntax": LITTLE}),
+    ("+tb", {"transfer_syntax": BIG}),
+    ("+ti", {"transfer_syntax": IMPLICIT}),
+    ("+td", {"transfer_syntax": DEFLATED}),
+    ("+u", {}),
+    ("-u", {"young_vrs": False}),
+    ("+g=", {}),
+    ("+g", {"group_lengths": "create"}),
+    ("-g", {"group_lengths": "remove"}),
+    ("+e", {}),
+    ("-e", {"explicit_lengths": False}),
+    ("-p", {}),
+    ("+p 512 32", {"padding": (512, 32)}),
+    ("+p 0 8", {"padding": (0, 8)}),
+    ("-uc", {}),
+    ("+uc", {"convert_un": True}),
+    ("+td +cl 1", {"transfer_syntax": DEFLATED, "compression_level": 1, "is_recompressed": True}),
+    ("+cl 6 +t=", {"is_recompressed": True}),
+    ("+cl 0 +t=", {"compression_level": 0, "is_recompressed": True}),
+]
+
+
+def form_of(words: str) -> Form | None:
+    store = policies.service_policy(settings(*words.split()), None, Dictionary()).store
+    assert store is not None
+    return store.form
+
+
+@pytest.mark.parametrize(("words", "changes"), FORMS, ids=[words for words, _ in FORMS])
+def test_every_output_option_reaches_the_encoding(words: str, changes: dict[str, object]) -> None:
+    form = form_of(words)
+
+    assert form is not None
+    assert attributes(form.encoding) == STORESCPS | changes
+
+
+@pytest.mark.parametrize(("words", "is_refused"), [("", False), ("--reject-malformed", True)])
+def test_odd_objects_are_refused_if_that_is_asked_for(words: str, is_refused: bool) -> None:
+    form = form_of(words)
+
+    assert form is not None
+    assert form.rejects_odd is is_refused
+
+
+def test_bit_by_bit_there_is_no_form_though_there_is_a_dictionary() -> None:
+    assert form_of("+B") is None
+    assert form_of("+B +uc -p +cl 1 +t=") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "is_there"),
+    [
+        ("", "", True),
+        ("", "dictionary", True),
+        ("+B", "", False),
+        ("+B", "dictionary", True),
+        ("--ignore", "", True),
+    ],
+)
+def test_there_is_a_dictionary_unless_nobody_asks_for_one(
+    tmp_path: Path, words: str, path: str, is_there: bool
+) -> None:
+    """storescp loads those of DCMDICTPATH, and complains about them, whatever else it is told."""
+    (tmp_path / "dictionary").write_text("(0010,0010)\tPN\tPatientName\t1\tDICOM\n")
+    environment = {"DCMDICTPATH": str(tmp_path / path)} if path else {}
+
+    found = policies.dictionary(settings(*words.split()), environment)
+
+    assert (found is not None) is is_there
+    if found is not None:
+        assert len(found.public) == 1 if path else len(found.public) > 4000
+
+
+def test_what_is_wrong_with_a_dictionary_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    policies.dictionary(settings("+B"), {"DCMDICTPATH": str(tmp_path / "nothing")})
+
+    assert [(record.name, record.levelname) for record in caplog.records] == [
+        ("dcmtk.dcmdata", "ERROR"),
+        ("dcmtk.dcmdata", "WARNING"),
+    ]
+
+
+def inflating_is_ready(words: str, syntaxes: tuple[str, ...]) -> bool:
+    """Whether who has made this policy has all at hand that inflates and deflates."""
+    from scpd.ul.profiles import Profile
+
+    def work() -> bool:
+        sys.modules.pop("scpd.dataset.inflate", None)
+        profile = Profile({CT: syntaxes}, {}) if syntaxes else None
+        policies.service_policy(settings(*words.split()), profile, Dictionary())
+        return "scpd.dataset.inflate" in sys.modules
+
+    ready = in_child(work)
+    assert isinstance(ready, bool)
+    return ready
+
+
+@pytest.mark.parametrize(
+    ("words", "syntaxes", "expected"),
+    [
+        ("", (), False),
+        ("+xi", (), False),
+        ("+xa", (), True),
+        ("+xd", (), True),
+        ("+td", (), True),
+        ("+ti", (), False),
+        ("+B +xd", (), True),
+        ("", (IMPLICIT,), False),
+        ("", (IMPLICIT, DEFLATED), True),
+        ("", ("1.2.840.10008.1.2.4.95",), True),
+    ],
+)
+def test_what_inflates_is_at_hand_before_anything_deflated_can_come(
+    words: str, syntaxes: tuple[str, ...], expected: bool
+) -> None:
+    assert inflating_is_ready(words, syntaxes) is expected
 
 
 def test_what_is_ignored_has_no_store_and_what_shall_go_wrong_is_told() -> None:

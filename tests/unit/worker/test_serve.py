@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.dataset.dictionary import Dictionary
+from scpd.dataset.encoding import Encoding
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.setup import Logging
@@ -19,6 +21,7 @@ from scpd.ul import negotiation
 from scpd.ul.connection import Timeouts
 from scpd.worker.faults import Faults
 from scpd.worker.peer import Peer
+from scpd.worker.rewrite import Form
 from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
 from scpd.worker.store import StorePolicy
 from tests.harness import wire
@@ -124,7 +127,7 @@ class Scene:
             extension="",
             naming="uid",
             duplicates="replace",
-            bit_preserving=False,
+            form=Form(Encoding(), Dictionary(), rejects_odd=False),
             with_file_meta=True,
             fsync=False,
         )

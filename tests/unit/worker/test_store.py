@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scpd.dataset.identity import HEAD_SIZE
+from scpd.dataset.dictionary import Dictionary
+from scpd.dataset.encoding import Encoding
 from scpd.dimse import messages
 from scpd.errors import Gone, PeerError, Refused, Released
 from scpd.store import sink
@@ -24,6 +25,7 @@ from scpd.store.names import time_file_name
 from scpd.ul.negotiation import Context
 from scpd.worker import store as store_module
 from scpd.worker.progress import Progress
+from scpd.worker.rewrite import Form
 from scpd.worker.store import ObjectStore, StorePolicy, check_command
 from tests.harness.forked import in_child
 
@@ -34,9 +36,12 @@ if TYPE_CHECKING:
 CT = "1.2.840.10008.5.1.4.1.1.2"
 MR = "1.2.840.10008.5.1.4.1.1.4"
 INSTANCE = "1.2.3.4.5"
-LITTLE = "1.2.840.10008.1.2.1"
+LITTLE, BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 CONTEXT = Context(1, CT, LITTLE)
 NAME = f"CT.{INSTANCE}"
+FORM = Form(Encoding(), Dictionary(), rejects_odd=False)
+FORMS = [pytest.param(None, id="bit-preserving"), pytest.param(FORM, id="in form")]
+READ = 65536  # bytes that may come at once
 DataSet = list[tuple[list[memoryview], int, bool]]
 
 
@@ -55,6 +60,7 @@ def ct_image(*, size: int = 100, sop_class: str = CT, instance: str = INSTANCE, 
 
 
 IMAGE = ct_image()
+UIDS = IMAGE[:-112]
 META = FileMeta(LITTLE, b"CT_1", b"STORESCP").for_object(CT, INSTANCE)
 
 
@@ -91,7 +97,7 @@ class Scene:
             "extension": "",
             "naming": "uid",
             "duplicates": "replace",
-            "bit_preserving": False,
+            "form": FORM,
             "with_file_meta": True,
             "fsync": False,
         }
@@ -262,7 +268,7 @@ class TestNames:
 
         assert list(scene.objects()) == [time_file_name(CT, "", 1785240672.0)]
 
-    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize(
         ("instance", "shown", "name"),
         [
@@ -275,26 +281,26 @@ class TestNames:
         self,
         scene: Scene,
         caplog: pytest.LogCaptureFixture,
-        bit_preserving: bool,
+        form: Form | None,
         instance: str,
         shown: str,
         name: str,
     ) -> None:
         asked = request(affected_sop_instance_uid=instance)
         data = b"\x08\0\x16\0UI\x1a\0" + CT.encode() + b"\0" + uid_element(instance)
-        scene.receive(cut(data), asked, bit_preserving=bit_preserving)
+        scene.receive(cut(data), asked, form=form)
 
         assert list(scene.objects()) == [f"CT.{name}"]
         text = f'Sanitized unusual characters in SOP Instance UID, converted from "{shown}" to "{name}".'
         assert said(caplog, scene)[0] == ("WARNING", text)
-        assert len(said(caplog, scene)) == 1 if bit_preserving else 2
+        assert len(said(caplog, scene)) == 1 if form is None else 2
 
     @pytest.mark.parametrize("naming", ["unique", "time"])
     def test_a_uid_that_is_no_name_is_no_matter(
         self, scene: Scene, caplog: pytest.LogCaptureFixture, naming: str
     ) -> None:
         asked = request(affected_sop_instance_uid="1/2")
-        scene.receive(cut(IMAGE), asked, naming=naming, bit_preserving=True)
+        scene.receive(cut(IMAGE), asked, naming=naming, form=None)
 
         assert said(caplog, scene) == []
 
@@ -319,20 +325,20 @@ class TestDuplicates:
         assert scene.temporary() == []
         return scene.objects()
 
-    @pytest.mark.parametrize("bit_preserving", [True, False])
-    def test_replaced(self, scene: Scene, caplog: pytest.LogCaptureFixture, bit_preserving: bool) -> None:
-        stored = self.second(scene, self.AGAIN, bit_preserving=bit_preserving)
+    @pytest.mark.parametrize("form", FORMS)
+    def test_replaced(self, scene: Scene, caplog: pytest.LogCaptureFixture, form: Form | None) -> None:
+        stored = self.second(scene, self.AGAIN, form=form)
 
         assert stored == {NAME: META + self.AGAIN}
         told = [("WARNING", f"DICOM file already exists, overwriting: {NAME}")]
-        assert said(caplog, scene) == ([] if bit_preserving else told)
+        assert said(caplog, scene) == ([] if form is None else told)
 
-    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize("policy", ["both", "keep"])
     def test_stored_beside(
-        self, scene: Scene, caplog: pytest.LogCaptureFixture, bit_preserving: bool, policy: str
+        self, scene: Scene, caplog: pytest.LogCaptureFixture, form: Form | None, policy: str
     ) -> None:
-        stored = self.second(scene, self.AGAIN, duplicates=policy, bit_preserving=bit_preserving)
+        stored = self.second(scene, self.AGAIN, duplicates=policy, form=form)
 
         assert stored == {NAME: META + IMAGE, f"{NAME}.1": META + self.AGAIN}
         text = f"DICOM file already exists, storing beside it: {NAME}.1"
@@ -354,19 +360,19 @@ class TestDuplicates:
         assert scene.objects() == {NAME: META + IMAGE}
 
     def test_another_transfer_syntax_is_another_object(self, scene: Scene) -> None:
-        scene.receive(cut(IMAGE), duplicates="keep")
+        scene.receive(cut(UIDS), duplicates="keep")
         context = Context(3, CT, "1.2.840.10008.1.2.4.50")
         progress = Progress(Titles(), "127.0.0.1:4711")  # type: ignore[arg-type]
-        scene.store(duplicates="keep").store(request(), context, iter(cut(IMAGE)), progress)
+        scene.store(duplicates="keep").store(request(), context, iter(cut(UIDS)), progress)
 
         assert set(scene.objects()) == {NAME, f"{NAME}.1"}
 
-    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize("image", [IMAGE, AGAIN], ids=["equal", "different"])
-    def test_refused(self, scene: Scene, image: bytes, bit_preserving: bool) -> None:
+    def test_refused(self, scene: Scene, image: bytes, form: Form | None) -> None:
         scene.receive(cut(IMAGE), duplicates="refuse")
 
-        refusal = scene.refusal(cut(image), duplicates="refuse", bit_preserving=bit_preserving)
+        refusal = scene.refusal(cut(image), duplicates="refuse", form=form)
 
         assert refusal.status == 0x0111
         assert refusal.comment == "SOP Instance is stored already"
@@ -404,12 +410,12 @@ class TestDuplicates:
 
 
 class TestIdentity:
-    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize(
         ("in_command", "in_data_set"), [(" 1.2.3.4.5", "1.2.3.4.5"), ("1.2.3.4.5", "1.2.3.4.5 ")]
     )
     def test_spaces_in_a_uid_are_no_difference_whatever_the_options(
-        self, scene: Scene, in_command: str, in_data_set: str, bit_preserving: bool
+        self, scene: Scene, in_command: str, in_data_set: str, form: Form | None
     ) -> None:
         """As in storescp, where --uid-padding changes nothing either."""
         elements = {
@@ -419,11 +425,11 @@ class TestIdentity:
             0x0800: b"\0\0",
             0x1000: in_command.encode(),
         }
-        image = b"\x08\0\x16\0UI\x1a\0" + CT.encode() + b"\0" + uid_element(in_data_set)
+        image = element(8, 0x16, b"UI", CT.encode()) + uid_element(in_data_set)
 
-        scene.receive(cut(image), messages.parse_request(elements), bit_preserving=bit_preserving)
+        scene.receive(cut(image), messages.parse_request(elements), form=form)
 
-        assert scene.objects() == {NAME: META + image}
+        assert scene.objects() == {NAME: META + (image if form is None else UIDS)}
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
     @given(places=st.lists(st.integers(0, len(IMAGE)), max_size=8).map(sorted))
@@ -433,9 +439,9 @@ class TestIdentity:
         assert scene.objects() == {NAME: META + IMAGE}
 
     @pytest.mark.parametrize("size", [1, 2, 13, 4096])
-    def test_fragments_of_any_size_are_held_until_the_head_is_there(self, scene: Scene, size: int) -> None:
-        filler = b"".join(element(8, 5, b"LO", bytes(1000)) for _ in range(20))
-        image = ct_image(size=HEAD_SIZE, before=filler)
+    def test_fragments_of_any_size_make_one_object(self, scene: Scene, size: int) -> None:
+        filler = b"".join(element(8, number, b"LO", bytes(4000)) for number in range(1, 0x15))
+        image = ct_image(size=READ, before=filler)
         data = [([memoryview(image)[start : start + size]], 1, False) for start in range(0, len(image), size)]
         data[-1] = (*data[-1][:2], True)
 
@@ -444,9 +450,9 @@ class TestIdentity:
         assert scene.objects() == {NAME: META + image}
 
     @pytest.mark.parametrize("size", [1, 20, 100])
-    @pytest.mark.parametrize("bit_preserving", [True, False])
+    @pytest.mark.parametrize("form", FORMS)
     def test_nothing_is_kept_of_a_buffer_that_is_used_again(
-        self, scene: Scene, size: int, bit_preserving: bool
+        self, scene: Scene, size: int, form: Form | None
     ) -> None:
         def received() -> Iterator[object]:
             buffer = bytearray(size)
@@ -456,13 +462,13 @@ class TestIdentity:
                 yield [memoryview(buffer)[: len(content)]], 1, start + size >= len(IMAGE)
                 buffer[:] = b"X" * size
 
-        scene.receive(received(), bit_preserving=bit_preserving)
+        scene.receive(received(), form=form)
 
         assert scene.objects() == {NAME: META + IMAGE}
 
-    @pytest.mark.parametrize("length", [HEAD_SIZE - 1, HEAD_SIZE, HEAD_SIZE + 1, 2 * HEAD_SIZE])
+    @pytest.mark.parametrize("length", [READ - 2, READ, READ + 2, 2 * READ])
     @pytest.mark.parametrize("lists", [1, 2])
-    def test_data_sets_about_as_long_as_a_head_are_whole(self, scene: Scene, length: int, lists: int) -> None:
+    def test_data_sets_about_as_long_as_a_read_are_whole(self, scene: Scene, length: int, lists: int) -> None:
         image = ct_image(size=length - len(ct_image(size=0)))
         assert len(image) == length
 
@@ -507,9 +513,9 @@ class TestIdentity:
         assert scene.refusal(cut(image, *places)).status == status
         assert scene.objects() == {NAME: META + IMAGE}
 
-    def test_a_refusal_comes_at_the_head_and_leaves_the_rest_to_read(self, scene: Scene) -> None:
-        image = ct_image(instance="9.9", size=3 * HEAD_SIZE)
-        data = iter(cut(image, HEAD_SIZE, 2 * HEAD_SIZE))
+    def test_a_refusal_comes_when_both_uids_are_known_and_leaves_the_rest_to_read(self, scene: Scene) -> None:
+        image = ct_image(instance="9.9", size=3 * READ)
+        data = iter(cut(image, READ, 2 * READ))
 
         scene.refusal(data)
 
@@ -521,9 +527,79 @@ class TestIdentity:
         ids=["mismatch", "empty", "text", "zeros"],
     )
     def test_bit_preserving_nothing_is_looked_at(self, scene: Scene, image: bytes) -> None:
-        scene.receive(cut(image), bit_preserving=True)
+        scene.receive(cut(image), form=None)
 
         assert scene.objects() == {NAME: META + image}
+
+
+class TestForm:
+    """Objects that are written anew are stored like others."""
+
+    ITEM = b"\xfe\xff\x00\xe0\xff\xff\xff\xff\xfe\xff\x0d\xe0\0\0\0\0"
+    UGLY = UIDS + b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff" + ITEM + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    PRETTY = UIDS + b"\x08\0\x40\x11SQ\0\0\x08\0\0\0" + b"\xfe\xff\x00\xe0\0\0\0\0"
+
+    @pytest.mark.parametrize("with_file_meta", [True, False])
+    def test_the_file_meta_names_the_transfer_syntax_that_is_written(
+        self, scene: Scene, with_file_meta: bool
+    ) -> None:
+        big = Form(Encoding(transfer_syntax=BIG), Dictionary(), rejects_odd=False)
+        pixels = b"\x7f\xe0\0\x10OB\0\0\0\0\0\x64" + IMAGE[-100:]
+        for odd in (b"", b"odd"):
+            scene.receive(cut(IMAGE + odd, 100), form=big, with_file_meta=with_file_meta)
+
+            (content,) = scene.objects().values()
+            meta = META if odd else FileMeta(BIG, b"CT_1", b"STORESCP").for_object(CT, INSTANCE)
+            assert content.startswith(meta if with_file_meta else (UIDS if odd else b"\0\x08\0\x16"))
+            assert content.endswith(IMAGE + odd if odd else pixels)
+
+    def test_two_forms_of_one_object_are_equal(self, scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.WARNING)
+        for data in (self.UGLY, self.PRETTY, self.UGLY):
+            scene.receive(cut(data), duplicates="keep")
+
+        assert scene.objects() == {NAME: META + self.PRETTY}
+        assert (
+            said(caplog, scene)
+            == [("WARNING", f"DICOM file already exists, keeping the equal one: {NAME}")] * 2
+        )
+
+    def test_after_a_full_disk_the_next_one_is_written_anew(self, scene: Scene) -> None:
+        def work() -> int:
+            object_store = scene.store()
+            unlimited = resource.RLIM_INFINITY
+            store_object(object_store, cut(self.UGLY))
+            before = scene.objects()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, unlimited))
+            with pytest.raises(Refused) as caught:
+                store_object(object_store, cut(self.UGLY))
+            assert (scene.objects(), scene.temporary()) == (before, [])
+            resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+            store_object(object_store, cut(self.UGLY))
+            return caught.value.status
+
+        assert in_child(work) == 0xA700
+        assert scene.objects() == {NAME: META + self.PRETTY}
+
+    def test_what_is_refused_as_odd_leaves_the_earlier_object_alone(self, scene: Scene) -> None:
+        scene.receive(cut(IMAGE))
+        strict = Form(Encoding(), Dictionary(), rejects_odd=True)
+
+        refusal = scene.refusal(cut(IMAGE + b"odd"), form=strict)
+
+        assert (refusal.status, refusal.comment) == (0xC000, "the data set is cut off")
+        assert scene.objects() == {NAME: META + IMAGE}
+
+    def test_the_warning_of_an_odd_object_names_its_file(
+        self, scene: Scene, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        scene.receive(cut(IMAGE + b"odd"), extension=".dcm")
+
+        assert said(caplog, scene) == [
+            ("WARNING", f"the data set is cut off, stored as received: {NAME}.dcm"),
+            ("INFO", f"storing DICOM file: {NAME}.dcm"),
+        ]
 
 
 class TestCommand:
@@ -581,7 +657,7 @@ class TestFailures:
         monkeypatch.setattr(sink.os, "unlink", unlink)
 
         with pytest.raises(PeerError):
-            scene.receive(broken_off(Gone("gone"), ([memoryview(ct_image(size=HEAD_SIZE))], 1, False)))
+            scene.receive(broken_off(Gone("gone"), ([memoryview(ct_image(size=READ))], 1, False)))
 
     def test_a_full_disk_is_a700_and_leaves_nothing(self, scene: Scene) -> None:
         def fill() -> list[object]:
