@@ -222,7 +222,8 @@ def _split(content: bytes) -> tuple[dict[int, MetaElement], bytes]:
         raise AssertionError("not a DICOM file")
     elements = {}
     position = PREAMBLE_LENGTH
-    while content[position : position + 2] == b"\2\0":
+    end = PREAMBLE_LENGTH + 1
+    while position < end:
         number, vr = struct.unpack_from("<H2s", content, position + 2)
         if vr in LONG_VRS:
             (length,) = struct.unpack_from("<I", content, position + 8)
@@ -232,4 +233,6 @@ def _split(content: bytes) -> tuple[dict[int, MetaElement], bytes]:
             position += 8
         elements[number] = MetaElement(vr, content[position : position + length])
         position += length
+        if number == 0:  # the group length: a data set may begin with group 0002H too
+            end = position + int.from_bytes(elements[number].value, "little")
     return elements, content[position:]

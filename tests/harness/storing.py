@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SERVED = ("->", "waiting for the request")
 ASSOCIATION_ID = re.compile(r"^([FEWIDT]: )\[[0-9a-f]{6}\] ")
+# The creator of a private block, then an element of it, which stands behind all pixel data.
+PADDING_CREATOR = struct.pack("<HH2sH8s", 0x7FE1, 0x0010, b"LO", 8, b"PADDING ")
 PADDING_HEADER = struct.Struct("<HH2s2xI")
 
 
@@ -139,9 +141,9 @@ def complaints(server: Server) -> list[str]:
 
 
 def padded_to(image: StorableObject, size: int) -> StorableObject:
-    """Make the data set (explicit little endian) exactly so long, by Data Set Trailing Padding (FFFC,FFFC)."""
-    missing = size - len(image.data_set) - PADDING_HEADER.size
-    padding = PADDING_HEADER.pack(0xFFFC, 0xFFFC, b"OB", missing) + bytes(missing)
+    """Make the data set (explicit little endian) exactly so long, by a private element that everybody keeps."""
+    missing = size - len(image.data_set) - len(PADDING_CREATOR) - PADDING_HEADER.size
+    padding = PADDING_CREATOR + PADDING_HEADER.pack(0x7FE1, 0x1000, b"OB", missing) + bytes(missing)
     return StorableObject(
         image.sop_class_uid, image.sop_instance_uid, image.transfer_syntax_uid, image.data_set + padding
     )
