@@ -15,7 +15,9 @@ WHITE_SPACE = b" \t\n\v\f\r"
 
 _PIECE = 1 << 17  # bytes, a multiple of every swap unit
 _WIDEST = 8  # bytes of the widest unit
-_ROOM = 1 << 16  # bytes swapped at once; more would be new pages for each object (malloc(3): M_MMAP_THRESHOLD)
+_ROOM = (
+    1 << 16
+)  # bytes swapped at once; more would be new pages for each object (malloc(3): M_MMAP_THRESHOLD)
 ARRAY_TYPES = {2: "H", 4: "I", 8: "Q"}
 
 
