@@ -146,6 +146,8 @@ def _form(settings: Settings, dictionary: Dictionary | None) -> Form | None:
         "implicit": transfer_syntaxes.IMPLICIT_LITTLE,
         "deflated": transfer_syntaxes.DEFLATED,
     }[settings.write_transfer_syntax]
+    if written:
+        import array  # noqa: F401  (what swaps values asks for it)
     if written == transfer_syntaxes.DEFLATED:
         import scpd.dataset.inflate  # noqa: F401
     encoding = Encoding(

@@ -38,7 +38,9 @@ MAX_DEPTH = 64  # sequences in sequences; a document that means it stays below t
 ITEM = 0xFFFEE000
 ITEM_DELIMITER = 0xFFFEE00D
 SEQUENCE_DELIMITER = 0xFFFEE0DD
-_ITEM_GROUP = 0xFFFE
+SHORT_HEADER, LONG_HEADER = 8, 12  # bytes
+DELIMITERS = (ITEM_DELIMITER, SEQUENCE_DELIMITER)
+ITEM_GROUP = 0xFFFE
 
 # PS3.5 7.1.2 and A.4.  A VR that we do not know is taken for UN.
 _NEVER_UNDEFINED = frozenset(b"OD OF OL OV SV UC UR UT UV".split())
@@ -52,11 +54,20 @@ class EndOfData(Exception):
 class Syntax:
     """How the elements of a data set are encoded: with their VR or without, and in which byte order."""
 
-    __slots__ = ("byte_order", "is_explicit", "read", "unpack_header", "unpack_item", "unpack_long")
+    __slots__ = (
+        "byte_order",
+        "is_explicit",
+        "long_header",
+        "read",
+        "unpack_header",
+        "unpack_item",
+        "unpack_long",
+    )
 
     def __init__(self, byte_order: str, *, is_explicit: bool) -> None:
         self.byte_order = byte_order  # of `struct`
         self.is_explicit = is_explicit
+        self.long_header = LONG_HEADER if is_explicit else SHORT_HEADER  # bytes of the longest header
         # The first eight bytes: group, element, VR and 16-bit length, or the 32-bit length.
         self.unpack_header = Struct(byte_order + ("HH2sH" if is_explicit else "HHI")).unpack_from
         self.unpack_item = Struct(byte_order + "HHI").unpack_from
@@ -86,7 +97,7 @@ class Syntax:
     def _read_explicit(self, data: Data, position: int) -> Header:
         try:
             group, element, vr, length = self.unpack_header(data, position)
-            if group == _ITEM_GROUP:  # first of all: its length may look like a VR
+            if group == ITEM_GROUP:  # first of all: its length may look like a VR
                 return group << 16 | element, b"", self.unpack_long(data, position + 4)[0], position + 8
             # Two bytes that are no capitals: a short header and an odd VR, as DCMTK reads them.
             if has_long_form(vr):
@@ -141,7 +152,7 @@ def _skip_item(data: Data, position: int, syntax: Syntax, depth: int) -> int:
         tag, vr, length, position = syntax.read(data, position)
         if tag == ITEM_DELIMITER:
             return position
-        if tag >> 16 == _ITEM_GROUP:
+        if tag >> 16 == ITEM_GROUP:
             raise Refused(CANNOT_UNDERSTAND, "item without an item delimiter")
         if length == UNDEFINED_LENGTH:
             position = skip_undefined(data, position, vr, syntax, depth + 1)

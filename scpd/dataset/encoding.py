@@ -13,6 +13,10 @@ from scpd.tables.transfer_syntaxes import (
     IMPLICIT_LITTLE,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.dataset.elements import Syntax
+
 RECALCULATE, CREATE, REMOVE = "recalc", "create", "remove"  # group lengths
 _DEFAULT_LEVEL = 6
 
@@ -53,6 +57,10 @@ class Encoding:
         self.convert_un = convert_un
         self.compression_level = _DEFAULT_LEVEL if compression_level is None else compression_level
         self.is_recompressed = compression_level is not None
+
+    def allows_fast_loops(self, received: Syntax) -> bool:
+        """Tell whether loops may be used that do not look for private creators where there are VRs (`plain`)."""
+        return not (self.convert_un and received.is_explicit)
 
     def keeps_sequences(self) -> bool:
         """Tell whether sequences and items of defined length stay as they are if what they hold does."""

@@ -43,6 +43,5 @@ class Findings:
 
     def note_pixel_data(self, syntax: Syntax, value: int, length: int) -> None:
         """Take note of native pixel data at the top level."""
-        header = 12 if syntax.is_explicit else 8  # bytes: OB and OW have the long form
-        self.pixel_data = (value - header, value, value + length)
+        self.pixel_data = (value - syntax.long_header, value, value + length)  # OB and OW have the long form
         self.changes_before_pixel_data = self.changes

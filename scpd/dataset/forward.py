@@ -7,10 +7,8 @@ as it came, or that its elements are out of order, `original` undoes what was do
 
 from __future__ import annotations
 
-from array import array
-
 from scpd.dataset.recode import Recoding, Source
-from scpd.dataset.values import ARRAY_TYPES, Swapper
+from scpd.dataset.values import Swapper, swapped
 from scpd.dataset.writer import Writer
 
 TYPE_CHECKING = False
@@ -64,8 +62,8 @@ class Forward:
                 self._writer.add(piece)
         else:
             for piece in pieces:
-                for swapped in self._swapper.swap(piece):
-                    self._writer.add(swapped)
+                for part in self._swapper.swap(piece):
+                    self._writer.add(part)
                     self._writer.flush()
         self._writer.flush()
 
@@ -83,9 +81,4 @@ class Forward:
 
 def original(piece: bytes, unit: int) -> bytes:
     """Give back the bytes of a value of which this was written, whole units of it."""
-    if unit == 1:
-        return piece
-    numbers = array(ARRAY_TYPES[unit])
-    numbers.frombytes(piece)
-    numbers.byteswap()
-    return numbers.tobytes()
+    return piece if unit == 1 else b"".join(swapped(memoryview(piece), b"", unit))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 
+from scpd.dataset.elements import CANNOT_UNDERSTAND
 from scpd.errors import Refused
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from scpd.dataset.elements import Data
 
-_CANNOT_UNDERSTAND = 0xC000  # PS3.4 B.2.3
 _PIECE = 1 << 17  # bytes inflated at a time
 
 
@@ -35,7 +35,7 @@ class Inflater:
             try:
                 piece = engine.decompress(data, _PIECE)
             except zlib.error:
-                raise Refused(_CANNOT_UNDERSTAND, "data set is not a deflate stream") from None
+                raise Refused(CANNOT_UNDERSTAND, "data set is not a deflate stream") from None
             data = engine.unconsumed_tail
             if piece:
                 yield piece

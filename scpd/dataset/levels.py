@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scpd.dataset.elements import Syntax
 
 _FIRST_CREATOR, _LAST_CREATOR = 0x10, 0xFF
-_FIRST_PRIVATE = 0x1000
 LONGEST_CREATOR = 64  # bytes, as many as LO has characters: no longer one is in a dictionary
 _MOST_CREATORS = 1024  # of one level
 
@@ -77,13 +76,9 @@ class Level:
         self.is_ordered = True
         self.low = -1  # the highest so far below FIRST_TAG
         self._limit = END_OF_TAGS
-        self.upper = (
-            END_OF_TAGS  # tag from which on nothing is plain; of that, where the group has a group length
-        )
+        self.upper = END_OF_TAGS  # tag from which on nothing is plain, or where a group with a length ends
         self.group = -1  # of the last group length
-        self.group_end = (
-            -1
-        )  # where it says that the group ends; -1: nothing is said of the group that we are in
+        self.group_end = -1  # where that says that the group ends; -1: nothing is said of this group
         self.creators: dict[int, str] = {}  # by group and block
         self.late_creators: dict[int, str] = {}  # that came out of order, and once
 

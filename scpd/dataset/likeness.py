@@ -15,20 +15,10 @@ from __future__ import annotations
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class, whatever its name
 
-from scpd.dataset import representations
-from scpd.dataset.elements import ITEM_DELIMITER, SEQUENCE_DELIMITER, UNDEFINED_LENGTH
+from scpd.dataset.elements import DELIMITERS, ITEM_GROUP, SHORT_HEADER, UNDEFINED_LENGTH
 from scpd.dataset.levels import is_creator
-from scpd.dataset.plain import (
-    LONGEST_NOTED,
-    NOTED,
-    PIXEL_DATA,
-    PLAIN,
-    SOP_CLASS_UID,
-    SOP_INSTANCE_UID,
-    TEXT,
-    UIDS,
-)
-from scpd.dataset.representations import received
+from scpd.dataset.plain import KINDS, LONGEST_NOTED, NOTED, PLAIN, SOP_CLASS_UID, SOP_INSTANCE_UID, TEXT, UIDS
+from scpd.dataset.representations import PIXEL_DATA, received
 from scpd.dataset.values import is_presented_uid
 
 TYPE_CHECKING = False
@@ -40,16 +30,12 @@ if TYPE_CHECKING:
     from scpd.dataset.levels import Level
     from scpd.dataset.template import Template
 
-_ITEM_GROUP = 0xFFFE
-_DELIMITERS = (ITEM_DELIMITER, SEQUENCE_DELIMITER)
 _SEQUENCES = (b"SQ", b"")  # VRs of what holds elements in the encoding of the data set
-_SHORT = 8  # bytes of a header
 
 _UIDS = {SOP_CLASS_UID, SOP_INSTANCE_UID}
 
 # Kinds of values; what is open holds other elements, and has no value of its own.
 _OPEN = 0
-_KINDS = {representations.PLAIN: PLAIN, representations.TEXT: TEXT, representations.UID: UIDS}
 
 # Data sets unlike the one before, beyond those that were like it, until nothing is learnt any more.
 _PATIENCE = 8
@@ -261,7 +247,7 @@ def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[
         tag, vr, length, value = level.syntax.read(data, position)
         field = _field(tag, vr, length, bytes(data[position:value]), level, dictionary)
         field.is_nested = bool(open_ends)
-        if tag in _DELIMITERS:
+        if tag in DELIMITERS:
             open_ends.pop()
         elif field.kind == _OPEN and vr not in _SEQUENCES:
             return []
@@ -278,12 +264,12 @@ def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[
 
 
 def _field(tag: int, vr: bytes, length: int, header: bytes, level: Level, dictionary: Dictionary) -> _Field:
-    if tag >> 16 == _ITEM_GROUP or length == UNDEFINED_LENGTH:
+    if tag >> 16 == ITEM_GROUP or length == UNDEFINED_LENGTH:
         return _Field(tag, header, 0, _OPEN, 0, is_nested=False)
     representation = received(vr, tag) if vr else level.representation(tag, dictionary)
-    kind = _KINDS.get(representation.rule, _OPEN)
+    kind = KINDS.get(representation.rule, _OPEN)
     # A header of the long form, or of what is no VR, is compared as it is.
-    fixed = 4 if not vr else 6 if len(header) == _SHORT and vr == representation.vr else 0
+    fixed = 4 if not vr else 6 if len(header) == SHORT_HEADER and vr == representation.vr else 0
     return _Field(tag, header, fixed, kind, 0 if kind == _OPEN else length, is_nested=False)
 
 

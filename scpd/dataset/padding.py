@@ -15,12 +15,12 @@ _ZEROS = bytes(1 << 16)
 
 def pad(writer: Writer, syntax: Syntax, multiple: int, before: int) -> None:
     """Make what began `before` bytes ahead of the writer's target a multiple of so many bytes, if it is none."""
-    header = 12 if syntax.is_explicit else 8
     added = -(before + writer.position()) % multiple
     if not added:
         return
-    while added < header:
+    while added < syntax.long_header:
         added += multiple
-    writer.add(syntax.header(TRAILING_PADDING, OB, added - header))
-    for begin in range(0, added - header, len(_ZEROS)):
-        writer.add(_ZEROS[: added - header - begin])
+    length = added - syntax.long_header
+    writer.add(syntax.header(TRAILING_PADDING, OB, length))
+    for begin in range(0, length, len(_ZEROS)):
+        writer.add(_ZEROS[: length - begin])

@@ -1,7 +1,7 @@
 """The fast way through a data set: over plain elements, which no output option changes without changing all.
 
 Most elements of most data sets are plain: in order, of an old VR, with a value that is even, well padded and all there.
-Here is one tight loop for each kind of encoding; it stops before the first element that needs a second look, and leaves
+Here is one tight loop; it stops before the first element that needs a second look, and leaves
 that to its caller, who knows all the rules.  Some 0.2 microseconds an element.
 
 The values of a few attributes are taken down on the way.
@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from struct import error as StructError  # noqa: N812 - it is a class, whatever its name
 
+from scpd.dataset import representations
 from scpd.dataset.elements import ITEM
 from scpd.dataset.levels import BY_NAME, Level
-from scpd.dataset.representations import PLAIN as _PLAIN_RULE
-from scpd.dataset.representations import REPRESENTATIONS, SEQUENCE, SHORT, UN
-from scpd.dataset.representations import TEXT as _TEXT_RULE
-from scpd.dataset.representations import UID as _UID_RULE
+from scpd.dataset.representations import PIXEL_DATA, REPRESENTATIONS, SHORT, UN
 from scpd.dataset.values import is_presented_uid
 
 TYPE_CHECKING = False
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from scpd.dataset.elements import Data
     from scpd.dataset.representations import Representation
 
-PIXEL_DATA = 0x7FE00010
 SPECIFIC_CHARACTER_SET = 0x00080005
 SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018
@@ -45,13 +42,10 @@ _SPACE = 0x20
 
 # Kinds of values.
 PLAIN, TEXT, UIDS = 1, 2, 3
-_KINDS_BY_RULE = {_PLAIN_RULE: PLAIN, _TEXT_RULE: TEXT, _UID_RULE: UIDS}
-_KINDS = {vr: _KINDS_BY_RULE[REPRESENTATIONS[vr].rule] for vr in SHORT}
-_KINDS_BY_NAME = {
-    name: _KINDS_BY_RULE[representation.rule]
-    for name, representation in BY_NAME.items()
-    if representation.rule != SEQUENCE
-}
+KINDS = {representations.PLAIN: PLAIN, representations.TEXT: TEXT, representations.UID: UIDS}  # by rule
+# By VR, or by a dictionary's name where the data have none.
+_EXPLICIT_KINDS: dict[object, int] = {vr: KINDS[REPRESENTATIONS[vr].rule] for vr in SHORT}
+_IMPLICIT_KINDS: dict[object, int] = {name: KINDS.get(like.rule, 0) for name, like in BY_NAME.items()}
 
 
 def run(
@@ -97,12 +91,6 @@ def _long_header(
     return 0 if unused else group << 16 | element, vr, position + 12, length
 
 
-def _run(data: Data, position: int, limit: int, level: Level, names: Mapping[int, str]) -> int:
-    if level.syntax.is_explicit:
-        return _run_explicit(data, position, limit, level)
-    return _run_implicit(data, position, limit, level, names)
-
-
 def _behind_sequence(data: Data, position: int, limit: int, level: Level, names: Mapping[int, str]) -> int:
     """Return the position behind a plain sequence, or `position` if there is none."""
     tag, name, begin, length = _long_header(data, position, level, names)
@@ -132,40 +120,21 @@ def _is_plain_sequence(data: Data, position: int, end: int, level: Level, names:
     return True
 
 
-def _run_explicit(data: Data, position: int, limit: int, level: Level) -> int:
-    unpack, kinds = level.syntax.unpack_header, _KINDS
+def _run(data: Data, position: int, limit: int, level: Level, names: Mapping[int, str]) -> int:
+    unpack, is_explicit = level.syntax.unpack_header, level.syntax.is_explicit
+    kinds = _EXPLICIT_KINDS if is_explicit else _IMPLICIT_KINDS
     last, upper = level.last, level.upper
+    name: object  # the VR, or what stands for it
     try:
         while True:
-            group, element, vr, length = unpack(data, position)
-            tag = group << 16 | element
-            kind = kinds.get(vr)
-            following = position + 8 + length
-            if following > limit or length & 1 or not last < tag < upper or not (kind and element):
-                break
-            if kind == TEXT:
-                if length and data[following - 1] == _SPACE and data[following - 2] == _SPACE:
-                    break
-                if tag in NOTED:
-                    _note(tag, data[following - length : following], level)
-            elif kind == UIDS and not _is_plain_uid(tag, data[following - length : following], level):
-                break
-            position = following
-            last = tag
-    except StructError:
-        pass
-    level.last = last
-    return position
-
-
-def _run_implicit(data: Data, position: int, limit: int, level: Level, names: Mapping[int, str]) -> int:
-    unpack, kinds = level.syntax.unpack_header, _KINDS_BY_NAME
-    last, upper = level.last, level.upper
-    try:
-        while True:
-            group, element, length = unpack(data, position)
-            tag = group << 16 | element
-            kind = kinds.get(names.get(tag, ""))
+            if is_explicit:
+                group, element, name, length = unpack(data, position)
+                tag = group << 16 | element
+            else:
+                group, element, length = unpack(data, position)
+                tag = group << 16 | element
+                name = names.get(tag)
+            kind = kinds.get(name)
             following = position + 8 + length
             if following > limit or length & 1 or not last < tag < upper or not (kind and element):
                 break
@@ -200,4 +169,4 @@ def _note(tag: int, value: Data, level: Level) -> None:
 
 def says_who(representation: Representation) -> bool:
     """Tell whether an attribute with such a value is noted: a UID or text, or what has lost its VR (PS3.5 6.2.2)."""
-    return representation.rule in (_TEXT_RULE, _UID_RULE) or representation is UN
+    return representation.rule in (representations.TEXT, representations.UID) or representation is UN

@@ -20,6 +20,7 @@ from scpd.dataset.elements import (
     ITEM,
     ITEM_DELIMITER,
     SEQUENCE_DELIMITER,
+    SHORT_HEADER,
     UNDEFINED_LENGTH,
     reserved,
     skip_undefined,
@@ -29,8 +30,8 @@ from scpd.dataset.encoding import CREATE
 from scpd.dataset.lengths import Groups, GroupTooLongError, Nested
 from scpd.dataset.levels import LONGEST_CREATOR, Level, is_creator
 from scpd.dataset.padding import TRAILING_PADDING, pad
-from scpd.dataset.plain import LONGEST_NOTED, PIXEL_DATA, run
-from scpd.dataset.representations import OB, OW, SEQUENCE, SQ, TEXT, UID, UN, received
+from scpd.dataset.plain import LONGEST_NOTED, run
+from scpd.dataset.representations import OB, OW, PIXEL_DATA, SEQUENCE, SQ, TEXT, UID, UN, received
 from scpd.dataset.template import template
 from scpd.dataset.values import end_of_text, presented_uid, swapped
 from scpd.dataset.writer import Writer
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 LONGEST_SHORT = 0xFFFF  # bytes of a value whose length has 16 bits
 _MOST_UNORDERED = 1 << 15  # elements of one level
 _MOST_CONVERTED = 1 << 14  # bytes at a time: as many elements as these hold are in memory
-_DELIMITER = _SHORT_HEADER = 8  # bytes
 _PADDING_GROUP = TRAILING_PADDING >> 16
 
 
@@ -235,8 +235,7 @@ class Recoding:
         groups.end()
 
     def _ordered(self, level: Level, groups: Groups) -> int:
-        # Fast loops do not look for private creators.
-        is_fast = not (self._encoding.convert_un and level.syntax.is_explicit)
+        is_fast = self._encoding.allows_fast_loops(level.syntax)
         pass_plain = self._copy_plain if level.syntax is self._syntax else self._convert_plain
         if self._encoding.group_lengths == CREATE:
             level.upper = 0  # no element is passed over until its group has a length
@@ -248,7 +247,7 @@ class Recoding:
                 return position
             element = self._next(level, position)
             if element is None:
-                return position + _DELIMITER
+                return position + SHORT_HEADER
             position = self._element(level, groups, element)
             level.last = element.tag
 
@@ -259,7 +258,7 @@ class Recoding:
         while level.end is None or position < level.end:
             element = self._next(level, position)
             if element is None:
-                position = position + _DELIMITER
+                position = position + SHORT_HEADER
                 break
             position = self._behind(level, element)
             level.last = max(level.last, element.tag)
@@ -405,7 +404,7 @@ class Recoding:
         self, level: Level, element: _Element, label: Representation, size: int, padding: bytes
     ) -> None:
         is_same = level.syntax is self._syntax and element.vr in (label.vr, b"")
-        is_clean = element.value - element.begin == _SHORT_HEADER or not any(
+        is_clean = element.value - element.begin == SHORT_HEADER or not any(
             reserved(self._data, element.value)
         )
         if is_same and is_clean and size == element.length and not padding:

@@ -19,7 +19,7 @@ PLAIN, TEXT, UID, SEQUENCE = "plain", "text", "UID", "sequence"
 
 _CANNOT_UNDERSTAND = 0xC000  # PS3.4 B.2.3
 
-_PIXEL_DATA = 0x7FE00010
+PIXEL_DATA = 0x7FE00010
 _OVERLAY_DATA = 0x60003000
 _ANY_OVERLAY = 0xFF01FFFF  # groups 60xx, even
 
@@ -79,11 +79,11 @@ def received(vr: bytes, tag: int) -> Representation:
         return known
     if vr in _NO_ELEMENTS:
         raise Refused(_CANNOT_UNDERSTAND, f"an element with VR {vr.decode()}")
-    if (vr == b"OX" and tag == _PIXEL_DATA) or (vr == b"ox" and is_pixel_or_overlay(tag)):
+    if (vr == b"OX" and tag == PIXEL_DATA) or (vr == b"ox" and is_pixel_or_overlay(tag)):
         return OW
     return _OWN_NAMES.get(vr, UN)
 
 
 def is_pixel_or_overlay(tag: int) -> bool:
     """Tell whether this is pixel data or the data of an overlay, which are words unless their sender says bytes."""
-    return tag == _PIXEL_DATA or tag & _ANY_OVERLAY == _OVERLAY_DATA
+    return tag == PIXEL_DATA or tag & _ANY_OVERLAY == _OVERLAY_DATA

@@ -13,7 +13,8 @@ from __future__ import annotations
 from scpd.dataset.elements import syntax_of
 from scpd.dataset.findings import Findings
 from scpd.dataset.levels import Level
-from scpd.dataset.plain import PIXEL_DATA, pixel_data_at, run
+from scpd.dataset.plain import pixel_data_at, run
+from scpd.dataset.representations import PIXEL_DATA
 from scpd.dataset.walk import Walk
 from scpd.tables.transfer_syntaxes import DEFLATED_DATA_SETS
 
@@ -118,8 +119,8 @@ class Scan(Findings):
                 self.changes = likeness.changes
                 self._pass_pixel_data(value, likeness.pixel_data_length)
                 return
-        if self._encoding.convert_un and self._syntax.is_explicit:
-            return  # private creators have to be seen
+        if not self._encoding.allows_fast_loops(self._syntax):
+            return
         names, with_sequences = self._dictionary.public, self._encoding.keeps_sequences()
         top = self._new_top()
         self._seen = run(data, 0, len(data), top, names, with_sequences=with_sequences)

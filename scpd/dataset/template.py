@@ -9,9 +9,8 @@ VR together with its byte order.
 
 from __future__ import annotations
 
-from scpd.dataset.elements import ITEM, ITEM_DELIMITER, SEQUENCE_DELIMITER, UNDEFINED_LENGTH, EndOfData
-from scpd.dataset.plain import PIXEL_DATA
-from scpd.dataset.representations import REPRESENTATIONS
+from scpd.dataset.elements import DELIMITERS, ITEM, SHORT_HEADER, UNDEFINED_LENGTH, EndOfData
+from scpd.dataset.representations import PIXEL_DATA, REPRESENTATIONS
 from scpd.dataset.values import swapped
 
 TYPE_CHECKING = False
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from scpd.dataset.elements import Header, Syntax
 
     Move = tuple[int, int, int, int, int]
-
-_DELIMITERS = (ITEM_DELIMITER, SEQUENCE_DELIMITER)
 
 
 class Template:
@@ -55,7 +52,7 @@ def template(begin: bytes, source: Syntax, written: bytes, target: Syntax, unit:
     try:
         while position < len(begin):
             tag, vr, length, value = source.read(begin, position)
-            if tag in _DELIMITERS:
+            if tag in DELIMITERS:
                 position = value
                 continue
             place = _behind_additions(written, place, target)
@@ -76,8 +73,8 @@ def template(begin: bytes, source: Syntax, written: bytes, target: Syntax, unit:
 
 def _behind_additions(written: bytes, place: int, target: Syntax) -> int:
     """Go past what has no counterpart: delimiters."""
-    while target.read(written, place)[0] in _DELIMITERS:
-        place += 8
+    while target.read(written, place)[0] in DELIMITERS:
+        place += SHORT_HEADER
     return place
 
 

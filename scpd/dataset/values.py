@@ -15,10 +15,9 @@ WHITE_SPACE = b" \t\n\v\f\r"
 
 _PIECE = 1 << 17  # bytes, a multiple of every swap unit
 _WIDEST = 8  # bytes of the widest unit
-_ROOM = (
-    1 << 16
-)  # bytes swapped at once; more would be new pages for each object (malloc(3): M_MMAP_THRESHOLD)
-ARRAY_TYPES = {2: "H", 4: "I", 8: "Q"}
+# Bytes that a `Swapper` swaps at once; more would be new pages for each object (mallopt(3), M_MMAP_THRESHOLD).
+_ROOM = 1 << 16
+_ARRAY_TYPES = {2: "H", 4: "I", 8: "Q"}
 
 
 def uid_text(value: bytes) -> str:
@@ -69,7 +68,7 @@ def swapped(data: memoryview, padding: bytes, unit: int) -> Iterator[memoryview]
         if padding and begin + _PIECE >= len(data):
             piece = bytes(piece) + padding
         whole = len(piece) // unit * unit
-        numbers = array(ARRAY_TYPES[unit])
+        numbers = array(_ARRAY_TYPES[unit])
         numbers.frombytes(piece[:whole])
         numbers.byteswap()
         yield memoryview(numbers).cast("B")
@@ -88,7 +87,7 @@ class Swapper:
     def __init__(self, unit: int) -> None:
         from array import array  # as above
 
-        self._numbers = array(ARRAY_TYPES[unit], bytes(_WIDEST)) * (_ROOM // _WIDEST)
+        self._numbers = array(_ARRAY_TYPES[unit], bytes(_WIDEST)) * (_ROOM // _WIDEST)
         self._room = memoryview(self._numbers).cast("B")
         self._filled = 0
 

@@ -17,8 +17,11 @@ from scpd.dataset.elements import (
     IMPLICIT,
     ITEM,
     ITEM_DELIMITER,
+    ITEM_GROUP,
+    LONG_HEADER,
     MAX_DEPTH,
     SEQUENCE_DELIMITER,
+    SHORT_HEADER,
     UNDEFINED_LENGTH,
     EndOfData,
     reserved,
@@ -26,8 +29,8 @@ from scpd.dataset.elements import (
 from scpd.dataset.encoding import RECALCULATE, REMOVE
 from scpd.dataset.levels import LONGEST_CREATOR, Level, is_creator
 from scpd.dataset.padding import TRAILING_PADDING
-from scpd.dataset.plain import LONGEST_NOTED, NOTED, PIXEL_DATA, run, says_who
-from scpd.dataset.representations import OB, OW, SEQUENCE, TEXT, UID, UL, UN, received
+from scpd.dataset.plain import LONGEST_NOTED, NOTED, run, says_who
+from scpd.dataset.representations import OB, OW, PIXEL_DATA, SEQUENCE, TEXT, UID, UL, UN, received
 from scpd.dataset.values import is_presented_uid
 from scpd.errors import Refused
 
@@ -43,10 +46,8 @@ if TYPE_CHECKING:
     from scpd.dataset.representations import Representation
 
 _VOI_LUT_SEQUENCE = 0x00283010
-_ITEM_GROUP = 0xFFFE
 _ALIEN_GROUPS = (0x0000, 0x0002)  # PS3.7 6.3 and PS3.10 7.1: those of the command set and of the file meta
 _MOST_UNORDERED = 65536  # levels
-_SHORTEST_HEADER, _LONG_HEADER = 8, 12  # bytes
 
 
 class _CutOffError(Exception):
@@ -92,7 +93,7 @@ class Walk(Arrival):
     def begin(self, position: int, value: int, arrived: int) -> None:
         """Begin behind what is known: there, behind a value that begins at `value`, when so many bytes have come."""
         self._value_at = value
-        self.start(position, _SHORTEST_HEADER, arrived)
+        self.start(position, SHORT_HEADER, arrived)
 
     def _go_on(self) -> Wanted:
         return next(self._steps, (BEYOND, BEYOND))
@@ -103,12 +104,8 @@ class Walk(Arrival):
         except _CutOffError as error:
             self.findings.oddity = self.findings.oddity or str(error)
 
-    def _is_fast(self, level: Level) -> bool:
-        """Tell whether fast loops may be used, which do not look for private creators."""
-        return not (self._has_creators and level.syntax.is_explicit)
-
     def _level(self, level: Level) -> Steps:
-        is_fast = self._is_fast(level)
+        is_fast = self._encoding.allows_fast_loops(level.syntax)
         is_within = True
         while is_within:
             if is_fast:
@@ -137,7 +134,7 @@ class Walk(Arrival):
             self._end_group(level, -1, at)
             return False
         tag, vr, length = yield from self._header(level.syntax)
-        if tag >> 16 == _ITEM_GROUP:
+        if tag >> 16 == ITEM_GROUP:
             return self._delimiter(level, tag, length, at)
         if level.end is not None and self.at() > level.end:
             raise _CutOffError("an item ends within a header")
@@ -185,7 +182,7 @@ class Walk(Arrival):
             if not (yield from self.need(12)):
                 raise _CutOffError("the data set is cut off") from None
             tag, vr, length, value = syntax.read(self.data, self.position)
-        if value - self.position == _LONG_HEADER and any(reserved(self.data, value)):
+        if value - self.position == LONG_HEADER and any(reserved(self.data, value)):
             self.findings.changes = True
         self.position = value
         self._value_at = self.at()
