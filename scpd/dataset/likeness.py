@@ -242,25 +242,35 @@ def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[
     open_ends: list[int | None] = []  # of the sequences and items that we are in; None: at a delimiter
     position = 0
     while position < end:
-        while open_ends and open_ends[-1] is not None and position >= open_ends[-1]:
-            open_ends.pop()
+        _close(open_ends, position)
         tag, vr, length, value = level.syntax.read(data, position)
         field = _field(tag, vr, length, bytes(data[position:value]), level, dictionary)
         field.is_nested = bool(open_ends)
+        position = value if field.kind == _OPEN else value + length
         if tag in DELIMITERS:
             open_ends.pop()
-        elif field.kind == _OPEN and vr not in _SEQUENCES:
+        elif _says_more(field, vr):
             return []
         elif field.kind == _OPEN:
             open_ends.append(None if length == UNDEFINED_LENGTH else value + length)
-        elif not tag & 0xFFFF or (field.is_nested and tag >> 16 & 1 and not vr):
-            return []
-        elif is_creator(tag) and not vr:
-            field.header += bytes(data[value : value + length])
+        elif is_creator(tag) and not vr:  # its value too is compared
+            field.header += bytes(data[value:position])
             field.length = 0
         fields.append(field)
-        position = value + (0 if field.kind == _OPEN else length)
     return fields
+
+
+def _close(open_ends: list[int | None], position: int) -> None:
+    """Leave the sequences and items that have come to their ends."""
+    while open_ends and open_ends[-1] is not None and position >= open_ends[-1]:
+        open_ends.pop()
+
+
+def _says_more(field: _Field, vr: bytes) -> bool:
+    """Tell whether a field says more than its header and the look of its value; see `_fields`."""
+    if field.kind == _OPEN:
+        return vr not in _SEQUENCES
+    return not field.tag & 0xFFFF or (field.is_nested and bool(field.tag >> 16 & 1) and not vr)
 
 
 def _field(tag: int, vr: bytes, length: int, header: bytes, level: Level, dictionary: Dictionary) -> _Field:
