@@ -172,7 +172,12 @@ class Known(NamedTuple):
 
 
 def stored_all_the_same(sent: StorableObject, ours: Result, theirs: Result) -> bool:
-    return (ours.status, theirs.status) == (0, CANNOT_UNDERSTAND) and ours[1:] == theirs[1:]
+    """Tell whether storescp left the same file behind that it refused, but for padding that counts its file meta."""
+    assert ours.data_set is not None
+    assert theirs.data_set is not None
+    data_sets = [without_padding(each.data_set or b"", each.transfer_syntax) for each in (ours, theirs)]
+    has_refused = (ours.status, theirs.status) == (0, CANNOT_UNDERSTAND)
+    return has_refused and ours.transfer_syntax == theirs.transfer_syntax and data_sets[0] == data_sets[1]
 
 
 def refused(sent: StorableObject, ours: Result, theirs: Result) -> bool:
