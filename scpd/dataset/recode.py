@@ -122,6 +122,7 @@ class Recoding:
     """One run from begin to end."""
 
     __slots__ = (
+        "_converters",
         "_data",
         "_dictionary",
         "_encoding",
@@ -151,6 +152,7 @@ class Recoding:
         self._writer = writer
         self._unlimited = unlimited
         self._levels: list[Level] = []
+        self._converters: dict[Syntax, Converter] = {}  # by syntax of a level
         self._top_groups: Groups | None = None  # while there are pixel data to come
 
     def run(self, before: int) -> None:
@@ -281,7 +283,10 @@ class Recoding:
         limit = len(self._data) if level.end is None else level.end
         limit = min(limit, position + _MOST_CONVERTED)
         pieces: list[Data] = []
-        converter = Converter(level.syntax, self._syntax, self._dictionary.public)
+        converter = self._converters.get(level.syntax)
+        if converter is None:
+            converter = Converter(level.syntax, self._syntax, self._dictionary.public)
+            self._converters[level.syntax] = converter
         position = converter.convert(self._data, position, limit, level, pieces)
         if pieces:
             self._writer.add(b"".join(pieces))  # cheaper than many short pieces for writev
