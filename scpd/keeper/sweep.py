@@ -11,7 +11,8 @@ import os
 import re
 
 from scpd.process import exitcodes
-from scpd.store.makers import lock, open_lock_file
+from scpd.process.locks import lock
+from scpd.store.makers import open_lock_file
 from scpd.store.sink import open_temporary
 
 # Process id, maker, number; no maker's number is longer.

@@ -8,13 +8,11 @@ The kernel drops a lock with its holder, however that ends.  Raises `OSError`.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from struct import Struct
+
+from scpd.process.locks import lock
 
 _LOCK_FILE = "lock"
-# struct flock of fcntl(2): type, whence, start, length, process id.
-_FLOCK = Struct("hhqqi")
 
 
 def new_maker(temporary: int) -> tuple[int, int]:
@@ -34,15 +32,3 @@ def new_maker(temporary: int) -> tuple[int, int]:
 def open_lock_file(temporary: int) -> int:
     """Open the lock file in the directory of temporary files; make it if there is none."""
     return os.open(_LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=temporary)
-
-
-def lock(descriptor: int, maker: int) -> bool:
-    """Lock a maker's byte of the lock file until `descriptor` is closed; `False` if it lives and holds that itself.
-
-    Open file description locks (fcntl(2)): the kernel drops them with their holder, whatever else it has open.
-    """
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, maker, 1, 0))
-    except (BlockingIOError, PermissionError):  # fcntl(2): EAGAIN or EACCES
-        return False
-    return True

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.store import makers
-from scpd.store.makers import lock, new_maker, open_lock_file
+from scpd.process.locks import lock
+from scpd.store.makers import new_maker, open_lock_file
 from tests.harness.forked import exit_code, forked
 
 if TYPE_CHECKING:

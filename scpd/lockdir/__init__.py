@@ -1,0 +1,1 @@
+"""The lock directory: what lies where, how a line is written, who lives."""

@@ -1,0 +1,110 @@
+"""The journal of one worker: written by it alone as long as it lives, read by the keeper.
+
+A journal is locked by its writer; who can lock it knows that the writer is gone and that nothing more will come.  It is
+made under a name that begins with a dot and gets its own when it is locked and has its first line.  Its lines are those
+of `lockdir.records`; what they mean is the room's that writes them.
+
+A crash leaves: a file with a dot, which the keeper removes if it can lock it; a torn last line, which nobody reads.
+
+Raises `OSError`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from scpd.lockdir import layout, records
+from scpd.process.locks import lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.lockdir.layout import LockDirectory
+
+_ALIVE = 0  # the byte that the writer has locked
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE = 1 << 18
+
+
+def new_maker() -> str:
+    """Give a name that no other worker has."""
+    return f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+class Journal:
+    """A journal being written."""
+
+    __slots__ = ("_descriptor", "_fsync", "maker")
+
+    def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool) -> None:
+        directory = lockdir.opened(layout.JOURNALS)
+        self._fsync = fsync
+        self.maker = new_maker()
+        unready = f".{self.maker}"
+        self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)
+        try:
+            lock(self._descriptor, _ALIVE)
+            self.write(first_line)
+            os.rename(unready, self.maker, src_dir_fd=directory, dst_dir_fd=directory)
+            if fsync:
+                os.fsync(directory)
+        except OSError:
+            os.close(self._descriptor)
+            with suppress(OSError):
+                os.unlink(unready, dir_fd=directory)
+            raise
+
+    def write(self, line: bytes) -> None:
+        """Append a line; what was torn by an earlier failure ends before it."""
+        written = os.write(self._descriptor, line)
+        if written < len(line):
+            os.write(self._descriptor, b"\n")
+            raise OSError(28, "no room for a line of the journal")
+
+    def flush(self) -> None:
+        """Bring all lines to stable storage, if that is asked for."""
+        if self._fsync:
+            os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        """End it; raises nothing."""
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+
+class JournalReader:
+    """A journal being read, while it is written or after."""
+
+    __slots__ = ("_descriptor", "_offset", "_rest", "is_ended", "skipped")
+
+    def __init__(self, name: str, directory: int) -> None:
+        # Read-write: an exclusive lock wants that.
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        self._descriptor = os.open(name, flags, dir_fd=directory)
+        self._offset = 0
+        self._rest = b""
+        self.is_ended = False  # the writer is gone, and all that it wrote was read
+        self.skipped = 0  # lines that were not whole
+
+    def new_lines(self) -> list[list[str]]:
+        """Give the fields of the lines that have come since the last call."""
+        lines: list[list[str]] = []
+        while piece := os.pread(self._descriptor, _PIECE, self._offset):
+            self._offset += len(piece)
+            *whole, self._rest = (self._rest + piece).split(b"\n")
+            self._rest = self._rest[: records.LONGEST + 1]  # nobody writes longer ones
+            for line in whole:
+                fields = records.decode(line)
+                if fields is None:
+                    self.skipped += bool(line)
+                else:
+                    lines.append(fields)
+        return lines
+
+    def has_writer(self) -> bool:
+        """Tell whether the writer lives; once it does not, all is written that ever will be."""
+        return not lock(self._descriptor, _ALIVE)
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self._descriptor)

@@ -1,0 +1,148 @@
+"""What lies where in the lock directory, and who writes it (scpd_studies(7)).
+
+    rules                   the options on which all must agree; locked by everybody who uses the directory
+    keeper                  the lock of the one keeper
+    wake                    a FIFO: a byte in it tells the keeper to look
+    journals/MAKER          what one worker, named MAKER, has received; while it writes its name begins with a dot
+    journals/dead/MAKER     the same, its worker gone
+    replies/MAKER           a FIFO on which a worker waits for the keeper
+    open/KEY/               an open study
+    sealed/KEY.GENERATION/  a study that is being completed
+    keepers/NAME            what one keeper has done
+    running/, failed/       commands
+    requests/NAME           what an administrator asks of the keeper
+    publish/NN              locks of the study directories
+    strange/                what nobody here could have written, set aside
+
+Directories and names only: what the files say is written and read by the rooms that they belong to.  Nothing follows
+a link below the lock directory.  Raises `OSError`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from binascii import crc32
+from contextlib import suppress
+
+RULES, KEEPER, WAKE = "rules", "keeper", "wake"
+JOURNALS, DEAD, REPLIES = "journals", "journals/dead", "replies"
+OPEN, SEALED = "open", "sealed"
+KEEPERS, RUNNING, FAILED, REQUESTS = "keepers", "running", "failed", "requests"
+PUBLISH, STRANGE = "publish", "strange"
+
+_DIRECTORIES = (JOURNALS, DEAD, REPLIES, OPEN, SEALED, KEEPERS, RUNNING, FAILED, REQUESTS, PUBLISH, STRANGE)
+_PUBLISH_LOCKS = 64
+
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def make(path: str) -> None:
+    """Make the lock directory with all that is always there; what is there already is fine."""
+    _make_directory(path)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in _DIRECTORIES:
+            _make_directory(name, directory)
+        with suppress(FileExistsError):
+            os.mkfifo(WAKE, 0o666, dir_fd=directory)
+        if not stat.S_ISFIFO(os.stat(WAKE, dir_fd=directory, follow_symlinks=False).st_mode):
+            raise FileExistsError(17, "not a FIFO", WAKE)
+    finally:
+        os.close(directory)
+
+
+def _make_directory(name: str, parent: int | None = None) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o777, dir_fd=parent)
+
+
+class LockDirectory:
+    """The lock directory, held open; `descriptor` is its own, `opened` gives those of its parts."""
+
+    __slots__ = ("_parts", "descriptor")
+
+    def __init__(self, path: str) -> None:
+        self._parts: dict[str, int] = {}
+        self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def opened(self, part: str) -> int:
+        """Give the descriptor of a part (a constant of this module), opened when it is first asked for."""
+        descriptor = self._parts.get(part)
+        if descriptor is None:
+            descriptor = self._parts[part] = self._open(part)
+        return descriptor
+
+    def _open(self, part: str) -> int:
+        parent, _, name = part.rpartition("/")
+        return os.open(name, _DIRECTORY_FLAGS, dir_fd=self.opened(parent) if parent else self.descriptor)
+
+    def descriptors(self) -> tuple[int, ...]:
+        """Give all that is open."""
+        return (self.descriptor, *self._parts.values())
+
+    def close(self) -> None:
+        """Let it go; raises nothing."""
+        for descriptor in self.descriptors():
+            with suppress(OSError):
+                os.close(descriptor)
+        self._parts.clear()
+
+    def open_lock_file(self, name: str, part: str = "") -> int:
+        """Open a file that is there to be locked; make it if it is not there."""
+        directory = self.opened(part) if part else self.descriptor
+        return os.open(name, _LOCK_FLAGS, 0o666, dir_fd=directory)
+
+    def open_publish_lock(self, directory_name: str) -> int:
+        """Open the lock of a study directory, which shares it with others of other names."""
+        return self.open_lock_file(f"{crc32(os.fsencode(directory_name)) % _PUBLISH_LOCKS:02}", PUBLISH)
+
+    def wake(self) -> bool:
+        """Tell the keeper to look; `False` if there is none."""
+        try:
+            fifo = os.open(
+                WAKE, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.descriptor
+            )
+        except OSError:
+            return False
+        with suppress(BlockingIOError):  # full: it has been told
+            os.write(fifo, b"\n")
+        os.close(fifo)
+        return True
+
+
+def open_to_read(name: str, directory: int) -> int:
+    """Open a file of which nobody knows what it is: no link, no waiting for anybody."""
+    return os.open(name, _READ_FLAGS, dir_fd=directory)
+
+
+def read_small(name: str, directory: int, most: int = 1 << 16) -> bytes:
+    """Read a file; what is longer than `most` bytes is cut off there.  `FileNotFoundError` if it is not there."""
+    descriptor = open_to_read(name, directory)
+    try:
+        return os.read(descriptor, most)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(name: str, data: bytes, directory: int, *, flush: bool) -> None:
+    """Write a file that is there whole or not at all, in place of an older one."""
+    temporary = f".{name}.{os.getpid()}"
+    descriptor = os.open(
+        temporary,
+        os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
+        0o666,
+        dir_fd=directory,
+    )
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        if flush:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    if flush:
+        os.fsync(directory)

@@ -1,0 +1,1 @@
+"""Studies: which objects belong to one, when it is complete, what happens then."""

@@ -1,0 +1,168 @@
+"""What a worker writes down of each object: the lines of its journal, and what they mean.
+
+    journal BOOT-ID CALLING CALLED HOST PEER-NAME WAITS   the first line: one association
+    opened  KEY GENERATION                                a study that the worker is about to store an object in
+    object  NUMBER AT GENERATION DIRECTORY NAME INODE SIZE CLASS INSTANCE STUDY SYNTAX HOOK
+                                                          before the object's rename, flushed with --fsync
+    stored  NUMBER NAME INODE                             after it: what stands under which name
+    failed  NUMBER                                        its rename failed: there is no such object
+
+AT is CLOCK_MONOTONIC in nanoseconds; GENERATION and DIRECTORY are empty without a study, NAME with --ignore; HOOK is
+`xcr` where a command is to be run for the object, else empty; WAITS is `xs`, `single` or empty.
+
+An object counts from its `stored` line on.  Where that is missing and the worker gone, the file decides: if something
+in the directory has the inode, it was stored.
+
+Pure; `decode` gives `None` for what cannot be, and raises nothing.
+"""
+
+from __future__ import annotations
+
+from scpd.lockdir import records
+
+JOURNAL, OPENED, OBJECT, STORED, FAILED = "journal", "opened", "object", "stored", "failed"
+WAITS_FOR_COMMANDS, WAITS_FOR_RENAMING = "xs", "single"
+ON_RECEPTION = "xcr"
+
+
+class Sender:
+    """An association as the head of its journal tells of it: who sent, and whether the worker waits for the keeper.
+
+    `name` is the host's, if it was looked up, else its address.
+    """
+
+    __slots__ = ("boot", "called", "calling", "host", "name", "waits")
+
+    def __init__(self, boot: str, calling: str, called: str, host: str, name: str, waits: str = "") -> None:
+        self.boot = boot
+        self.calling = calling
+        self.called = called
+        self.host = host
+        self.name = name
+        self.waits = waits
+
+    @property
+    def peer(self) -> tuple[str, str]:
+        """Give what tells one sending application from another."""
+        return self.calling, self.host
+
+    def encode(self) -> bytes:
+        """Give the journal's first line."""
+        return records.encode(
+            (JOURNAL, self.boot, self.calling, self.called, self.host, self.name, self.waits)
+        )
+
+    @classmethod
+    def decode(cls, fields: list[str]) -> Sender | None:
+        """Read the first line of a journal."""
+        if len(fields) != 7 or fields[0] != JOURNAL:
+            return None
+        return cls(*fields[1:])
+
+
+class ObjectRecord:
+    """One object: `number` in its journal, `at` in nanoseconds, `inode` of the file under its temporary name."""
+
+    __slots__ = (
+        "at",
+        "directory",
+        "generation",
+        "hook",
+        "inode",
+        "name",
+        "number",
+        "size",
+        "sop_class_uid",
+        "sop_instance_uid",
+        "study_instance_uid",
+        "transfer_syntax_uid",
+    )
+
+    def __init__(  # noqa: PLR0913 - a line has as many fields
+        self,
+        *,
+        number: int,
+        at: int,
+        generation: str,
+        directory: str,
+        name: str,
+        inode: int,
+        size: int,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        study_instance_uid: str,
+        transfer_syntax_uid: str,
+        hook: str,
+    ) -> None:
+        self.number = number
+        self.at = at
+        self.generation = generation
+        self.directory = directory
+        self.name = name
+        self.inode = inode
+        self.size = size
+        self.sop_class_uid = sop_class_uid
+        self.sop_instance_uid = sop_instance_uid
+        self.study_instance_uid = study_instance_uid
+        self.transfer_syntax_uid = transfer_syntax_uid
+        self.hook = hook
+
+    def encode(self) -> bytes:
+        """Give the line to be written before the object's rename."""
+        return records.encode(
+            (
+                OBJECT,
+                str(self.number),
+                str(self.at),
+                self.generation,
+                self.directory,
+                self.name,
+                str(self.inode),
+                str(self.size),
+                self.sop_class_uid,
+                self.sop_instance_uid,
+                self.study_instance_uid,
+                self.transfer_syntax_uid,
+                self.hook,
+            )
+        )
+
+    @classmethod
+    def decode(cls, fields: list[str]) -> ObjectRecord | None:
+        """Read the line."""
+        if len(fields) != 13 or fields[0] != OBJECT:
+            return None
+        _, number, at, generation, directory, name, inode, size, sop_class, instance, study, syntax, hook = (
+            fields
+        )
+        if not all(text.isascii() and text.isdigit() for text in (number, at, inode, size)):
+            return None
+        return cls(
+            number=int(number),
+            at=int(at),
+            generation=generation,
+            directory=directory,
+            name=name,
+            inode=int(inode),
+            size=int(size),
+            sop_class_uid=sop_class,
+            sop_instance_uid=instance,
+            study_instance_uid=study,
+            transfer_syntax_uid=syntax,
+            hook=hook,
+        )
+
+
+def encode_opened(key: str, generation: str) -> bytes:
+    """Give the line that says which study the worker is at."""
+    return records.encode((OPENED, key, generation))
+
+
+def encode_stored(number: int, name: str, inode: int) -> bytes:
+    """Give the line that says what stands under which name now."""
+    return records.encode((STORED, str(number), name, str(inode)))
+
+
+def encode_failed(number: int) -> bytes:
+    """Give the line that says that an object came to nothing."""
+    return records.encode((FAILED, str(number)))

@@ -1,0 +1,251 @@
+"""The state of a study on disk: open, then sealed; and the locks that tell who is at it.
+
+    open/KEY/study                the generation, the Study Instance UID and the rules; locked on two bytes
+    open/KEY/directory            the name of its directory, written once, by who publishes its first object
+    sealed/KEY.GENERATION/...     the same, when it is to be completed: by one rename of the whole directory
+
+KEY is the Study Instance UID in safe characters; GENERATION a random number, so that what arrives after the seal, and
+opens KEY anew, is another study in every respect.  The file `study` is locked
+
+    BUSY    shared by each worker that is at an object of the study
+    HOLD    shared by each worker that has stored an object of the study and none of another one since
+    NAMING  by the one that chooses the directory
+
+and the keeper seals only while it has BUSY, and where it matters HOLD, to itself.  A worker that was given a lock then
+looks whether the file is still where it was: if not, the study was sealed, and it opens the next generation.
+
+A crash leaves: while a study is being opened a directory whose name begins with a dot, which the keeper removes; after
+that an open study without objects, which it removes too.
+
+Raises `OSError`, and `Refused` for a UID of which no KEY can be made.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from scpd.errors import Refused
+from scpd.lockdir import layout, records
+from scpd.process.locks import is_at, lock, release, wait_to_lock, wait_to_share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scpd.lockdir.layout import LockDirectory
+
+BUSY, HOLD, NAMING = 0, 1, 2
+
+STUDY, DIRECTORY, PLAN = "study", "directory", "plan"
+_CANNOT_UNDERSTAND = 0xC000
+_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
+_LONGEST_KEY = 200  # with a generation behind it, it is a file's name
+_MOST_TRIES = 100
+
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def key_of(study_instance_uid: str) -> str:
+    """Give the name of a study's state; different UIDs have different ones."""
+    key = "".join(
+        char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
+        for char in study_instance_uid
+    )
+    if key.startswith("."):
+        key = "%2E" + key[1:]
+    if not 0 < len(key) <= _LONGEST_KEY:
+        raise Refused(_CANNOT_UNDERSTAND, "Study Instance UID absent or too long")
+    return key
+
+
+class About:
+    """What the file `study` says; `rules` as `study.rules` writes them."""
+
+    __slots__ = ("generation", "rules", "study_instance_uid")
+
+    def __init__(self, generation: str, study_instance_uid: str, rules: str) -> None:
+        self.generation = generation
+        self.study_instance_uid = study_instance_uid
+        self.rules = rules
+
+    def encode(self) -> bytes:
+        """Give the file's contents."""
+        return records.encode(("study", self.generation, self.study_instance_uid, self.rules))
+
+    @classmethod
+    def decode(cls, data: bytes) -> About | None:
+        """Read the file's contents; `None` if nobody can have written that."""
+        match records.decode(data.rstrip(b"\n")):
+            case ["study", generation, uid, rules] if _is_generation(generation):
+                return cls(generation, uid, rules)
+        return None
+
+
+def _is_generation(text: str) -> bool:
+    return len(text) == _GENERATION_DIGITS and text.isascii() and text.isalnum()
+
+
+_GENERATION_DIGITS = 16
+
+
+def new_generation() -> str:
+    """Give a number that no other study has."""
+    return os.urandom(_GENERATION_DIGITS // 2).hex()
+
+
+class OpenStudy:
+    """An open study as a worker has it: known to be open while `is_current` says so."""
+
+    __slots__ = ("_descriptor", "_lockdir", "about", "directory", "key")
+
+    def __init__(self, lockdir: LockDirectory, key: str, descriptor: int, about: About) -> None:
+        self._lockdir = lockdir
+        self._descriptor = descriptor
+        self.key = key
+        self.about = about
+        self.directory = ""  # as long as this worker does not know it
+
+    def begin(self) -> bool:
+        """Become busy with it; `False`, and nothing has happened, if it is not open any more."""
+        wait_to_share(self._descriptor, BUSY)
+        if self.is_current():
+            return True
+        release(self._descriptor, BUSY)
+        return False
+
+    def is_current(self) -> bool:
+        """Tell whether it is open still."""
+        return is_at(self._descriptor, f"{self.key}/{STUDY}", self._lockdir.opened(layout.OPEN))
+
+    def hold(self) -> None:
+        """Hold it; nobody seals it meanwhile since we are busy with it."""
+        wait_to_share(self._descriptor, HOLD)
+
+    def end(self) -> None:
+        """Be busy with it no more."""
+        release(self._descriptor, BUSY)
+
+    def let_go(self) -> None:
+        """Let it go with all its locks."""
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+    def find_directory(self, choose: Callable[[], str], *, flush: bool) -> str:
+        """Give the name of its directory; if it has none yet, the one that `choose` makes and returns."""
+        if not self.directory:
+            self.directory = self._read_directory() or self._choose_directory(choose, flush=flush)
+        return self.directory
+
+    def _choose_directory(self, choose: Callable[[], str], *, flush: bool) -> str:
+        wait_to_lock(self._descriptor, NAMING)
+        try:
+            name = self._read_directory()  # another worker may have been faster
+            if not name:
+                name = choose()
+                state = os.open(self.key, _DIRECTORY_FLAGS, dir_fd=self._lockdir.opened(layout.OPEN))
+                try:
+                    layout.write_whole(DIRECTORY, records.encode((name,)), state, flush=flush)
+                finally:
+                    os.close(state)
+            return name
+        finally:
+            release(self._descriptor, NAMING)
+
+    def _read_directory(self) -> str:
+        try:
+            data = layout.read_small(f"{self.key}/{DIRECTORY}", self._lockdir.opened(layout.OPEN))
+        except FileNotFoundError:
+            return ""
+        fields = records.decode(data.rstrip(b"\n"))
+        return fields[0] if fields else ""
+
+
+def open_study(lockdir: LockDirectory, study_instance_uid: str, rules: str, *, flush: bool) -> OpenStudy:
+    """Become busy with the open study of this UID; open one by these rules if there is none."""
+    key = key_of(study_instance_uid)
+    for _ in range(_MOST_TRIES):
+        study = _find(lockdir, key)
+        if study is None:
+            _make(lockdir, key, About(new_generation(), study_instance_uid, rules), flush=flush)
+        elif study.begin():
+            return study
+        else:
+            study.let_go()  # sealed between opening and locking
+    raise FileNotFoundError(2, "study vanishes whenever it is opened", key)
+
+
+def _find(lockdir: LockDirectory, key: str) -> OpenStudy | None:
+    try:
+        descriptor = os.open(
+            f"{key}/{STUDY}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=lockdir.opened(layout.OPEN)
+        )
+    except FileNotFoundError:
+        return None
+    about = About.decode(os.pread(descriptor, records.LONGEST, 0))
+    if about is None:
+        os.close(descriptor)
+        raise OSError(22, "state of the study is corrupt", key)
+    return OpenStudy(lockdir, key, descriptor, about)
+
+
+def _make(lockdir: LockDirectory, key: str, about: About, *, flush: bool) -> None:
+    """Open a study, or find that another worker has; both are fine."""
+    parent, prepared = lockdir.opened(layout.OPEN), f".{about.generation}"
+    os.mkdir(prepared, 0o777, dir_fd=parent)
+    state = os.open(prepared, _DIRECTORY_FLAGS, dir_fd=parent)
+    try:
+        layout.write_whole(STUDY, about.encode(), state, flush=flush)
+    finally:
+        os.close(state)
+    try:
+        # An empty directory may be replaced by this, but no state is ever empty.
+        os.rename(prepared, key, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        os.unlink(f"{prepared}/{STUDY}", dir_fd=parent)
+        os.rmdir(prepared, dir_fd=parent)
+        if not _is_there(key, parent):
+            raise
+        return
+    if flush:
+        os.fsync(parent)
+
+
+def _is_there(name: str, directory: int) -> bool:
+    return os.access(name, os.F_OK, dir_fd=directory, follow_symlinks=False)
+
+
+class Seal:
+    """The keeper's attempt to seal a study; `let_go` in any case."""
+
+    __slots__ = ("_descriptor", "_key", "_lockdir", "about")
+
+    def __init__(self, lockdir: LockDirectory, key: str) -> None:
+        """Open the state; `FileNotFoundError` if the study is not open."""
+        self._lockdir = lockdir
+        self._key = key
+        state = os.open(key, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.OPEN))
+        try:
+            self._descriptor = os.open(STUDY, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state)
+        finally:
+            os.close(state)
+        self.about = About.decode(os.pread(self._descriptor, records.LONGEST, 0))
+
+    def try_locks(self, *, hold_too: bool) -> bool:
+        """Try to be the only one at it."""
+        return lock(self._descriptor, BUSY) and (not hold_too or lock(self._descriptor, HOLD))
+
+    def carry_out(self, generation: str) -> bool:
+        """Seal it if it is this generation; `False` if it is not any more, or not where it should be."""
+        opened = self._lockdir.opened(layout.OPEN)
+        if self.about is None or self.about.generation != generation:
+            return False
+        if not is_at(self._descriptor, f"{self._key}/{STUDY}", opened):
+            return False
+        name = f"{self._key}.{generation}"
+        os.rename(self._key, name, src_dir_fd=opened, dst_dir_fd=self._lockdir.opened(layout.SEALED))
+        return True
+
+    def let_go(self) -> None:
+        """Let the locks go, and with them whoever waits for one."""
+        os.close(self._descriptor)
