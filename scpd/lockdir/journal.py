@@ -1,10 +1,11 @@
 """The journal of one worker: written by it alone as long as it lives, read by the keeper.
 
-A journal is locked by its writer; who can lock it knows that the writer is gone and that nothing more will come.  It is
+A journal is locked by its writer; if nobody has it locked, the writer is gone and nothing more will come.  It is
 made under a name that begins with a dot and gets its own when it is locked and has its first line.  Its lines are those
 of `lockdir.records`; what they mean is the room's that writes them.
 
-A crash leaves: a file with a dot, which the keeper removes if it can lock it; a torn last line, which nobody reads.
+A crash leaves: a file with a dot, which the keeper removes if nobody has it locked; a torn last line, which nobody
+reads.
 
 Raises `OSError`.
 """
@@ -15,7 +16,7 @@ import os
 from contextlib import suppress
 
 from scpd.lockdir import layout, records
-from scpd.process.locks import lock
+from scpd.process.locks import is_taken, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,16 +79,27 @@ class JournalReader:
     __slots__ = ("_descriptor", "_offset", "_rest", "is_ended", "skipped")
 
     def __init__(self, name: str, directory: int) -> None:
-        # Read-write: an exclusive lock wants that.
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
         self._descriptor = os.open(name, flags, dir_fd=directory)
         self._offset = 0
         self._rest = b""
         self.is_ended = False  # the writer is gone, and all that it wrote was read
         self.skipped = 0  # lines that were not whole
 
-    def new_lines(self) -> list[list[str]]:
-        """Give the fields of the lines that have come since the last call."""
+    def read_head(self) -> list[str] | None:
+        """Give the fields of the first line, to be called first; `None` if there is no such line."""
+        head, newline, _ = os.pread(self._descriptor, records.LONGEST, 0).partition(b"\n")
+        self._offset = len(head) + len(newline)
+        return records.decode(head) if newline else None
+
+    def read(self) -> list[list[str]]:
+        """Give the fields of the lines that have come since the last call, and see whether they were the last ones."""
+        is_ended = not self.has_writer()  # asked first: what was written until then is read
+        lines = self._new_lines()
+        self.is_ended = is_ended
+        return lines
+
+    def _new_lines(self) -> list[list[str]]:
         lines: list[list[str]] = []
         while piece := os.pread(self._descriptor, _PIECE, self._offset):
             self._offset += len(piece)
@@ -103,7 +115,7 @@ class JournalReader:
 
     def has_writer(self) -> bool:
         """Tell whether the writer lives; once it does not, all is written that ever will be."""
-        return not lock(self._descriptor, _ALIVE)
+        return is_taken(self._descriptor, _ALIVE)
 
     def close(self) -> None:
         """Let it go."""

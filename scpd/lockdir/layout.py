@@ -20,6 +20,7 @@ a link below the lock directory.  Raises `OSError`.
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from binascii import crc32
@@ -37,6 +38,9 @@ _PUBLISH_LOCKS = 64
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+log = logging.getLogger("dcmtk.apps.storescp")
 
 
 def make(path: str) -> None:
@@ -98,6 +102,17 @@ class LockDirectory:
     def open_publish_lock(self, directory_name: str) -> int:
         """Open the lock of a study directory, which shares it with others of other names."""
         return self.open_lock_file(f"{crc32(os.fsencode(directory_name)) % _PUBLISH_LOCKS:02}", PUBLISH)
+
+    def set_aside(self, name: str, part: str) -> None:
+        """Move to `strange/` what nobody can have written; say so.  What cannot be moved stays."""
+        where = self.opened(part) if part else self.descriptor
+        strange = f"{part.replace('/', '-')}-{name}"[:200] + f".{os.urandom(4).hex()}"
+        try:
+            os.rename(name, strange, src_dir_fd=where, dst_dir_fd=self.opened(STRANGE))
+        except OSError as error:
+            log.warning("%s/%s in the lock directory is not ours, and stays: %s", part, name, error.strerror)
+        else:
+            log.warning("%s/%s in the lock directory is not ours, moved to strange/%s", part, name, strange)
 
     def wake(self) -> bool:
         """Tell the keeper to look; `False` if there is none."""

@@ -13,6 +13,7 @@ log = logging.getLogger("dcmtk.apps.storescp")
 WORKER = "worker"
 STANDBY = "standby worker"  # forked ahead, serves nobody yet
 SWEEPER = "sweeper"
+KEEPER = "keeper"
 
 
 class Child:
@@ -78,10 +79,18 @@ class Children:
             ended.append((child, _log_end(child, os.waitstatus_to_exitcode(wait_status))))
         return ended
 
+    def has_others_than(self, kind: str) -> bool:
+        """Tell whether a child of another kind lives."""
+        return any(child.kind != kind for child in self._by_pid.values())
+
     def send(self, number: int) -> None:
-        """Send a signal to every child; none of them is reaped, so no id can be another process's by now."""
-        for pid in self._by_pid:
-            os.kill(pid, number)
+        """Send a signal to every child but the keeper, which ends last.
+
+        None of them is reaped, so no id can be another process's by now.
+        """
+        for child in self._by_pid.values():
+            if child.kind != KEEPER:
+                os.kill(child.pid, number)
 
 
 def _log_end(child: Child, code: int) -> bool:

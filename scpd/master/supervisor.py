@@ -13,9 +13,10 @@ import signal
 from time import monotonic
 
 from scpd.master import standbys
-from scpd.master.children import STANDBY, SWEEPER, Child, Children
+from scpd.master.children import KEEPER, STANDBY, SWEEPER, Child, Children
 from scpd.master.drain import Drain
 from scpd.master.listeners import close_all
+from scpd.master.upkeep import Upkeep
 from scpd.master.waiting import Arrival, Waiting
 from scpd.master.watch import Watch
 from scpd.process import exitcodes, signals
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.log.setup import Logging
+    from scpd.master.upkeep import Heartbeat
     from scpd.process.titles import Title
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -54,20 +56,23 @@ class Limits:
 
 
 class Roles:
-    """What children do: `serve(assignment, wakeup)` and `sweep()`, each giving an exit code.
+    """What children do: `serve(assignment, wakeup)`, `sweep()`, `keep(wakeup, heartbeat)`, each giving an exit code.
 
-    `logs` are the log files and what else logging holds open: every child keeps it.
+    `keep` is `None` if no keeper is wanted.  `logs` are the log files and what else logging holds open: every child
+    keeps it.
     """
 
-    __slots__ = ("logs", "serve", "sweep")
+    __slots__ = ("keep", "logs", "serve", "sweep")
 
     def __init__(
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
+        keep: Callable[[signals.Wakeup, Heartbeat], int] | None,
         logs: Logging,
     ) -> None:
         self.serve = serve
+        self.keep = keep
         self.sweep = sweep
         self.logs = logs
 
@@ -90,6 +95,7 @@ class Supervisor:
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
         self._kept = roles.logs.descriptors()
         self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept)
+        self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
         self._drain: Drain | None = None
         self._accepting = False
         self._resting_until: float | None = None
@@ -118,16 +124,24 @@ class Supervisor:
         while (expiry := self._waiting.next_expiry()) is not None and expiry <= now:
             self._drop_oldest("said nothing")
         if self._drain is not None:
-            number = self._drain.due(now)
-            if number is not None:
-                self._children.send(number)
-        elif now >= self._next_sweep and not self._children.has(SWEEPER):
+            self._go_on_ending(self._drain, now)
+            return
+        self._upkeep.keep(now)
+        if now >= self._next_sweep and not self._children.has(SWEEPER):
             self._sweep(now)
+
+    def _go_on_ending(self, drain: Drain, now: float) -> None:
+        """Insist where that is due; the keeper ends when all others have."""
+        number = drain.due(now)
+        if number is not None:
+            self._children.send(number)
+        if not self._children.has_others_than(KEEPER):
+            self._upkeep.end(now, drain.next_deadline())
 
     def _seconds_to_wait(self, now: float) -> float:
         wake = now + _LONGEST_WAIT
         deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
-        for time in (self._waiting.next_expiry(), self._resting_until, deadline):
+        for time in (self._waiting.next_expiry(), self._resting_until, deadline, self._upkeep.next_time()):
             if time is not None and time < wake:
                 wake = time
         return max(wake - now, 0.0)
@@ -286,6 +300,7 @@ class Supervisor:
             if not by_its_own_will:
                 self._next_sweep = 0.0
             self._standbys.forget(child)
+            self._upkeep.reaped(child.pid, monotonic())
             if child.kind == STANDBY and not by_its_own_will:
                 self._rest("a worker failed before it had a connection")
         self._show()

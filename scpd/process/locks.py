@@ -41,6 +41,13 @@ def release(descriptor: int, place: int) -> None:
     _set(descriptor, fcntl.F_UNLCK, place)
 
 
+def is_taken(descriptor: int, place: int) -> bool:
+    """Tell whether somebody else has a byte, in whatever way."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+    return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
+
+
 def wait_to_lock(descriptor: int, place: int) -> None:
     """Lock a byte exclusively as soon as nobody else has it; `TimeoutError` if that lasts."""
     _wait(descriptor, fcntl.F_WRLCK, place)

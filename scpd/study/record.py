@@ -6,6 +6,7 @@
                                                           before the object's rename, flushed with --fsync
     stored  NUMBER NAME INODE                             after it: what stands under which name
     failed  NUMBER                                        its rename failed: there is no such object
+    waits   NUMBER                                        the worker waits until what this object brings is done
 
 AT is CLOCK_MONOTONIC in nanoseconds; GENERATION and DIRECTORY are empty without a study, NAME with --ignore; HOOK is
 `xcr` where a command is to be run for the object, else empty; WAITS is `xs`, `single` or empty.
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 from scpd.lockdir import records
 
-JOURNAL, OPENED, OBJECT, STORED, FAILED = "journal", "opened", "object", "stored", "failed"
+JOURNAL, OPENED, OBJECT = "journal", "opened", "object"
+STORED, FAILED, WAITS = "stored", "failed", "waits"
 WAITS_FOR_COMMANDS, WAITS_FOR_RENAMING = "xs", "single"
 ON_RECEPTION = "xcr"
 
@@ -166,3 +168,8 @@ def encode_stored(number: int, name: str, inode: int) -> bytes:
 def encode_failed(number: int) -> bytes:
     """Give the line that says that an object came to nothing."""
     return records.encode((FAILED, str(number)))
+
+
+def encode_waits(number: int) -> bytes:
+    """Give the line that says that the worker waits for the keeper, and reads no further request before that."""
+    return records.encode((WAITS, str(number)))

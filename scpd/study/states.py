@@ -249,3 +249,17 @@ class Seal:
     def let_go(self) -> None:
         """Let the locks go, and with them whoever waits for one."""
         os.close(self._descriptor)
+
+
+def read_sealed(lockdir: LockDirectory, name: str) -> About | None:
+    """Read what is said of a sealed study; `None` if there is none of this name, or nothing that we could have said."""
+    try:
+        state = os.open(name, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.SEALED))
+    except OSError:
+        return None
+    try:
+        return About.decode(layout.read_small(STUDY, state))
+    except OSError:
+        return None
+    finally:
+        os.close(state)

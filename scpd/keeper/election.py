@@ -1,0 +1,64 @@
+"""Who is the keeper of a lock directory: the one that has its lock.
+
+    keeper    locked by the keeper; says its process id and boot, for who is curious
+
+The kernel drops the lock with its holder.  On a network file system it may be lost in silence, so the keeper looks
+before each turn whether it still holds what is there: somebody may have replaced the file.  Raises `OSError`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from scpd.lockdir import layout
+from scpd.process.locks import is_at, is_taken, lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.lockdir.layout import LockDirectory
+
+_PLACE = 0
+
+
+class Election:
+    """One process that may become the keeper."""
+
+    __slots__ = ("_descriptor", "_lockdir")
+
+    def __init__(self, lockdir: LockDirectory) -> None:
+        self._lockdir = lockdir
+        self._descriptor = -1
+
+    def is_won(self) -> bool:
+        """Try to be the keeper; or see whether we still are."""
+        if self._descriptor != -1:
+            return is_at(self._descriptor, layout.KEEPER, self._lockdir.descriptor)
+        descriptor = self._lockdir.open_lock_file(layout.KEEPER)
+        if not lock(descriptor, _PLACE) or not is_at(descriptor, layout.KEEPER, self._lockdir.descriptor):
+            os.close(descriptor)
+            return False
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        self._descriptor = descriptor
+        return True
+
+    def resign(self) -> None:
+        """Let another one be it."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor != -1:
+            os.close(descriptor)
+
+
+def keeper_pid(lockdir: LockDirectory) -> int | None:
+    """Give the process id of the keeper, as it says itself; `None` if there is none."""
+    descriptor = -1
+    with suppress(FileNotFoundError):
+        descriptor = layout.open_to_read(layout.KEEPER, lockdir.descriptor)
+    if descriptor == -1:
+        return None
+    try:
+        text = os.pread(descriptor, 32, 0)
+        return int(text) if is_taken(descriptor, _PLACE) and text.strip().isdigit() else None
+    finally:
+        os.close(descriptor)

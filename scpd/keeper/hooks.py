@@ -1,0 +1,100 @@
+"""The commands of a site, and what each is told of its object or study (--exec-on-reception, --exec-on-eostudy).
+
+The text of a command comes from the options of the process that runs it, never from the lock directory: a job names a
+hook, `xcr` or `xcs`, and holds values.  Pure.
+"""
+
+from __future__ import annotations
+
+from scpd.jobs.values import Values
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scpd.keeper.ledger import Stored
+    from scpd.study.plan import Plan
+
+ON_RECEPTION, ON_END_OF_STUDY = "xcr", "xcs"
+
+# What is kept of a command that was set aside: attributes of `Values` that came from the network.
+_KEPT = (
+    "study_directory",
+    "file",
+    "calling_aet",
+    "called_aet",
+    "peer",
+    "sop_class_uid",
+    "sop_instance_uid",
+    "study_instance_uid",
+    "transfer_syntax_uid",
+)
+
+
+class Hooks:
+    """What the administrator has said: a command, or `None`, for each hook, and what its files are called."""
+
+    __slots__ = ("_commands", "_extension", "_output_directory", "_prefix")
+
+    def __init__(
+        self,
+        *,
+        on_reception: str | None,
+        on_end_of_study: str | None,
+        output_directory: str | None,
+        prefix: str = "",
+        extension: str = "",
+    ) -> None:
+        """`output_directory` is `None` with --ignore."""
+        self._commands = {ON_RECEPTION: on_reception, ON_END_OF_STUDY: on_end_of_study}
+        self._output_directory = output_directory
+        self._prefix = prefix
+        self._extension = extension
+
+    def command(self, job: str) -> str | None:
+        """Give the text for a job, whose name ends with its hook."""
+        return self._commands.get(job.rpartition(".")[2])
+
+    def of_object(self, stored: Stored) -> Values:
+        """Give what is known of an object."""
+        sender, entry, values = stored.association.sender, stored.record, self._values()
+        values.study_directory = entry.directory or None
+        values.file = entry.name or None
+        values.calling_aet, values.called_aet, values.peer = sender.calling, sender.called, sender.name
+        values.sop_class_uid = entry.sop_class_uid
+        values.sop_instance_uid = entry.sop_instance_uid
+        values.study_instance_uid = entry.study_instance_uid or None
+        values.transfer_syntax_uid = entry.transfer_syntax_uid
+        values.objects = 1
+        return values
+
+    def of_study(self, plan: Plan) -> Values:
+        """Give what is known of a study that is complete."""
+        values = self._values()
+        values.study_directory = plan.directory
+        values.calling_aet, values.called_aet, values.peer = plan.calling, plan.called, plan.peer_name
+        values.study_instance_uid = plan.study_instance_uid
+        values.transfer_syntax_uid = plan.transfer_syntax_uid
+        values.objects = plan.objects
+        return values
+
+    def of_failed(self, kept: Mapping[str, str]) -> Values:
+        """Give what was kept of a command that was set aside."""
+        values = self._values()
+        for attribute in _KEPT:
+            if attribute in kept:
+                setattr(values, attribute, kept[attribute])
+        if kept.get("objects", "").isdecimal():
+            values.objects = int(kept["objects"])
+        return values
+
+    def _values(self) -> Values:
+        return Values(self._output_directory, self._prefix, self._extension)
+
+
+def kept(values: Values) -> dict[str, str]:
+    """Give what is to be kept of a command that is set aside."""
+    found = {name: value for name in _KEPT if (value := getattr(values, name)) is not None}
+    if values.objects is not None:
+        found["objects"] = str(values.objects)
+    return found
