@@ -55,6 +55,12 @@ class State:
             if self.in_force(option.long) and any(argument.even for argument in option.arguments):
                 _refuse_odd(option, self.values[option.destination])
 
+    def refuse_endless_studies(self) -> None:
+        """Raise UsageError if studies may end by a timeout only, and there is none."""
+        limits = ("--eostudy-timeout", "--eostudy-max-age")
+        if self.values["eostudy_by"] == "timeout" and not any(map(self.in_force, limits)):
+            raise UsageError(f"--eostudy-by timeout only allowed with {_listed(limits)}")
+
     def refuse_what_is_not_built(self) -> None:
         """Raise UsageError for the first option, in the order of the checks, that only a later version can follow."""
         for block in options.checked(rows.START, rows.END):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scpd.cli.rows import EVENTS, Argument, Option, Section
 
-_SORTED = ("--sort-conc-studies", "--sort-on-study-uid", "--sort-on-patientname")
+# Any of them makes studies.
+SORTED = ("--sort-conc-studies", "--sort-on-study-uid", "--sort-on-patientname")
 _COMMAND = (Argument("command", "string"),)
 
 SECTIONS = (
@@ -29,7 +30,7 @@ SECTIONS = (
                 "run this command for each study completed\n(only with sorting)",
                 arguments=_COMMAND,
                 default=None,
-                needs=(_SORTED,),
+                needs=(SORTED,),
                 later=True,
             ),
             Option(
@@ -37,7 +38,7 @@ SECTIONS = (
                 "-rns",
                 "rename_on_eostudy",
                 "number the files of each study completed\n(only with sorting)",
-                needs=(_SORTED,),
+                needs=(SORTED,),
                 later=True,
             ),
             Option(
@@ -47,7 +48,7 @@ SECTIONS = (
                 "a study is complete after so long without a\nnew object",
                 arguments=(Argument("seconds", "sint", 0),),
                 default=None,
-                needs=((*_SORTED, "--exec-on-eostudy", "--rename-on-eostudy"),),
+                needs=((*SORTED, "--exec-on-eostudy", "--rename-on-eostudy"),),
                 later=True,
             ),
             # Not marked: it says nothing without a command.

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from scpd.cli.options_events import SORTED
 from scpd.cli.rows import OWN, Argument, Option, Section, alternatives
+
+_GROUP = "scpd options"
+_SECONDS = "seconds"
+# What says how a study ends needs studies, as --eostudy-timeout does.  What bounds commands needs none, as --exec-sync
+# does: a command file may serve daemons with commands and others without.
+_STUDIES = (SORTED,)
 
 SECTIONS = (
     Section(
-        "scpd options",
+        _GROUP,
         "",
         OWN,
         (
@@ -37,7 +44,7 @@ SECTIONS = (
                 "",
                 "grace",
                 "when told to stop, wait so long for the\nassociations being served",
-                arguments=(Argument("seconds", "sint", 0),),
+                arguments=(Argument(_SECONDS, "sint", 0),),
                 default=30,
                 default_text="30",
             ),
@@ -70,6 +77,77 @@ SECTIONS = (
                 conflicts=(("--bit-preserving",),),
             ),
             Option("--check-config", "", "check_config", "check all that a start would need, and exit"),
+        ),
+    ),
+    Section(
+        _GROUP,
+        "studies and commands",
+        OWN,
+        (
+            Option(
+                "--lock-directory",
+                "",
+                "lock_directory",
+                "where all processes keep what they know of\nstudies and commands (default: .scpd in the\n"
+                "output directory)",
+                arguments=(Argument("directory", "directory"),),
+                default=None,
+            ),
+            Option(
+                "--eostudy-by",
+                "",
+                "eostudy_by",
+                "a study is complete by --eostudy-timeout, by\nthe next study of its sender, or by either of\nthem",
+                arguments=(Argument("rule", "choice", choices=("either", "timeout", "next")),),
+                default="either",
+                default_text="either",
+                needs=_STUDIES,
+            ),
+            Option(
+                "--eostudy-max-age",
+                "",
+                "eostudy_max_age",
+                "a study is complete so long after its first\nobject, even if further ones keep coming",
+                arguments=(Argument(_SECONDS, "sint", 1),),
+                default=None,
+                default_text="unlimited",
+                needs=_STUDIES,
+            ),
+            Option(
+                "--exec-jobs",
+                "",
+                "exec_jobs",
+                "run so many commands at a time, at most",
+                arguments=(Argument("number", "uint", 1),),
+                default=None,
+                default_text="number of CPUs",
+            ),
+            Option(
+                "--exec-timeout",
+                "",
+                "exec_timeout",
+                "end a command, and all that it started, when\nit has run so long",
+                arguments=(Argument(_SECONDS, "sint", 1),),
+                default=None,
+                default_text="unlimited",
+            ),
+            Option(
+                "--exec-retries",
+                "",
+                "exec_retries",
+                "run a command that failed so many times more,\nwith growing delay, then set it aside",
+                arguments=(Argument("number", "uint", 0),),
+                default=0,
+                default_text="0",
+            ),
+            Option(
+                "--no-keeper",
+                "",
+                "keeper",
+                "start no keeper: scpctl keep, or another\ndaemon, completes studies and runs commands",
+                value=False,
+                default=True,
+            ),
         ),
     ),
 )

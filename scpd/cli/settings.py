@@ -86,6 +86,13 @@ class Settings:
     log_format: str  # text or json
     reject_malformed: bool
     check_config: bool
+    lock_directory: str | None  # None: .scpd in the output directory
+    eostudy_by: str  # either, timeout or next
+    eostudy_max_age: int | None  # seconds; None: unlimited
+    exec_jobs: int | None  # commands at a time; None: as many as there are CPUs
+    exec_timeout: int | None  # seconds; None: unlimited
+    exec_retries: int
+    keeper: bool  # whether the master keeps one alive
     warnings: tuple[str, ...]  # texts to be logged as warnings once logging is set up
 
     __slots__ = (
@@ -109,10 +116,15 @@ class Settings:
         "dh_parameters",
         "dimse_timeout",
         "duplicates",
+        "eostudy_by",
+        "eostudy_max_age",
         "eostudy_timeout",
+        "exec_jobs",
         "exec_on_eostudy",
         "exec_on_reception",
+        "exec_retries",
         "exec_sync",
+        "exec_timeout",
         "expected_server_name",
         "filename_extension",
         "fork",
@@ -123,8 +135,10 @@ class Settings:
         "ignore",
         "inetd",
         "ip_protocol",
+        "keeper",
         "key_format",
         "key_password",
+        "lock_directory",
         "log_config",
         "log_config_fault",
         "log_format",

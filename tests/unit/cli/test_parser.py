@@ -18,6 +18,9 @@ from scpd.cli.settings import Settings
 from scpd.cli.usage import usage, version
 from scpd.errors import UsageError
 
+SORTS = "--sort-conc-studies, --sort-on-study-uid or --sort-on-patientname"
+ENDLESS = "--eostudy-by timeout only allowed with --eostudy-timeout or --eostudy-max-age"
+
 
 def settings(*words: str) -> Settings:
     answer = parse("scpd", list(words))
@@ -103,6 +106,13 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "log_format": "text",
         "reject_malformed": False,
         "check_config": False,
+        "lock_directory": None,
+        "eostudy_by": "either",
+        "eostudy_max_age": None,
+        "exec_jobs": None,
+        "exec_timeout": None,
+        "exec_retries": 0,
+        "keeper": True,
         "warnings": (),
     }
 
@@ -185,6 +195,12 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         ("--no-fsync", {"fsync": False}),
         ("--no-fsync --fsync", {"fsync": True}),
         ("--grace 0", {"grace": 0}),
+        ("--lock-directory locks/ --no-keeper", {"lock_directory": "locks", "keeper": False}),
+        # One command file for all daemons: what bounds commands is taken where there are none.
+        (
+            "--exec-jobs 010 --exec-timeout 0x10 --exec-retries 3",
+            {"exec_jobs": 10, "exec_timeout": 16, "exec_retries": 3},
+        ),
     ],
 )
 def test_a_line_asks_for_what_it_says_and_for_nothing_else(line: str, expected: dict[str, Any]) -> None:
@@ -280,6 +296,17 @@ def test_version_ignores_what_is_wrong_elsewhere() -> None:
         ("1 --bind x --bind ::1", "Invalid value for option --bind (x)"),
         ("1 --duplicates Both", "Invalid value for option --duplicates (Both)"),
         ("1 --log-format xml", "Invalid value for option --log-format (xml)"),
+        ("1 --exec-jobs 0", "Invalid value for option --exec-jobs (underflow: 0)"),
+        ("1 --exec-timeout 0", "Invalid value for option --exec-timeout (underflow: 0)"),
+        ("1 --exec-retries -1", "Invalid value for option --exec-retries (-1)"),
+        ("1 -su x --eostudy-by never", "Invalid value for option --eostudy-by (never)"),
+        ("1 -su x --eostudy-max-age 0", "Invalid value for option --eostudy-max-age (underflow: 0)"),
+        ("1 --eostudy-by next", f"--eostudy-by only allowed with {SORTS}"),
+        ("1 --eostudy-max-age 5", f"--eostudy-max-age only allowed with {SORTS}"),
+        ("1 --eostudy-max-age 5 -xcs x", f"--exec-on-eostudy only allowed with {SORTS}"),
+        ("1 -ss x --eostudy-by timeout", ENDLESS),
+        ("1 -ss x --eostudy-by next -xcs x --eostudy-by timeout -rns", ENDLESS),
+        ("1 -ss x --eostudy-by timeout +p 3 3", "Invalid value for option --padding-create (odd: 3)"),
     ],
 )
 def test_of_several_mistakes_the_first_in_the_order_of_checks_is_named(line: str, text: str) -> None:
