@@ -107,11 +107,13 @@ def _run_master(settings: Settings, logs: Logging) -> int:
     from scpd.master import listeners, supervisor
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
-    from scpd.store.names import check_extension
+    from scpd.store.names import check_extension, check_prefix
 
     profile = policies.profile(settings)
     dictionary = policies.dictionary(settings, os.environ)
     check_extension(settings.filename_extension)
+    if settings.sorting is not None:
+        check_prefix(settings.sorting[1])
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     title = Title(settings.program_name)
     roles = policies.roles(settings, title, logs, profile, dictionary)

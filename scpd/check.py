@@ -49,9 +49,12 @@ def _problems(
 
 def _of_storing(settings: Settings) -> Iterator[str]:
     from scpd.store.directory import check_output_directory
-    from scpd.store.names import check_extension
+    from scpd.store.names import check_extension, check_prefix
 
     yield from _refusal(lambda: check_extension(settings.filename_extension))
+    if settings.sorting is not None:
+        prefix = settings.sorting[1]
+        yield from _refusal(lambda: check_prefix(prefix))
     yield from _refusal(
         lambda: check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     )

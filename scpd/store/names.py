@@ -85,3 +85,14 @@ def check_extension(extension: str) -> None:
     """Raise `StartError` if --filename-extension would make of a name a path or no name at all."""
     if "/" in extension or not extension.isprintable():
         raise StartError(f"filename extension must not contain '/' or control characters: {extension!r}")
+
+
+def check_prefix(prefix: str) -> None:
+    """Raise `StartError` if the prefix of a sort option would make of a directory's name a path, or hide it.
+
+    A hidden one could be what we keep in the output directory ourselves.
+    """
+    if "/" in prefix or not prefix.isprintable():
+        raise StartError(f"sort prefix must not contain '/' or control characters: {prefix!r}")
+    if prefix.startswith("."):
+        raise StartError(f"sort prefix must not begin with a dot: {prefix!r}")

@@ -13,6 +13,7 @@ from scpd.errors import StartError
 from scpd.store.names import (
     NAMINGS,
     check_extension,
+    check_prefix,
     file_name,
     name_beside,
     name_with_serial,
@@ -179,3 +180,28 @@ def test_any_other_extension_is_the_administrators_business(extension: str) -> N
 def test_an_extension_that_leaves_the_directory_is_refused_at_start(extension: str) -> None:
     with pytest.raises(StartError):
         check_extension(extension)
+
+
+@pytest.mark.parametrize("prefix", ["", "scp", "in box", "-v", "a.b", "1", "#p", "\xe4"])
+def test_any_other_prefix_is_the_administrators_business(prefix: str) -> None:
+    check_prefix(prefix)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "reason"),
+    [
+        ("/", "must not contain '/' or control characters: '/'"),
+        ("../x", "must not contain '/' or control characters: '../x'"),
+        ("a/b", "must not contain '/' or control characters: 'a/b'"),
+        ("a\0b", r"must not contain '/' or control characters: 'a\x00b'"),
+        ("\n", r"must not contain '/' or control characters: '\n'"),
+        ("\udcff", r"must not contain '/' or control characters: '\udcff'"),
+        (".", "must not begin with a dot: '.'"),
+        ("..", "must not begin with a dot: '..'"),
+        (".scpd", "must not begin with a dot: '.scpd'"),
+    ],
+)
+def test_a_prefix_that_leaves_the_directory_or_hides_is_refused_at_start(prefix: str, reason: str) -> None:
+    with pytest.raises(StartError) as caught:
+        check_prefix(prefix)
+    assert str(caught.value) == f"sort prefix {reason}"
