@@ -18,20 +18,18 @@ SECTIONS = (
                 "--exec-on-reception",
                 "-xcr",
                 "exec_on_reception",
-                "run this command for each object stored",
+                "run this command for each object stored, with\n#p #f #a #c #r replaced",
                 arguments=_COMMAND,
                 default=None,
-                later=True,
             ),
             Option(
                 "--exec-on-eostudy",
                 "-xcs",
                 "exec_on_eostudy",
-                "run this command for each study completed\n(only with sorting)",
+                "run this command for each study completed,\nwith #p #a #c #r replaced (only with sorting)",
                 arguments=_COMMAND,
                 default=None,
                 needs=(SORTED,),
-                later=True,
             ),
             Option(
                 "--rename-on-eostudy",
@@ -39,7 +37,6 @@ SECTIONS = (
                 "rename_on_eostudy",
                 "number the files of each study completed\n(only with sorting)",
                 needs=(SORTED,),
-                later=True,
             ),
             Option(
                 "--eostudy-timeout",
@@ -49,10 +46,13 @@ SECTIONS = (
                 arguments=(Argument("seconds", "sint", 0),),
                 default=None,
                 needs=((*SORTED, "--exec-on-eostudy", "--rename-on-eostudy"),),
-                later=True,
             ),
-            # Not marked: it says nothing without a command.
-            Option("--exec-sync", "-xs", "exec_sync", "wait for each command to end"),
+            Option(
+                "--exec-sync",
+                "-xs",
+                "exec_sync",
+                "wait for each command to end before the next\nrequest is read",
+            ),
         ),
     ),
 )

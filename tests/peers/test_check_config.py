@@ -44,7 +44,20 @@ def test_all_errors_are_told_at_once_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "profiles.cfg").write_text(PROFILES)
     (tmp_path / "bad.dic").write_text(DICTIONARY)
     (tmp_path / "logger.cfg").write_text("log4cplus.rootLogger = BOGUS, a\n")
-    words = ["-xf", "profiles.cfg", "Default", "-od", "missing", "-fe", "a/b", "-lc", "logger.cfg", "11112"]
+    words = [
+        "-xf",
+        "profiles.cfg",
+        "Default",
+        "-od",
+        "missing",
+        "-fe",
+        "a/b",
+        "-su",
+        "c/d",
+        "-lc",
+        "logger.cfg",
+        "11112",
+    ]
     (tmp_path / "command").write_text(" ".join(["--check-config", *words]))
     ended = check(tmp_path, "@command", env={"DCMDICTPATH": "bad.dic:missing.dic"})
     assert ended.returncode == 1
@@ -52,6 +65,7 @@ def test_all_errors_are_told_at_once_with_file_and_line(tmp_path: Path) -> None:
     for part in (
         "specified output directory does not exist: missing",
         "filename extension",
+        "sort prefix",
         "profiles.cfg:4: ",
         "profiles.cfg:7: ",
         "bad.dic:1: ",
@@ -74,6 +88,7 @@ def test_a_good_configuration_is_told_by_the_exit_code_though_the_port_is_in_use
         "-lc",
         str(logger),
         *["+te", "-u", "+g", "-e", "+p", "512", "0", "+uc", "--reject-malformed"],
+        *["-su", "study", "-tos", "5", "-rns", "-xcr", "true", "-xcs", "true", "--exec-jobs", "2"],
         "-od",
         str(tmp_path),
         str(reserved_port.number),

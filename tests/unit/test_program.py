@@ -87,3 +87,5 @@ def test_a_start_that_fails_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
             f"specified output directory does not exist: {tmp_path}/file"
         )
         assert "filename extension" in refused("-od", str(tmp_path), "-fe", "/x", *bound)
+        assert "sort prefix" in refused("-od", str(tmp_path), "-su", "a/b", *bound)
+        assert "sort prefix" in refused("-od", str(tmp_path), "-ss", ".x", *bound)
