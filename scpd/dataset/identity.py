@@ -1,4 +1,4 @@
-"""Which object is this data set?  Whether its SOP Class and Instance UID are those that the command named.
+"""Which object is this data set, and of which study?  Whether its SOP Class and Instance UID are the command's.
 
 Never raises anything but `Refused` (PS3.4 B.2.3): A900H if the object is not the one that the command announced, C000H
 if that cannot be known.
@@ -12,7 +12,7 @@ storescp: nothing is left that --uid-padding could allow.
 from __future__ import annotations
 
 from scpd.dataset.elements import CANNOT_UNDERSTAND
-from scpd.dataset.plain import SOP_CLASS_UID, SOP_INSTANCE_UID
+from scpd.dataset.plain import SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from scpd.dataset.values import uid_text
 from scpd.errors import Refused
 
@@ -26,6 +26,15 @@ _DATA_SET_MISMATCH = 0xA900  # PS3.4 B.2.3
 def is_known(found: Mapping[int, bytes]) -> bool:
     """Tell whether these attributes say which object it is."""
     return SOP_CLASS_UID in found and SOP_INSTANCE_UID in found
+
+
+def study_uid(found: Mapping[int, bytes]) -> str:
+    """Give the Study Instance UID, the first if there are several; empty if there is none.
+
+    While a data set arrives it is known as soon as `STUDY_INSTANCE_UID` is among what is found; that there is none is
+    known at its end only, since elements may be out of order.
+    """
+    return uid_text(found.get(STUDY_INSTANCE_UID, b"")).partition("\\")[0]
 
 
 def check_identity(

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from scpd.dataset.identity import check_identity, is_known
-from scpd.dataset.plain import SOP_CLASS_UID, SOP_INSTANCE_UID
+from scpd.dataset.identity import check_identity, is_known, study_uid
+from scpd.dataset.plain import SOP_CLASS_UID, SOP_INSTANCE_UID, STUDY_INSTANCE_UID
 from scpd.errors import Refused
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -57,3 +57,23 @@ def test_uids_of_an_item_do_not_stand_for_those_that_are_there() -> None:
 @pytest.mark.parametrize("missing", [{SOP_CLASS_UID}, {SOP_INSTANCE_UID}, set(BOTH), set()])
 def test_an_object_is_known_by_both_uids(missing: set[int]) -> None:
     assert is_known({tag: value for tag, value in BOTH.items() if tag not in missing}) == (not missing)
+
+
+@pytest.mark.parametrize(
+    ("value", "study"),
+    [
+        (b"1.2.3\0", "1.2.3"),
+        (b" 1. 2\n.3 ", "1.2.3"),
+        (b"1.2\\3.4", "1.2"),
+        (b"\\3.4", ""),
+        (b"", ""),
+        (b"\0\0", ""),
+        (b"../\xe4", "../\xe4"),
+    ],
+)
+def test_the_study_is_the_first_of_its_uids_without_padding(value: bytes, study: str) -> None:
+    assert study_uid({STUDY_INSTANCE_UID: value, SOP_CLASS_UID: b"1.2"}) == study
+
+
+def test_a_data_set_without_study_uid_has_no_study() -> None:
+    assert study_uid({SOP_CLASS_UID: b"1.2"}) == ""
