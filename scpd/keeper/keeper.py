@@ -85,7 +85,7 @@ class KeeperPolicy:
 class Keeper:
     """A keeper that has won its election: all that it knows, and what it does in one turn."""
 
-    def __init__(self, policy: KeeperPolicy, lockdir: LockDirectory, launcher: Launcher) -> None:
+    def __init__(self, policy: KeeperPolicy, lockdir: LockDirectory, running: Running) -> None:
         self._policy = policy
         self._lockdir = lockdir
         self._accounts = Accounts(lockdir)
@@ -93,7 +93,7 @@ class Keeper:
         self._studies = Studies(
             lockdir, self._ledger, policy.output_directory, self._run_for_study, fsync=policy.fsync
         )
-        self._running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
+        self._running = running
         queue = Queue(policy.jobs, policy.retries)
         self.commands = Commands(
             lockdir, self._accounts, policy.hooks, queue, self._running, policy.environment, self._settled
@@ -227,11 +227,10 @@ def run(
     wakeup: Wakeup,
     show: Callable[[str], None],
     beat: Callable[[], None],
-    kept: tuple[int, ...],
 ) -> int:
     """Be the keeper, as a process of its own, as soon as there is no other; give the exit code.
 
-    `show` shows a title, `beat` gives a sign of life; `kept` are descriptors of the log.
+    `show` shows a title, `beat` gives a sign of life.
     """
     lockdir = LockDirectory(policy.lock_directory)
     election = Election(lockdir)
@@ -245,7 +244,8 @@ def run(
         return exitcodes.OK
     wake = os.open(layout.WAKE, _WAKE_FLAGS, dir_fd=lockdir.descriptor)
     launcher = Launcher(lockdir.opened(layout.RUNNING), wake, wakeup, show, policy.exec_timeout)
-    keeper = Keeper(policy, lockdir, launcher)
+    running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
+    keeper = Keeper(policy, lockdir, running)
     keeper.recover(monotonic())
     loop = _Loop(keeper, election, wake, wakeup, policy.grace)
     while loop.goes_on():

@@ -37,10 +37,10 @@ class Journal:
 
     __slots__ = ("_descriptor", "_fsync", "maker")
 
-    def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool) -> None:
+    def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool, maker: str = "") -> None:
         directory = lockdir.opened(layout.JOURNALS)
         self._fsync = fsync
-        self.maker = new_maker()
+        self.maker = maker or new_maker()
         unready = f".{self.maker}"
         self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)
         try:

@@ -122,9 +122,14 @@ class LockDirectory:
             )
         except OSError:
             return False
-        with suppress(BlockingIOError):  # full: it has been told
+        try:
             os.write(fifo, b"\n")
-        os.close(fifo)
+        except BlockingIOError:  # full: it has been told
+            pass
+        except BrokenPipeError:  # it has just ended
+            return False
+        finally:
+            os.close(fifo)
         return True
 
 

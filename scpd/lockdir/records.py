@@ -25,7 +25,9 @@ _CHECKSUM = 9  # bytes: a tab and eight digits
 
 def encode(fields: Sequence[str]) -> bytes:
     """Give a line of at least one field."""
-    text = "\t".join(map(_escaped, fields)).encode("ascii") + b"\t"
+    # Nearly all lines need no escape anywhere; one look at all fields together takes half the time.
+    line = "\t".join(fields if _is_plain("".join(fields)) else map(_escaped, fields))
+    text = line.encode("ascii") + b"\t"
     return text + b"%08x\n" % crc32(text)
 
 
@@ -50,8 +52,12 @@ def escaped(text: str) -> str:
     return _escaped(text)
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and "%" not in text and " " not in text
+
+
 def _escaped(text: str) -> str:
-    if text.isascii() and text.isprintable() and "%" not in text and " " not in text:
+    if _is_plain(text):
         return text
     data = text.encode("utf-8", "surrogateescape")
     return "".join(chr(byte) if 0x20 < byte < 0x7F and byte != 0x25 else f"%{byte:02X}" for byte in data)

@@ -86,3 +86,10 @@ def restore(mask: set[int]) -> None:
 def let_in(numbers: tuple[int, ...]) -> None:
     """Unblock these signals, as a child does that was forked while all were held; what was held back arrives now."""
     pthread_sigmask(SIG_UNBLOCK, numbers)
+
+
+def reset() -> None:
+    """Leave nothing of ours to a program that is run: every signal has its default effect, and none is blocked."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    pthread_sigmask(SIG_SETMASK, ())

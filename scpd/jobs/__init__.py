@@ -1,0 +1,1 @@
+"""Commands that are to be run: what they say, what they are told, and which one is next."""

@@ -1,0 +1,273 @@
+"""A lock directory with workers and a keeper in this process: what they do, step by step, and where they may crash.
+
+The workers are real trackers, the keeper is the real one; only the commands do not run: `Ledgerless` notes them.  OFD
+locks belong to open files, not to processes, so several of each can live here.  A crash closes descriptors, as the
+kernel would, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scpd.keeper.hooks import Hooks
+from scpd.keeper.keeper import Keeper, KeeperPolicy
+from scpd.keeper.runfiles import End
+from scpd.keeper.running import Ended
+from scpd.lockdir import layout
+from scpd.lockdir.layout import LockDirectory
+from scpd.study.record import ObjectRecord, Sender
+from scpd.study.tracker import Tracker, TrackerPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scpd.study.rules import Rules
+
+OTHER_BOOT = "a boot before"  # of the senders: the keeper then takes the time at which it hears of an object
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class _CrashPoints:
+    """Raises `Crash` before the so many-th step at which this process changes the file system."""
+
+    EVENTS = frozenset(("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "ctypes.set_errno", "fcntl.fcntl"))
+
+    def __init__(self) -> None:
+        self.left = -1
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, _: tuple[Any, ...]) -> None:
+        if self.left > 0 and event in self.EVENTS:
+            self.left -= 1
+            if not self.left:
+                raise Crash
+
+
+_points: list[_CrashPoints] = []
+
+
+@contextmanager
+def crash_at(step: int) -> Iterator[None]:
+    """Let what is done here crash before its so many-th step, if it has so many; swallows the crash."""
+    if not _points:
+        _points.append(_CrashPoints())  # an audit hook stays for ever
+    _points[0].left = step
+    try:
+        yield
+    except Crash:
+        pass
+    finally:
+        _points[0].left = -1
+
+
+class InstantCommands:
+    """In place of `keeper.running.Running`: each command ends at the next look; what was started is noted."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str, dict[str, str]]] = []
+        self._running: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def adopt(self) -> list[str]:
+        return []
+
+    def start(self, job: str, command: str, environment: dict[str, str]) -> None:
+        self.started.append((job, command, environment))
+        self._running.append(job)
+
+    def ended(self, _: float) -> list[Ended]:
+        jobs, self._running = self._running, []
+        return [Ended(job, End(1, 1)) for job in jobs]
+
+    def forget(self, job: str) -> None:
+        pass
+
+    def descriptors(self) -> Iterator[int]:
+        return iter(())
+
+    def next_time(self, _: float) -> float | None:
+        return None
+
+
+class Site:
+    """An output directory and its lock directory."""
+
+    def __init__(self, directory: Path, rules: Rules, *, on_reception: bool = False) -> None:
+        self.output = directory / "inbox"
+        self.output.mkdir()
+        self.lock_directory = self.output / ".scpd"
+        layout.make(str(self.lock_directory))
+        self.rules = rules
+        self.on_reception = on_reception
+        self.commands = InstantCommands()
+        self.studies = 0  # directories made
+
+    def keeper(self, now: float) -> Keeper:
+        """Give a keeper that has taken over what it found."""
+        hooks = Hooks(
+            on_reception="xcr #p/#f" if self.on_reception else None,
+            on_end_of_study="xcs #p" if self.rules.runs else None,
+            output_directory=str(self.output),
+        )
+        policy = KeeperPolicy(
+            lock_directory=str(self.lock_directory),
+            output_directory=str(self.output),
+            hooks=hooks,
+            boot="this boot",
+            jobs=2,
+            retries=0,
+            exec_timeout=None,
+            grace=1,
+            fsync=False,
+            environment={},
+        )
+        keeper = Keeper(policy, LockDirectory(str(self.lock_directory)), self.commands)  # type: ignore[arg-type]
+        keeper.recover(now)
+        return keeper
+
+    def worker(self, peer: str) -> Worker:
+        """Give a worker that serves an association of a peer."""
+        return Worker(self, peer)
+
+
+class Worker:
+    """A worker: takes objects through the steps of the recipe; dies where it is told to."""
+
+    def __init__(self, site: Site, peer: str) -> None:
+        self._site = site
+        self.peer = peer
+        policy = TrackerPolicy(
+            lock_directory=str(site.lock_directory),
+            rules=site.rules.encode(),
+            renames=site.rules.renames,
+            hook="xcr" if site.on_reception else "",
+            waits="",
+            boot=OTHER_BOOT,
+            fsync=False,
+        )
+        self._tracker = Tracker(policy, Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost"))
+        self._steps: Iterator[str] | None = None
+        self.at = ""  # the object that it is at
+        self.is_written_down = False  # its line is
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether it is at an object."""
+        return self._steps is not None
+
+    def begin(self, study: str, instance: str) -> None:
+        """Begin with an object of a study; `go_on` does the rest, a step at a time."""
+        self.at = instance
+        self.is_written_down = False
+        self._steps = self._store(study, instance)
+        self.go_on()
+
+    def go_on(self) -> str:
+        """Do the next step; give its name, "" at the end of the object."""
+        assert self._steps is not None
+        step = next(self._steps, "")
+        if not step:
+            self._steps = None
+        return step
+
+    def finish(self) -> None:
+        """Do all steps of the object."""
+        while self.go_on():
+            pass
+
+    def _store(self, study: str, instance: str) -> Iterator[str]:
+        tracker = self._tracker
+        tracker.began(study)
+        yield "began"
+        directory = tracker.place(lambda: self._make_directory(study))
+        yield "placed"
+        temporary, name = self._site.output / f".tmp.{instance}", f"CT.{instance}"
+        temporary.write_text(instance)
+        number = tracker.publishing(
+            ObjectRecord(
+                number=0,
+                at=0,
+                generation="",
+                directory=directory,
+                name=name,
+                inode=temporary.stat().st_ino,
+                size=len(instance),
+                sop_class_uid="1.2",
+                sop_instance_uid=instance,
+                study_instance_uid=study,
+                transfer_syntax_uid="1.2.840.10008.1.2",
+                hook="",
+            )
+        )
+        self.is_written_down = True
+        yield "written down"
+        inode = temporary.stat().st_ino
+        temporary.rename(self._site.output / directory / name)
+        yield "renamed"
+        tracker.stored(number, name, inode)
+        yield "stored"
+        tracker.ended()
+
+    def refuse(self) -> None:
+        """Give up the object that it is at, before its line is written."""
+        self._steps = None
+        self._tracker.ended()
+
+    def _make_directory(self, study: str) -> str:
+        """As --sort-on-study-uid does."""
+        name = f"study_{study}"
+        (self._site.output / name).mkdir(exist_ok=True)
+        self._site.studies += 1
+        return name
+
+    def release(self) -> None:
+        """End the association."""
+        self._tracker.close()
+
+    def die(self) -> None:
+        """Be killed: its descriptors are closed, nothing else happens."""
+        self._steps = None
+        self._tracker.close()
+
+
+class Descriptors:
+    """Those that one keeper has opened: a crash closes them, whatever it was about."""
+
+    def __init__(self) -> None:
+        self._opened: set[int] = set()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note what is opened here and not closed."""
+        before = _open_descriptors()
+        try:
+            yield
+        finally:
+            self._opened |= _open_descriptors() - before
+
+    def close(self) -> None:
+        """Close them all."""
+        for descriptor in self._opened & _open_descriptors():
+            os.close(descriptor)
+        self._opened.clear()
+
+
+def _open_descriptors() -> set[int]:
+    return {number for number in map(int, os.listdir("/proc/self/fd")) if _is_open(number)}
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
