@@ -173,7 +173,8 @@ class Rulebook:
         """Let a peer, or all of them, go on to a study, and leave the one before; or it went on before that already."""
         before, then = self._lasts.get(peer, (study, at))
         if at < then:
-            self._leave(study, peer, then)
+            if before != study:
+                self._leave(study, peer, then)
             return
         self._lasts[peer] = study, at
         self._open[study].peers.add(peer)
