@@ -163,6 +163,7 @@ class Rulebook:
         state = self._open[study]
         if state.last_peer is None:
             state.opened = state.last = at
+        state.opened = min(state.opened, at)
         if at >= state.last:
             state.last, state.last_peer, state.is_left = at, peer, False
         for whose in (peer, _ANY):
