@@ -16,7 +16,7 @@ one clock that never steps.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ BY = (EITHER, TIMEOUT, NEXT)
 RETRY_SECONDS = 1.0
 _ANY = object()  # all peers together
 _NONE = "-"
+_FEW_LOOKS = 64  # so many in vain cost nothing
 
 
 class Rules:
@@ -253,3 +254,15 @@ class Rulebook:
         state.wake = at
         self._serial += 1
         heappush(self._heap, (at, self._serial, study))
+        if len(self._heap) > 2 * len(self._open) + _FEW_LOOKS:
+            self._forget_old_looks()
+
+    def _forget_old_looks(self) -> None:
+        """Drop from the heap what `due` would pass over; else each touch would leave one there until the timeout."""
+        self._heap = [
+            (state.wake, number, study)
+            for number, (study, state) in enumerate(self._open.items())
+            if state.wake != float("inf")
+        ]
+        self._serial = len(self._open)
+        heapify(self._heap)
