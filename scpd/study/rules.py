@@ -27,6 +27,8 @@ BY = (EITHER, TIMEOUT, NEXT)
 RETRY_SECONDS = 1.0
 _ANY = object()  # all peers together
 _NONE = "-"
+# False, True
+_EACH_OR_ANY, _NONE_OR_RENAME, _NONE_OR_RUN = ("each-peer", "any-peer"), (_NONE, "rename"), (_NONE, "run")
 _FEW_LOOKS = 64  # so many in vain cost nothing
 
 
@@ -59,9 +61,9 @@ class Rules:
                 _number(self.timeout),
                 self.by,
                 _number(self.max_age),
-                "any-peer" if self.any_peer else "each-peer",
-                "rename" if self.renames else _NONE,
-                "run" if self.runs else _NONE,
+                _EACH_OR_ANY[self.any_peer],
+                _NONE_OR_RENAME[self.renames],
+                _NONE_OR_RUN[self.runs],
             )
         )
 
@@ -70,22 +72,20 @@ class Rules:
         """Read these words; `None` if nobody can have written them."""
         try:
             timeout, by, max_age, peers, renames, runs = text.split(" ")
-            if by not in BY:
-                return None
             return cls(
                 timeout=_seconds(timeout),
-                by=by,
+                by=BY[BY.index(by)],
                 max_age=_seconds(max_age),
-                any_peer=peers == "any-peer",
-                renames=renames == "rename",
-                runs=runs == "run",
+                any_peer=bool(_EACH_OR_ANY.index(peers)),
+                renames=bool(_NONE_OR_RENAME.index(renames)),
+                runs=bool(_NONE_OR_RUN.index(runs)),
             )
         except ValueError:
             return None
 
 
 def _number(seconds: float | None) -> str:
-    return _NONE if seconds is None else f"{seconds:g}"
+    return _NONE if seconds is None else f"{seconds:.15g}"  # 5 and 5.0 alike, and a week to the millisecond
 
 
 def _seconds(text: str) -> float | None:
