@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.store import makers
 from scpd.process.locks import lock
+from scpd.store import makers
 from scpd.store.makers import new_maker, open_lock_file
 from tests.harness.forked import exit_code, forked
 
