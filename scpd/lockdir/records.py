@@ -2,11 +2,12 @@
 
     FIELD TAB FIELD TAB ... TAB CHECKSUM NEWLINE
 
-A byte of a field that is no printable ASCII, a space or a percent sign stands as %XX, so a line can be read by eye and
-cut with cut(1).  CHECKSUM is the CRC-32 of all before it, tabs included, as eight hexadecimal digits.  It protects
+A byte of a field (in UTF-8, where a lone surrogate, which stands for a byte of a file's name that is no UTF-8, is a
+character like others) that is no printable ASCII, a space or a percent sign stands as %XX, so a line can be read by eye
+and cut with cut(1).  CHECKSUM is the CRC-32 of all before it, tabs included, as eight hexadecimal digits.  It protects
 against power cuts and full disks, not against forgers: who reads takes every field as hostile.
 
-Pure; `decode` raises nothing.
+Pure; any fields survive, each line has one spelling, and `decode` raises nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# No line of ours is longer: a name has at most 255 bytes, a UID 64, a title 16, each three times as long when escaped.
+# No line of ours is longer: a name has at most 255 bytes, a UID 64, a title 16, each nine times as long at worst.
 LONGEST = 1 << 13
 
 _CHECKSUM = 9  # bytes: a tab and eight digits
@@ -37,9 +38,11 @@ def decode(line: bytes) -> list[str] | None:
     if not text.endswith(b"\t") or checksum != b"%08x" % crc32(text):
         return None
     try:
-        return [_unescaped(field) for field in text[:-1].decode("ascii").split("\t")]
+        escaped_fields = text[:-1].decode("ascii").split("\t")
+        fields = [_unescaped(field) for field in escaped_fields]
     except ValueError:
         return None
+    return fields if list(map(_escaped, fields)) == escaped_fields else None
 
 
 def decode_all(lines: Iterable[bytes]) -> list[list[str]]:
@@ -59,16 +62,16 @@ def _is_plain(text: str) -> bool:
 def _escaped(text: str) -> str:
     if _is_plain(text):
         return text
-    data = text.encode("utf-8", "surrogateescape")
+    data = text.encode("utf-8", "surrogatepass")
     return "".join(chr(byte) if 0x20 < byte < 0x7F and byte != 0x25 else f"%{byte:02X}" for byte in data)
 
 
 def _unescaped(field: str) -> str:
-    """Undo it; `ValueError` for what nobody could have written."""
+    """Undo it; `ValueError` for what cannot be undone."""
     if "%" not in field:
         return field
     first, *rest = field.split("%")
     data = first.encode("ascii") + b"".join(
         bytes.fromhex(piece[:2]) + piece[2:].encode("ascii") for piece in rest
     )
-    return data.decode("utf-8", "surrogateescape")
+    return data.decode("utf-8", "surrogatepass")
