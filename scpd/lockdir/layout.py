@@ -44,23 +44,29 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 
 def make(path: str) -> None:
-    """Make the lock directory with all that is always there; what is there already is fine."""
+    """Make the lock directory with all that is always there; what is there already is fine, if it is what it should."""
     _make_directory(path)
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lockdir = LockDirectory(path)
     try:
-        for name in _DIRECTORIES:
-            _make_directory(name, directory)
-        with suppress(FileExistsError):
-            os.mkfifo(WAKE, 0o666, dir_fd=directory)
-        if not stat.S_ISFIFO(os.stat(WAKE, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise FileExistsError(17, "not a FIFO", WAKE)
+        for part in _DIRECTORIES:
+            parent, _, name = part.rpartition("/")
+            _make_directory(name, lockdir.opened(parent) if parent else lockdir.descriptor)
+            lockdir.opened(part)  # raises for a link, or a file
+        _make_fifo(WAKE, lockdir.descriptor)
     finally:
-        os.close(directory)
+        lockdir.close()
 
 
 def _make_directory(name: str, parent: int | None = None) -> None:
     with suppress(FileExistsError):
         os.mkdir(name, 0o777, dir_fd=parent)
+
+
+def _make_fifo(name: str, directory: int) -> None:
+    with suppress(FileExistsError):
+        os.mkfifo(name, 0o666, dir_fd=directory)
+    if not stat.S_ISFIFO(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        raise FileExistsError(17, "not a FIFO", name)
 
 
 class LockDirectory:
@@ -93,6 +99,7 @@ class LockDirectory:
             with suppress(OSError):
                 os.close(descriptor)
         self._parts.clear()
+        self.descriptor = -1  # closed again, it closes nobody else's
 
     def open_lock_file(self, name: str, part: str = "") -> int:
         """Open a file that is there to be locked; make it if it is not there."""
