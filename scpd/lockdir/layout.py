@@ -131,10 +131,10 @@ class LockDirectory:
             return False
         try:
             os.write(fifo, b"\n")
-        except BlockingIOError:  # full: it has been told
-            pass
-        except BrokenPipeError:  # it has just ended
-            return False
+        except BlockingIOError:
+            pass  # full: it has been told
+        except BrokenPipeError:
+            return False  # it has gone since
         finally:
             os.close(fifo)
         return True
