@@ -37,6 +37,7 @@ _PUBLISH_LOCKS = 64
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -155,14 +156,24 @@ def read_small(name: str, directory: int, most: int = 1 << 16) -> bytes:
 
 
 def write_whole(name: str, data: bytes, directory: int, *, flush: bool) -> None:
-    """Write a file that is there whole or not at all, in place of an older one."""
+    """Write a file that is there whole or not at all, in place of an older one.
+
+    A crash leaves a file `.NAME.PID`.
+    """
     temporary = f".{name}.{os.getpid()}"
-    descriptor = os.open(
-        temporary,
-        os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
-        0o666,
-        dir_fd=directory,
-    )
+    try:
+        _write(temporary, data, directory, flush=flush)
+        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+    if flush:
+        os.fsync(directory)
+
+
+def _write(name: str, data: bytes, directory: int, *, flush: bool) -> None:
+    descriptor = os.open(name, _WRITE_FLAGS, 0o666, dir_fd=directory)
     try:
         while data:
             data = data[os.write(descriptor, data) :]
@@ -170,6 +181,3 @@ def write_whole(name: str, data: bytes, directory: int, *, flush: bool) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-    if flush:
-        os.fsync(directory)
