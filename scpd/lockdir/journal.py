@@ -12,6 +12,7 @@ Raises `OSError`.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _ALIVE = 0  # the byte that the writer has locked
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 18
+# Written with the next line, since a full disk takes no byte more.  The tab is for a line that lacks but its newline.
+_END_OF_TORN_LINE = b"\t\n"
 
 
 def new_maker() -> str:
@@ -35,11 +38,12 @@ def new_maker() -> str:
 class Journal:
     """A journal being written."""
 
-    __slots__ = ("_descriptor", "_fsync", "maker")
+    __slots__ = ("_descriptor", "_fsync", "_is_torn", "maker")
 
     def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool, maker: str = "") -> None:
         directory = lockdir.opened(layout.JOURNALS)
         self._fsync = fsync
+        self._is_torn = False
         self.maker = maker or new_maker()
         unready = f".{self.maker}"
         self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)
@@ -56,11 +60,12 @@ class Journal:
             raise
 
     def write(self, line: bytes) -> None:
-        """Append a line; what was torn by an earlier failure ends before it."""
-        written = os.write(self._descriptor, line)
-        if written < len(line):
-            os.write(self._descriptor, b"\n")
-            raise OSError(28, "no room for a line of the journal")
+        """Append a line; what was torn by an earlier failure ends before it, as no line."""
+        data = _END_OF_TORN_LINE + line if self._is_torn else line
+        written = os.write(self._descriptor, data)
+        self._is_torn = written < len(data)
+        if self._is_torn:
+            raise OSError(errno.ENOSPC, "no room for a line of the journal")
 
     def flush(self) -> None:
         """Bring all lines to stable storage, if that is asked for."""
