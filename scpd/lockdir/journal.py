@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ALIVE = 0  # the byte that the writer has locked
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 18
+_MOST_TRIES = 20
 # Written with the next line, since a full disk takes no byte more.  The tab is for a line that lacks but its newline.
 _END_OF_TORN_LINE = b"\t\n"
 
@@ -41,23 +42,32 @@ class Journal:
     __slots__ = ("_descriptor", "_fsync", "_is_torn", "maker")
 
     def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool, maker: str = "") -> None:
-        directory = lockdir.opened(layout.JOURNALS)
         self._fsync = fsync
-        self._is_torn = False
         self.maker = maker or new_maker()
+        for _ in range(_MOST_TRIES):
+            if self._begin(lockdir.opened(layout.JOURNALS), first_line):
+                return
+        raise FileNotFoundError(errno.ENOENT, "a new journal vanishes whenever it is made")
+
+    def _begin(self, directory: int, first_line: bytes) -> bool:
+        """Make it; `False` if the keeper looked at it before it was locked, and took it for what a crash has left."""
+        self._is_torn = False
         unready = f".{self.maker}"
         self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)
         try:
             lock(self._descriptor, _ALIVE)
             self.write(first_line)
             os.rename(unready, self.maker, src_dir_fd=directory, dst_dir_fd=directory)
-            if fsync:
+            if self._fsync:
                 os.fsync(directory)
-        except OSError:
+        except OSError as error:
             os.close(self._descriptor)
             with suppress(OSError):
                 os.unlink(unready, dir_fd=directory)
+            if isinstance(error, FileNotFoundError):
+                return False
             raise
+        return True
 
     def write(self, line: bytes) -> None:
         """Append a line; what was torn by an earlier failure ends before it, as no line."""
