@@ -25,6 +25,7 @@ JOURNAL, OPENED, OBJECT = "journal", "opened", "object"
 STORED, FAILED, WAITS = "stored", "failed", "waits"
 WAITS_FOR_COMMANDS, WAITS_FOR_RENAMING = "xs", "single"
 ON_RECEPTION = "xcr"
+_MOST_DIGITS = 20  # of 64 bits
 
 
 class Sender:
@@ -137,7 +138,7 @@ class ObjectRecord:
         _, number, at, generation, directory, name, inode, size, sop_class, instance, study, syntax, hook = (
             fields
         )
-        if not all(text.isascii() and text.isdigit() for text in (number, at, inode, size)):
+        if not all(map(is_number, (number, at, inode, size))):
             return None
         return cls(
             number=int(number),
@@ -153,6 +154,11 @@ class ObjectRecord:
             transfer_syntax_uid=syntax,
             hook=hook,
         )
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a field is a number; one of a thousand digits is a forger's, and `int` raises for it."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def encode_opened(key: str, generation: str) -> bytes:
