@@ -62,7 +62,7 @@ def is_at(descriptor: int, name: str, directory: int) -> bool:
     """Tell whether an open file still has this name in an open directory."""
     try:
         there = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return os.path.samestat(there, os.fstat(descriptor))
 
