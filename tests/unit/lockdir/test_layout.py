@@ -12,10 +12,10 @@ import pytest
 from scpd.lockdir import layout
 from scpd.lockdir.layout import LockDirectory
 from tests.harness.descriptors import descriptors
-from tests.harness.forked import exit_code, forked, in_child
+from tests.harness.forked import all_at_once, exit_code, forked, in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 PROCESSES = 8
@@ -84,24 +84,8 @@ def test_what_is_missing_is_made_again(path: Path) -> None:
 def test_several_processes_can_make_it_at_once(path: Path) -> None:
     for number in range(20):
         one = path.with_name(f"lock {number}")
-        assert at_once(lambda one=one: layout.make(str(one))) == [0] * PROCESSES
+        assert all_at_once(PROCESSES, lambda _, one=one: layout.make(str(one))) == [None] * PROCESSES
         assert tree(one) == sorted([*PARTS, "wake"])
-
-
-def at_once(work: Callable[[], object]) -> list[int]:
-    """Do the same in several processes that start together; give their exit codes."""
-    reader, writer = os.pipe()
-
-    def life() -> int:
-        os.close(writer)
-        os.read(reader, 1)  # until the parent lets all go
-        work()
-        return 0
-
-    children = [forked(life) for _ in range(PROCESSES)]
-    os.close(reader)
-    os.close(writer)
-    return [exit_code(child) for child in children]
 
 
 def test_it_needs_the_directory_above(path: Path) -> None:
