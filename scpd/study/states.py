@@ -49,7 +49,7 @@ _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 def key_of(study_instance_uid: str) -> str:
     """Give the name of a study's state; different UIDs have different ones."""
     key = "".join(
-        char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogateescape"))
+        char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
         for char in study_instance_uid
     )
     if key.startswith("."):
