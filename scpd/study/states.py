@@ -143,7 +143,7 @@ class OpenStudy:
             name = self._read_directory()  # another worker may have been faster
             if not name:
                 name = choose()
-                state = os.open(self.key, _DIRECTORY_FLAGS, dir_fd=self._lockdir.opened(layout.OPEN))
+                state = _open_state(self._lockdir, self.key)
                 try:
                     layout.write_whole(DIRECTORY, records.encode((name,)), state, flush=flush)
                 finally:
@@ -153,10 +153,13 @@ class OpenStudy:
             release(self._descriptor, NAMING)
 
     def _read_directory(self) -> str:
+        state = _open_state(self._lockdir, self.key)
         try:
-            data = layout.read_small(f"{self.key}/{DIRECTORY}", self._lockdir.opened(layout.OPEN))
+            data = layout.read_small(DIRECTORY, state)
         except FileNotFoundError:
             return ""
+        finally:
+            os.close(state)
         fields = records.decode(data.rstrip(b"\n"))
         return fields[0] if fields else ""
 
@@ -177,16 +180,31 @@ def open_study(lockdir: LockDirectory, study_instance_uid: str, rules: str, *, f
 
 def _find(lockdir: LockDirectory, key: str) -> OpenStudy | None:
     try:
-        descriptor = os.open(
-            f"{key}/{STUDY}", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=lockdir.opened(layout.OPEN)
-        )
+        descriptor, about = _open_study_file(lockdir, key)
     except FileNotFoundError:
         return None
-    about = About.decode(os.pread(descriptor, records.LONGEST, 0))
     if about is None:
         os.close(descriptor)
         raise OSError(22, "state of the study is corrupt", key)
     return OpenStudy(lockdir, key, descriptor, about)
+
+
+def _open_state(lockdir: LockDirectory, key: str) -> int:
+    return os.open(key, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.OPEN))
+
+
+def _open_study_file(lockdir: LockDirectory, key: str) -> tuple[int, About | None]:
+    """Open the file on which a study is locked, and read it."""
+    state = _open_state(lockdir, key)
+    try:
+        descriptor = os.open(STUDY, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state)
+    finally:
+        os.close(state)
+    try:
+        return descriptor, About.decode(os.pread(descriptor, records.LONGEST, 0))
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def _make(lockdir: LockDirectory, key: str, about: About, *, flush: bool) -> None:
@@ -224,12 +242,7 @@ class Seal:
         """Open the state; `FileNotFoundError` if the study is not open."""
         self._lockdir = lockdir
         self._key = key
-        state = os.open(key, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.OPEN))
-        try:
-            self._descriptor = os.open(STUDY, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=state)
-        finally:
-            os.close(state)
-        self.about = About.decode(os.pread(self._descriptor, records.LONGEST, 0))
+        self._descriptor, self.about = _open_study_file(lockdir, key)
 
     def try_locks(self, *, hold_too: bool) -> bool:
         """Try to be the only one at it."""
