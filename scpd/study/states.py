@@ -211,22 +211,33 @@ def _make(lockdir: LockDirectory, key: str, about: About, *, flush: bool) -> Non
     """Open a study, or find that another worker has; both are fine."""
     parent, prepared = lockdir.opened(layout.OPEN), f".{about.generation}"
     os.mkdir(prepared, 0o777, dir_fd=parent)
-    state = os.open(prepared, _DIRECTORY_FLAGS, dir_fd=parent)
     try:
-        layout.write_whole(STUDY, about.encode(), state, flush=flush)
-    finally:
-        os.close(state)
-    try:
+        _write_about(about, prepared, parent, flush=flush)
         # An empty directory may be replaced by this, but no state is ever empty.
         os.rename(prepared, key, src_dir_fd=parent, dst_dir_fd=parent)
-    except OSError:
-        os.unlink(f"{prepared}/{STUDY}", dir_fd=parent)
-        os.rmdir(prepared, dir_fd=parent)
-        if not _is_there(key, parent):
+    except OSError as error:
+        _remove_prepared(prepared, parent)
+        # Where it vanished, the keeper took it for what a crash has left.
+        if not isinstance(error, FileNotFoundError) and not _is_there(key, parent):
             raise
         return
     if flush:
         os.fsync(parent)
+
+
+def _write_about(about: About, name: str, parent: int, *, flush: bool) -> None:
+    state = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+    try:
+        layout.write_whole(STUDY, about.encode(), state, flush=flush)
+    finally:
+        os.close(state)
+
+
+def _remove_prepared(name: str, parent: int) -> None:
+    with suppress(OSError):
+        os.unlink(f"{name}/{STUDY}", dir_fd=parent)
+    with suppress(OSError):
+        os.rmdir(name, dir_fd=parent)
 
 
 def _is_there(name: str, directory: int) -> bool:
