@@ -171,11 +171,21 @@ def open_study(lockdir: LockDirectory, study_instance_uid: str, rules: str, *, f
         study = _find(lockdir, key)
         if study is None:
             _make(lockdir, key, About(new_generation(), study_instance_uid, rules), flush=flush)
-        elif study.begin():
+        elif _has_begun(study):
             return study
-        else:
-            study.let_go()  # sealed between opening and locking
     raise FileNotFoundError(2, "study vanishes whenever it is opened", key)
+
+
+def _has_begun(study: OpenStudy) -> bool:
+    """Become busy with a study, or let it go: it was sealed between opening and locking, or somebody blocks it."""
+    try:
+        is_busy = study.begin()
+    except OSError:
+        study.let_go()
+        raise
+    if not is_busy:
+        study.let_go()
+    return is_busy
 
 
 def _find(lockdir: LockDirectory, key: str) -> OpenStudy | None:
