@@ -43,7 +43,7 @@ def exit_code(pid: int) -> int:
 
 def in_child(work: Callable[[], object]) -> Any:
     """Give what `work()` gives in a forked child, by way of JSON; AssertionError with its traceback if it raises."""
-    return _answer(*_asked(work))
+    return _checked(_answer(*_asked(work)))
 
 
 def all_at_once(count: int, work: Callable[[int], object]) -> list[Any]:
@@ -58,7 +58,8 @@ def all_at_once(count: int, work: Callable[[int], object]) -> list[Any]:
     children = [_asked(lambda number=number: begin(number)) for number in range(count)]
     os.close(start)
     os.close(starter)
-    return [_answer(*child) for child in children]
+    answers = [_answer(*child) for child in children]
+    return [_checked(answer) for answer in answers]
 
 
 def _asked(work: Callable[[], object]) -> tuple[int, int]:
@@ -79,9 +80,14 @@ def _asked(work: Callable[[], object]) -> tuple[int, int]:
     return pid, reader
 
 
-def _answer(pid: int, reader: int) -> Any:
+def _answer(pid: int, reader: int) -> tuple[int, str]:
+    """Give the exit code of a child, and what it said."""
     with open(reader, encoding="utf-8") as file:
-        answer = file.read()
-    code = exit_code(pid)
-    assert code == 0, f"the child ended by {code}: {answer}"
-    return json.loads(answer)
+        said = file.read()
+    return exit_code(pid), said
+
+
+def _checked(answer: tuple[int, str]) -> Any:
+    code, said = answer
+    assert code == 0, f"the child ended by {code}: {said}"
+    return json.loads(said)
