@@ -22,6 +22,7 @@ Raises `OSError`, and `Refused` for a UID of which no KEY can be made.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
@@ -42,6 +43,9 @@ _CANNOT_UNDERSTAND = 0xC000
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
 _LONGEST_KEY = 200  # with a generation behind it, it is a file's name
 _MOST_TRIES = 100
+
+# There is a state (and may have been sealed since); or the keeper took the prepared one for what a crash has left.
+_SOMEBODY_WAS_FASTER = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -227,8 +231,7 @@ def _make(lockdir: LockDirectory, key: str, about: About, *, flush: bool) -> Non
         os.rename(prepared, key, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError as error:
         _remove_prepared(prepared, parent)
-        # Where it vanished, the keeper took it for what a crash has left.
-        if not isinstance(error, FileNotFoundError) and not _is_there(key, parent):
+        if error.errno not in _SOMEBODY_WAS_FASTER:
             raise
         return
     if flush:
@@ -248,10 +251,6 @@ def _remove_prepared(name: str, parent: int) -> None:
         os.unlink(f"{name}/{STUDY}", dir_fd=parent)
     with suppress(OSError):
         os.rmdir(name, dir_fd=parent)
-
-
-def _is_there(name: str, directory: int) -> bool:
-    return os.access(name, os.F_OK, dir_fd=directory, follow_symlinks=False)
 
 
 class Seal:
