@@ -94,6 +94,11 @@ class Queue:
         job = self._jobs.get(name)
         return job.state if job else ""
 
+    def is_set_aside(self, name: str) -> bool:
+        """Tell whether a job has failed for the last time."""
+        job = self._jobs.get(name)
+        return job is not None and job.state is _SET_ASIDE
+
     def is_settled(self, name: str) -> bool:
         """Tell whether nobody need wait for a job (any more)."""
         job = self._jobs.get(name)

@@ -103,7 +103,7 @@ class Commands:
         if not self.queue.ended(job, now, ok=is_ok):
             self._accounts.fail(job, self._accounts.tried(job) + 1)
             return
-        if self.queue.state(job):
+        if self.queue.is_set_aside(job):
             self._set_aside(job, {"status": how, "stderr": ended.stderr})
         else:
             remove_failed(self._lockdir, job)

@@ -52,7 +52,7 @@ class Requests:
                 fields = records.decode(layout.read_small(name, directory).rstrip(b"\n"))
             except OSError:
                 fields = None
-            if fields is None or len(fields) != 2 or not self._carry_out(*fields, now):
+            if fields is None or len(fields) != 2 or not self._carry_out(fields[0], fields[1], now):
                 self._lockdir.set_aside(name, layout.REQUESTS)
                 continue
             with suppress(FileNotFoundError):

@@ -110,12 +110,13 @@ class Due:
 class _Open:
     """What the rules know of one open study."""
 
-    __slots__ = ("is_left", "last", "last_peer", "opened", "peers", "rules", "wake")
+    __slots__ = ("is_ended", "is_left", "last", "last_peer", "opened", "peers", "rules", "wake")
 
     def __init__(self, rules: Rules, opened: float) -> None:
         self.rules = rules
         self.opened = self.last = opened
         self.last_peer: Hashable = None
+        self.is_ended = False  # by an administrator
         self.is_left = False  # its last peer has sent an object of another study since
         self.peers: set[Hashable] = set()  # those whose last object is one of its
         self.wake = float("inf")  # the next time at which it is looked at
@@ -125,6 +126,8 @@ class _Open:
         rules, deadline = self.rules, float("inf")
         if self.last_peer is None:
             return deadline
+        if self.is_ended:
+            return self.opened
         if rules.timeout is not None and rules.by != NEXT:
             deadline = self.last + rules.timeout
         if rules.max_age is not None:
@@ -191,6 +194,21 @@ class Rulebook:
         if matters and state.last <= at and state.rules.by != TIMEOUT:
             state.is_left = True
             self._wake(study, at)
+
+    def passed(self, peer: Hashable, at: float) -> None:
+        """Note that a peer has sent an object of a study that is open no more."""
+        for whose in (peer, _ANY):
+            before, then = self._lasts.get(whose, (None, at))
+            if before in self._open and at >= then:
+                del self._lasts[whose]
+                self._open[before].peers.discard(whose)
+                self._leave(before, whose, at)
+
+    def end(self, study: Hashable, now: float) -> None:
+        """Have a study end by the will of an administrator, as soon as nobody is busy with it."""
+        if study in self._open:
+            self._open[study].is_ended = True
+            self._wake(study, now)
 
     def close(self, study: Hashable) -> None:
         """Note that a study was sealed, or was nothing."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scpd.keeper.hooks import Hooks
@@ -24,6 +23,7 @@ from scpd.study.tracker import Tracker, TrackerPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from scpd.study.rules import Rules
 
@@ -37,7 +37,9 @@ class Crash(BaseException):
 class _CrashPoints:
     """Raises `Crash` before the so many-th step at which this process changes the file system."""
 
-    EVENTS = frozenset(("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "ctypes.set_errno", "fcntl.fcntl"))
+    EVENTS = frozenset(
+        ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "ctypes.set_errno", "fcntl.fcntl")
+    )
 
     def __init__(self) -> None:
         self.left = -1
@@ -78,7 +80,7 @@ class InstantCommands:
         return len(self._running)
 
     def adopt(self) -> list[str]:
-        return []
+        return list(self._running)
 
     def start(self, job: str, command: str, environment: dict[str, str]) -> None:
         self.started.append((job, command, environment))

@@ -28,8 +28,10 @@ PEERS = ["ONE", "TWO"]
 class Receiver(RuleBasedStateMachine):
     """Workers, keepers and time."""
 
-    @initialize(by=st.sampled_from([EITHER, TIMEOUT, NEXT]), renames=st.booleans(), on_reception=st.booleans())
-    def start(self, by: str, renames: bool, on_reception: bool) -> None:  # noqa: FBT001
+    @initialize(
+        by=st.sampled_from([EITHER, TIMEOUT, NEXT]), renames=st.booleans(), on_reception=st.booleans()
+    )
+    def start(self, by: str, renames: bool, on_reception: bool) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="scpd-model-"))
         rules = Rules(timeout=TIMEOUT_SECONDS, by=by, renames=renames, runs=True)
         self.site = Site(self.directory, rules, on_reception=on_reception)
@@ -156,7 +158,9 @@ class Receiver(RuleBasedStateMachine):
 
     def _check_commands(self) -> None:
         started = self.site.commands.started
-        of_objects = {variables["SCPD_SOP_INSTANCE_UID"] for job, _, variables in started if job.endswith(".xcr")}
+        of_objects = {
+            variables["SCPD_SOP_INSTANCE_UID"] for job, _, variables in started if job.endswith(".xcr")
+        }
         if self.site.on_reception:
             assert of_objects >= self.stored
         ended = {variables["SCPD_DIRECTORY"] for job, _, variables in started if job.endswith(".xcs")}
@@ -171,5 +175,5 @@ class Receiver(RuleBasedStateMachine):
             assert names == [f"CT{number:06}" for number in range(1, len(names) + 1)]
 
 
-Receiver.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Receiver.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 TestAnyInterleaving = Receiver.TestCase

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scpd.lockdir import journal, layout, records
 from scpd.lockdir.journal import Journal, JournalReader
 from scpd.lockdir.layout import LockDirectory
-from scpd.process.locks import is_held
+from scpd.process.locks import is_taken
 from tests.harness.descriptors import descriptors
 from tests.harness.forked import exit_code, forked, in_child
 
@@ -184,7 +184,7 @@ def remove_if_nobody_has_it(name: str, directory: int) -> bool:
     except FileNotFoundError:
         return False
     try:
-        if is_held(descriptor, 0):
+        if is_taken(descriptor, 0):
             return False
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.process import locks
-from scpd.process.locks import is_at, is_held, lock, release, share, wait_to_lock, wait_to_share
+from scpd.process.locks import is_at, is_taken, lock, release, share, wait_to_lock, wait_to_share
 from tests.harness.forked import exit_code, forked
 
 if TYPE_CHECKING:
@@ -147,17 +147,17 @@ def test_a_killed_process_lets_all_go(path: Path, files: Files) -> None:
     assert [lock(other, 0), lock(other, 1)] == [True, True]
 
 
-def test_who_asks_whether_a_byte_is_held_takes_nothing(files: Files) -> None:
+def test_who_asks_whether_a_byte_is_taken_takes_nothing(files: Files) -> None:
     one, other, reader = files.open(), files.open(), files.open(os.O_RDONLY)
-    assert not is_held(reader, 0)
+    assert not is_taken(reader, 0)
     assert lock(one, 0)
-    assert [is_held(it, 0) for it in (one, other, reader)] == [False, True, True]
-    assert not is_held(reader, 1)
+    assert [is_taken(it, 0) for it in (one, other, reader)] == [False, True, True]
+    assert not is_taken(reader, 1)
     release(one, 0)
     assert share(one, 0)
-    assert [is_held(it, 0) for it in (one, other, reader)] == [False, True, True]
+    assert [is_taken(it, 0) for it in (one, other, reader)] == [False, True, True]
     release(one, 0)
-    assert not is_held(reader, 0)
+    assert not is_taken(reader, 0)
     assert lock(other, 0)
 
 

@@ -131,7 +131,7 @@ def test_restored_signals_are_blocked_as_before_they_were_held() -> None:
     assert in_child(work) == [[], [TERM], True]
 
 
-def test_what_a_child_does_not_hear_is_held_back_and_does_not_end_it() -> None:
+def test_what_a_child_does_not_hear_is_taken_back_and_does_not_end_it() -> None:
     def work() -> list[int]:
         wakeup = Wakeup()
         signals.hold()
