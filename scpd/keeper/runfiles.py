@@ -15,11 +15,13 @@ Both are written under another name and moved: they are there whole, or not at a
 cut there is no process any more, and a command whose end is not on record runs again.
 
 Readers take them as hostile: they follow no link, wait for nobody, read no more than one of ours is long, and believe
-no number that could not be.
+no number that could not be.  What is no file of ours is a `StrangeFileError`; `OSError` is for what says nothing of the
+file, such as too many open ones.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -43,6 +45,8 @@ _LARGEST_FILE = 16 * STDERR_KEPT
 _LARGEST_PID = 1 << 22  # PID_MAX_LIMIT of proc_sys_kernel(5)
 _MOST_DIGITS = 18
 _MOST_STATUS = 255
+# A link, a socket, a device without driver, and what others made for themselves.
+_NOT_OURS = frozenset((errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EACCES, errno.EPERM))
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -106,7 +110,7 @@ def temporary_of(name: str) -> tuple[str, int] | None:
 
 
 def read_trace(directory: int, job: str) -> Trace | None:
-    """Read JOB.run; `None` if there is none; raises `StrangeFileError`."""
+    """Read JOB.run; `None` if there is none; raises `StrangeFileError` and `OSError`."""
     fields = _read(directory, job + RUN, "run", 7)
     if fields is None:
         return None
@@ -119,7 +123,7 @@ def read_trace(directory: int, job: str) -> Trace | None:
 
 
 def read_end(directory: int, job: str) -> End | None:
-    """Read JOB.end; `None` if there is none; raises `StrangeFileError`."""
+    """Read JOB.end; `None` if there is none; raises `StrangeFileError` and `OSError`."""
     fields = _read(directory, job + END, "end", 7)
     if fields is None:
         return None
@@ -143,14 +147,14 @@ def _read(directory: int, name: str, kind: str, count: int) -> list[str] | None:
         descriptor = os.open(name, _READ_FLAGS, dir_fd=directory)
     except FileNotFoundError:
         return None
-    except OSError as error:  # a link, a socket, not ours to read
-        raise StrangeFileError from error
+    except OSError as error:
+        if error.errno in _NOT_OURS:
+            raise StrangeFileError from error
+        raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise StrangeFileError
         data = os.read(descriptor, _LARGEST_FILE)
-    except OSError as error:
-        raise StrangeFileError from error
     finally:
         os.close(descriptor)
     fields = records.decode(data[:-1]) if data.endswith(b"\n") else None

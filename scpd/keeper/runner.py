@@ -51,6 +51,7 @@ _PIECE = 1 << 16
 _MOST_PIECES = 16  # at one go: more than fits into a pipe
 _RETRY_SECONDS = 1.0
 _GROUP_SECONDS = 0.05
+_LONGEST_POLL = 1 << 30  # milliseconds; poll(2) takes an int
 # What passes when somebody makes room.
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT))
 _NOT_RUN = 126  # the exit code of a shell that cannot run a program
@@ -209,7 +210,7 @@ class _Watch:
         due = self._kill_at
         if due is None and not self._end.timed_out and self._launcher.timeout_seconds is not None:
             due = self._begin + self._launcher.timeout_seconds
-        return None if due is None else max(0, int((due - monotonic()) * 1000) + 1)
+        return None if due is None else max(0, min(int((due - monotonic()) * 1000) + 1, _LONGEST_POLL))
 
     def _ask(self) -> None:
         """See whether the command has ended."""

@@ -79,13 +79,14 @@ class _Command:
 class Running:
     """All commands that run; `set_aside` is called with the name of a strange file, and raises nothing."""
 
-    __slots__ = ("_boot_id", "_children", "_commands", "_directory", "_launcher", "_set_aside")
+    __slots__ = ("_boot_id", "_children", "_commands", "_directory", "_is_unsure", "_launcher", "_set_aside")
 
     def __init__(self, launcher: Launcher, set_aside: Callable[[str], None]) -> None:
         self._launcher = launcher
         self._directory = launcher.directory
         self._set_aside = set_aside
         self._boot_id = proc.boot_id()
+        self._is_unsure = False  # of something at the last look
         self._commands: dict[str, _Command] = {}
         # Our runners that have not been reaped, each with what tells of its end; some pass on stderr for ever.
         self._children: dict[int, int] = {}
@@ -101,7 +102,7 @@ class Running:
     def adopt(self) -> list[str]:
         """Take over what an earlier keeper has started; give the jobs, whose ends `ended` will tell.
 
-        Raises `OSError` if the directory cannot be read.
+        That is to be asked at once: what it sees alive it watches.  Raises `OSError` if the directory cannot be read.
         """
         jobs = set()
         for name in sorted(os.listdir(self._directory)):
@@ -129,6 +130,7 @@ class Running:
         if self._end(job, found)[0] is None and (self._runner_lives(found) or self._command_lives(found)):
             self._commands[job] = found
             return
+        self._unwatch(found)
         self.forget(job)
         runner = self._launcher.launch(job, command, {**environment, JOB_VARIABLE: job})
         self._children[runner] = proc.open_watch(runner)
@@ -137,9 +139,15 @@ class Running:
     def ended(self, now: float) -> list[Ended]:
         """Give the commands that have ended, each once; `now` is the monotonic clock's."""
         self._reap()
+        self._is_unsure = False
         found = []
         for job, command in list(self._commands.items()):
-            end = self._look(job, command, now)
+            try:
+                end = self._look(job, command, now)
+            except OSError:
+                # Nothing can be read now; a command that may run is not run again.
+                self._is_unsure = True
+                continue
             if end is not None:
                 self._unwatch(command)
                 del self._commands[job]
@@ -169,7 +177,7 @@ class Running:
             if (time := command.deadline if command.kill_at is None else command.kill_at) is not None
         ]
         blind = [command for command in self._commands.values() if command.watched and command.watch < 0]
-        if blind or -1 in self._children.values():
+        if blind or self._is_unsure or -1 in self._children.values():
             times.append(now + _LOOK_SECONDS)
         return min(times, default=None)
 

@@ -1,7 +1,8 @@
 """Processes that are not our children, as proc(5) shows them.
 
 A process id comes back; together with the time its process was started, and the boot id of the system, it does not.
-These functions raise nothing: what cannot be read is not there, or not ours.
+What cannot be read since there is no such process, or it is not ours, is not there.  Whatever else keeps it from being
+read, such as too many open files, says nothing of the process: `OSError`.
 """
 
 from __future__ import annotations
@@ -67,6 +68,6 @@ def _read(path: str, most: int) -> bytes:
                 data += piece
         finally:
             os.close(descriptor)
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
     return data

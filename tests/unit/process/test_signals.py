@@ -12,7 +12,7 @@ import pytest
 
 from scpd.process import signals
 from scpd.process.signals import CHILD, MASTER, Wakeup
-from tests.harness.forked import in_child
+from tests.harness.forked import exit_code, forked, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +131,7 @@ def test_restored_signals_are_blocked_as_before_they_were_held() -> None:
     assert in_child(work) == [[], [TERM], True]
 
 
-def test_what_a_child_does_not_hear_is_taken_back_and_does_not_end_it() -> None:
+def test_what_a_child_does_not_hear_is_held_back_and_does_not_end_it() -> None:
     def work() -> list[int]:
         wakeup = Wakeup()
         signals.hold()
@@ -171,3 +171,21 @@ def test_it_costs_no_handler_that_decides() -> None:
         return [handler(TERM, None), wakeup.signalled]
 
     assert in_child(work) == [None, True]
+
+
+def test_a_program_that_is_run_finds_nothing_of_ours() -> None:
+    reader, writer = os.pipe()
+
+    def life() -> int:
+        Wakeup()
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        signals.hold()
+        signals.reset()
+        os.dup2(writer, 1)
+        os.execv("/bin/cat", ["cat", "/proc/self/status"])
+
+    assert exit_code(forked(life)) == 0
+    os.close(writer)
+    with open(reader, encoding="utf-8") as file:
+        lines = dict(line.split(":", 1) for line in file)
+    assert [int(lines[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")] == [0, 0, 0]
