@@ -7,6 +7,8 @@ nothing else.  Which of the two, and what to do about a taken name, `store.dupli
 
     .scpd/tmp/PID.MAKER.NUMBER    the temporary files of a maker (`store.makers`)
 
+Objects get their names in the output directory itself, or in the subdirectory that was entered, a study's.
+
 A crash leaves: before the rename a temporary file, which `keeper.sweep` removes; after it the object.  With
 `fsync` the rename is also durable when `publish` returns; a flush that failed is never tried again, since the kernel
 may have dropped the pages (fsync(2), notes on errors).
@@ -29,6 +31,7 @@ from contextlib import suppress
 
 from scpd.store.makers import new_maker
 from scpd.store.rename import rename_to_free_name
+from scpd.store.subdirectory import Subdirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +63,17 @@ class DirectoryFlushError(OSError):
 class OutputDirectory:
     """The directory that receives objects, held open by one maker; everything below works relative to it."""
 
-    __slots__ = ("_directory", "_fsync", "_last_size", "_lock", "_maker", "_serial", "_spare", "_temporary")
+    __slots__ = (
+        "_directory",
+        "_fsync",
+        "_last_size",
+        "_lock",
+        "_maker",
+        "_serial",
+        "_spare",
+        "_temporary",
+        "subdirectory",
+    )
 
     def __init__(self, path: str, *, fsync: bool) -> None:
         self._fsync = fsync
@@ -68,6 +81,7 @@ class OutputDirectory:
         self._spare: Incoming | None = None
         self._last_size = 0
         self._directory = os.open(path, _DIRECTORY_FLAGS)
+        self.subdirectory = Subdirectory(self._directory, fsync=fsync)
         try:
             self._temporary = open_temporary(self._directory, make=True)
         except OSError:
@@ -85,9 +99,17 @@ class OutputDirectory:
         """Let the directory go, and what was prepared in it; raises nothing, since nothing is lost by it."""
         if self._spare is not None:
             self._spare.discard()
+        self.subdirectory.leave()
         for descriptor in (self._lock, self._temporary, self._directory):
             with suppress(OSError):
                 os.close(descriptor)
+
+    def inode_of(self, name: str) -> int:
+        """Give the inode of what has this name; 0 if nothing has it any more."""
+        try:
+            return os.stat(name, dir_fd=self.subdirectory.descriptor, follow_symlinks=False).st_ino
+        except FileNotFoundError:
+            return 0
 
     def prepare(self) -> None:
         """Make ready what the next `create` gives, with space for an object like the last one.
@@ -118,7 +140,7 @@ class OutputDirectory:
 
     def open_object(self, name: str) -> int:
         """Open for reading what has this name; not through a link, and without waiting for anybody."""
-        return os.open(name, _READ_FLAGS, dir_fd=self._directory)
+        return os.open(name, _READ_FLAGS, dir_fd=self.subdirectory.descriptor)
 
     def open_temporary(self, name: str) -> int:
         """Open for reading what an `Incoming` has written."""
@@ -133,11 +155,11 @@ class OutputDirectory:
 
     def rename_to_free_name(self, temporary_name: str, name: str) -> None:
         """Make a flushed temporary file the object `name`; `FileExistsError` if that is taken."""
-        rename_to_free_name(temporary_name, self._temporary, name, self._directory)
+        rename_to_free_name(temporary_name, self._temporary, name, self.subdirectory.descriptor)
 
     def rename(self, temporary_name: str, name: str) -> None:
         """Make a flushed temporary file the object `name`, whatever was there."""
-        os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self._directory)
+        os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self.subdirectory.descriptor)
 
     def renamed(self, descriptor: int, size: int, name: str) -> None:
         """Close an object of so many bytes and flush its directory; `DirectoryFlushError`, for the object is there."""
@@ -153,7 +175,7 @@ class OutputDirectory:
         if not self._fsync:
             return
         try:
-            os.fsync(self._directory)
+            os.fsync(self.subdirectory.descriptor)
         except OSError as error:
             raise DirectoryFlushError(error.errno, error.strerror, name) from error
 
@@ -252,6 +274,14 @@ class Incoming:
     def _renamed(self, name: str) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         self._output.renamed(descriptor, self.size, name)
+
+    def inode(self) -> int:
+        """Give the number by which the file can be told from others, whatever its name."""
+        return os.fstat(self._descriptor).st_ino
+
+    def inode_of(self, name: str) -> int:
+        """Give the inode of the object that has a name, 0 if none has."""
+        return self._output.inode_of(name)
 
     def open_written(self) -> int:
         """Open for reading what was written and flushed; the caller closes it."""
