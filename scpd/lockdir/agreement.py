@@ -1,0 +1,108 @@
+"""What all who use a lock directory must agree on: options that decide what becomes of a study (scpd_studies(7)).
+
+    rules    NAME TAB VALUE TAB CHECKSUM for each option, written by who finds nobody else; an empty value: not given
+
+Whoever uses the directory has byte 0 of it locked, shared, for life.  Who can have it exclusively is alone, writes down
+his own options and shares it then; anybody else compares.  The lock goes with its last holder, so options change when
+all daemons of the directory have ended.
+
+A crash leaves at most a torn file, which the next one writes anew: it finds nobody else.  Raises `StartError` for
+options that differ, and `OSError`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from scpd.errors import StartError
+from scpd.lockdir import layout, records
+from scpd.lockdir.layout import LockDirectory
+from scpd.process.locks import lock, release, wait_to_share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    # Names of options, and their values as one would say them; GIVEN where an option has none.
+    Options = Sequence[tuple[str, str]]
+
+GIVEN = "yes"
+
+_IN_USE = 0
+_MOST = 1 << 18  # bytes: command lines may be long
+
+
+def use(path: str, options: Options) -> int:
+    """Make the lock directory if it is not there, and agree; give the descriptor that keeps it in use.
+
+    What does not allow that is a `StartError`.
+    """
+    try:
+        layout.make(path)
+        lockdir = LockDirectory(path)
+        try:
+            _check_rights(lockdir)
+            return agree(lockdir, path, options)
+        finally:
+            lockdir.close()
+    except OSError as error:
+        raise StartError(f"cannot use lock directory: {path}: {error.strerror}") from None
+
+
+def _check_rights(lockdir: LockDirectory) -> None:
+    for part in (layout.JOURNALS, layout.OPEN):
+        if not os.access(".", os.W_OK | os.X_OK, dir_fd=lockdir.opened(part), effective_ids=True):
+            raise PermissionError(errno.EACCES, f"{part} is not writeable", part)
+
+
+def agree(lockdir: LockDirectory, path: str, options: Options) -> int:
+    """Give the descriptor that keeps the directory in use with these options; `path` is for the error."""
+    descriptor = lockdir.open_lock_file(layout.RULES)
+    try:
+        _settle(descriptor, path, options)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _settle(descriptor: int, path: str, options: Options) -> None:
+    if _write_if_alone(descriptor, options) or not _difference(descriptor, options):
+        return
+    # Whose options those are may just have ended.
+    release(descriptor, _IN_USE)
+    if _write_if_alone(descriptor, options):
+        return
+    difference = _difference(descriptor, options)
+    if difference:
+        raise StartError(f"lock directory {path} is in use {difference}")
+
+
+def _write_if_alone(descriptor: int, options: Options) -> bool:
+    if not lock(descriptor, _IN_USE):
+        return False
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, b"".join(map(records.encode, options)), 0)
+    wait_to_share(descriptor, _IN_USE)  # from exclusive to shared in one step
+    return True
+
+
+def _difference(descriptor: int, options: Options) -> str:
+    """Use it together with the others; give what their options say otherwise, empty if nothing."""
+    wait_to_share(descriptor, _IN_USE)
+    lines = os.pread(descriptor, _MOST, 0).splitlines()
+    theirs = {fields[0]: fields[1] for fields in records.decode_all(lines) if len(fields) == 2}
+    for name, ours in options:
+        other = theirs.get(name, "")
+        if other != ours:
+            return _text(name, other, ours)
+    return ""
+
+
+def _text(name: str, theirs: str, ours: str) -> str:
+    if not theirs:
+        return f"without {name}, not with it"
+    if not ours:
+        return f"with {name}{'' if theirs == GIVEN else ' ' + theirs}, not without it"
+    return f"with {name} {theirs}, not {ours}"
