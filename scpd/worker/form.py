@@ -17,6 +17,7 @@ from scpd.dataset.elements import CANNOT_UNDERSTAND, EndOfData
 from scpd.dataset.identity import check_identity, is_known
 from scpd.dataset.lengths import GroupTooLongError
 from scpd.dataset.likeness import Likeness
+from scpd.dataset.plain import STUDY_INSTANCE_UID
 from scpd.dataset.scan import Scan
 from scpd.errors import Refused
 from scpd.store.scratch import Scratch, memory
@@ -25,12 +26,14 @@ from scpd.worker.rewrite import Form, Rewriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from mmap import mmap
 
     from scpd.store.sink import Incoming, OutputDirectory
     from scpd.ul.connection import DataSet
     from scpd.worker.progress import Progress
+
+    Saw = Callable[[Mapping[int, bytes]], None]
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -40,9 +43,19 @@ _OUT_OF_RESOURCES = 0xA700  # what storescp answers to what it cannot convert
 
 
 class Announced:
-    """The object that a C-STORE-RQ announces, as far as its form is concerned; `path` is for the log."""
+    """The object that a C-STORE-RQ announces, as far as its form is concerned; `path` is for the log.
 
-    __slots__ = ("file_meta", "path", "sop_class_uid", "sop_instance_uid", "transfer_syntax")
+    `stored_syntax` is the transfer syntax of the file when it has its form.
+    """
+
+    __slots__ = (
+        "file_meta",
+        "path",
+        "sop_class_uid",
+        "sop_instance_uid",
+        "stored_syntax",
+        "transfer_syntax",
+    )
 
     def __init__(
         self,
@@ -54,7 +67,7 @@ class Announced:
     ) -> None:
         self.sop_class_uid = sop_class_uid
         self.sop_instance_uid = sop_instance_uid
-        self.transfer_syntax = transfer_syntax
+        self.transfer_syntax = self.stored_syntax = transfer_syntax
         self.file_meta = file_meta  # that of a file in a transfer syntax
         self.path = path
 
@@ -70,11 +83,16 @@ class FormingStore:
         self._likenesses: dict[str, Likeness | None] = {}  # by transfer syntax
         self._memory: mmap | None = None  # for objects on their way; made when the first one needs it
 
-    def receive(self, announced: Announced, data: DataSet, progress: Progress) -> Incoming:
-        """Give a file with what arrives, in its form."""
+    def receive(
+        self, announced: Announced, data: DataSet, progress: Progress, saw: Saw | None = None
+    ) -> Incoming:
+        """Give a file with what arrives, in its form.
+
+        `saw` is called once, when the study is known or will not be any more; what it raises refuses the object.
+        """
         syntax = announced.transfer_syntax
         scan = Scan(syntax, self._form.encoding, self._form.dictionary, self._likeness(syntax))
-        received = self._look_at(scan, announced, data, progress)
+        received = self._look_at(scan, announced, data, progress, saw)
         if not scan.changes and not scan.oddity and not isinstance(received, (Scratch, Forwarding)):
             return received
         if not isinstance(received, (Scratch, Forwarding)):
@@ -88,7 +106,9 @@ class FormingStore:
             if isinstance(received, Forwarding):
                 if not scan.oddity and received.is_in_order(scan.unordered):
                     with suppress(*_NOT_UNDERSTOOD):
-                        return received.finish(scan.unordered)
+                        file = received.finish(scan.unordered)
+                        announced.stored_syntax = self._form.encoding.written(announced.transfer_syntax)
+                        return file
                 received = received.restored()
             if not scan.changes or scan.oddity:
                 return received.file()
@@ -108,7 +128,7 @@ class FormingStore:
         return likeness
 
     def _look_at(
-        self, scan: Scan, announced: Announced, data: DataSet, progress: Progress
+        self, scan: Scan, announced: Announced, data: DataSet, progress: Progress, saw: Saw | None
     ) -> Incoming | Scratch | Forwarding:
         """Take in all of `data`; into a file as it comes, unless it is known at once that it is written anew."""
         received: Incoming | Scratch | Forwarding | None = None
@@ -121,12 +141,17 @@ class FormingStore:
                 if not is_checked and is_known(scan.found):
                     _check_identity(scan, announced)
                     is_checked = True
+                if saw is not None and STUDY_INSTANCE_UID in scan.found:
+                    saw(scan.found)
+                    saw = None
                 if received is None:
                     received = self._begun(scan, announced, pieces, size)
                 received.write(pieces)
             scan.finish()
             if not is_checked:
                 _check_identity(scan, announced)
+            if saw is not None:
+                saw(scan.found)
         except BaseException:
             if received is not None:
                 received.discard()
@@ -175,7 +200,8 @@ class FormingStore:
     def _rewritten(self, scan: Scan, announced: Announced, received: Scratch) -> Incoming:
         """Give a new file in place of the one received, or that one where we turn out not to understand it."""
         syntax = announced.transfer_syntax
-        file_meta = announced.file_meta(self._form.encoding.written(syntax))
+        written = self._form.encoding.written(syntax)
+        file_meta = announced.file_meta(written)
         rewriter = Rewriter(self._output, self._form)
         try:
             anew = rewriter.rewritten(received.view(), syntax, scan, file_meta)
@@ -185,6 +211,7 @@ class FormingStore:
             return received.file()
         received.release()
         received.discard()
+        announced.stored_syntax = written
         return anew
 
 

@@ -39,6 +39,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scpd.worker.filing import FilingPolicy
+
 log = logging.getLogger("dcmtk.apps.storescp")
 _progress_log = logging.getLogger("dcmtk.apps.storescp.progress")
 
@@ -140,11 +142,14 @@ class _Silent(Complaints):
 def learn(policy: ServicePolicy) -> None:
     """Play so often that CPython learns all that it is going to; nothing is logged, nothing stored is left."""
     scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
-    store = None
+    store = filing = None
     with suppress(OSError):  # without memory to store in, the workers are slower by some hundredths
         os.mkdir(scratch, 0o700)
         store = policy.store and _elsewhere(policy.store, scratch)
-    offstage = ServicePolicy(policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity())
+        filing = policy.filing and _filing_in(policy.filing, scratch)
+    offstage = ServicePolicy(
+        policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity(), filing
+    )
     for _ in range(_ENOUGH):
         _be_handed_a_connection()
         rehearse(offstage)
@@ -191,6 +196,19 @@ def _elsewhere(policy: StorePolicy, directory: str) -> StorePolicy:
     """Give the same policy for another directory, which need not survive a power cut."""
     options = {name: getattr(policy, name) for name in StorePolicy.__slots__}
     return StorePolicy(**{**options, "output_directory": directory, "fsync": False})
+
+
+def _filing_in(policy: FilingPolicy, directory: str) -> FilingPolicy:
+    """Give the same policy for another directory, with a lock directory in it, and no keeper to wait for."""
+    tracker = policy.tracker
+    if tracker is not None:
+        from scpd.lockdir import layout  # who records has it already
+
+        options = {name: getattr(tracker, name) for name in tracker.__slots__}
+        path = f"{directory}/lock"
+        layout.make(path)
+        tracker = type(tracker)(**{**options, "lock_directory": path, "waits": "", "fsync": False})
+    return type(policy)(policy.sorting, tracker, directory)
 
 
 def _remove_below(directory: str, *, but_directories: bool = False) -> None:

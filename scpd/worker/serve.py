@@ -24,6 +24,7 @@ from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
 from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending
+from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.peer import readable
 from scpd.worker.progress import Progress
 from scpd.worker.store import ObjectStore, check_command
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from scpd.ul.negotiation import Context
     from scpd.worker.dumps import Dumps
     from scpd.worker.faults import Faults
+    from scpd.worker.filing import FilingPolicy
     from scpd.worker.peer import Peer
     from scpd.worker.store import StorePolicy
 
@@ -62,12 +64,13 @@ class Verbosity:
 class ServicePolicy:
     """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
 
-    `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated.
+    `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
+    nor commands.
     """
 
-    __slots__ = ("faults", "max_pdu", "negotiation", "store", "timeouts", "verbosity")
+    __slots__ = ("faults", "filing", "max_pdu", "negotiation", "store", "timeouts", "verbosity")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - as many as there are rooms to tell
         self,
         negotiation: negotiation.Policy,
         max_pdu: int,
@@ -75,6 +78,7 @@ class ServicePolicy:
         store: StorePolicy | None,
         faults: Faults | None,
         verbosity: Verbosity,
+        filing: FilingPolicy | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
@@ -82,6 +86,7 @@ class ServicePolicy:
         self.store = store
         self.faults = faults
         self.verbosity = verbosity
+        self.filing = filing
 
 
 class Surroundings:
@@ -124,6 +129,7 @@ class _Worker:
         "_around",
         "_connection",
         "_contexts",
+        "_host_name",
         "_name",
         "_peer",
         "_phase",
@@ -148,7 +154,8 @@ class _Worker:
         self._phase = WAITING
         self._progress = progress
         self._contexts: dict[int, Context] = {}
-        self._store: ObjectStore | None = None
+        self._host_name = peer.host  # or what its address was looked up for
+        self._store: ObjectStore | IgnoredObjects | None = None
 
     def run(self, deadline: float) -> None:
         """Negotiate and serve; ends by a `PeerError`."""
@@ -198,8 +205,7 @@ class _Worker:
         answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
         self._contexts, user.roles, user.extended = answer.accepted, answer.roles, answer.extended
         peer_max_pdu = negotiation.peer_max_pdu(request)
-        if self._policy.store is not None:
-            self._store = ObjectStore(self._policy.store, calling, called)
+        self._store = self._new_store(calling, called)
         self._progress.associated(self._name)
         accept = pdus.encode_associate_accept(called, calling, answer.contexts, user)
         self._connection.accept(accept, peer_max_pdu)
@@ -209,12 +215,23 @@ class _Worker:
         if dumps is not None:
             dumps.answer(request, answer, user, policy)
 
+    def _new_store(self, calling: bytes, called: bytes) -> ObjectStore | IgnoredObjects | None:
+        """Give what takes the objects of this association; `None` if nobody has to."""
+        store, filing = self._policy.store, None
+        if self._policy.filing is not None:
+            titles = readable(calling), readable(called)
+            filing = self._policy.filing.begin(*titles, self._peer.host, self._host_name)
+        if store is not None:
+            return ObjectStore(store, calling, called, filing)
+        return None if filing is None else IgnoredObjects(filing)
+
     def _introduce(self, calling: str, called: str) -> None:
         """Say who has come."""
         verbosity, association = self._policy.verbosity, self._around.logs.association
         host = self._peer.host
         if verbosity.host_lookup:
             name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors())
+            self._host_name = name or host
             host = f"{name} [{host}]" if name else host
         self._name = f"{calling}@{host} -> {called}"
         association.calling_aet, association.called_aet = calling, called
@@ -266,6 +283,7 @@ class _Worker:
         self._progress.end(stored=answer == status.SUCCESS)
         if self._store is not None:
             self._store.prepare()
+            self._store.settle(self._around.wakeup)
         if self._policy.faults is not None:
             self._policy.faults.after(self._around.wakeup)
 

@@ -1,7 +1,8 @@
 """The recipe for one object: from C-STORE-RQ to final name (PS3.4 annex B, PS3.7 9.1.1).
 
     command checked -> data set looked at while it arrives -> temporary file (file meta and fragments, straight from the
-    receive buffer) -> written anew if the options ask for another form -> flush -> final name -> directory flushed
+    receive buffer) -> written anew if the options ask for another form -> flush -> study's directory, line of record
+    (`worker.filing`, where there is one) -> final name -> directory flushed
 
 With --bit-preserving nobody looks at the data set.  A data set that storescp would change without a word, since it
 does not understand it, is stored as it came, with a warning.
@@ -15,28 +16,26 @@ is told to send it again.
 from __future__ import annotations
 
 import logging
-from time import time
 
 from scpd.dimse import messages, status
 from scpd.errors import Refused
-from scpd.store import duplicates
 from scpd.store.filemeta import FileMeta
-from scpd.store.names import NAMINGS, sanitised
 from scpd.store.sink import DirectoryFlushError, OutputDirectory
+from scpd.worker import naming
 from scpd.worker.form import Announced, FormingStore
-from scpd.worker.peer import readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from scpd.process.signals import Wakeup
+    from scpd.store.duplicates import Policy as Publication
     from scpd.store.sink import Incoming
     from scpd.ul.connection import DataSet
     from scpd.ul.negotiation import Context
+    from scpd.worker.filing import Filing
     from scpd.worker.progress import Progress
     from scpd.worker.rewrite import Form
 
 log = logging.getLogger("dcmtk.apps.storescp")
-
-_UID, _TIME = "uid", "time"  # of store.names.NAMINGS
 
 
 class StorePolicy:
@@ -90,6 +89,8 @@ class ObjectStore:
     __slots__ = (
         "_called",
         "_calling",
+        "_filing",
+        "_folder",
         "_forming",
         "_metas",
         "_objects",
@@ -98,9 +99,20 @@ class ObjectStore:
         "_publication",
     )
 
-    def __init__(self, policy: StorePolicy, calling_ae_title: bytes, called_ae_title: bytes) -> None:
+    def __init__(
+        self,
+        policy: StorePolicy,
+        calling_ae_title: bytes,
+        called_ae_title: bytes,
+        filing: Filing | None = None,
+    ) -> None:
+        """Without `filing` objects lie in the output directory itself, and nothing is recorded."""
         self._policy = policy
-        self._publication = _publication(policy)
+        self._filing = filing
+        self._folder = ""  # the directory that the object goes to, with a slash
+        self._publication = naming.publication(
+            policy.naming, policy.duplicates, is_bit_preserving=policy.form is None
+        )
         self._calling = calling_ae_title
         self._called = called_ae_title
         self._output: OutputDirectory | None = None
@@ -113,7 +125,8 @@ class ObjectStore:
 
         `Refused` may be raised before the data set has ended: the rest of `data` is the caller's to read.
         """
-        name = self._name(request)
+        policy = self._policy
+        name = naming.object_name(policy.naming, request, policy.extension)
         try:
             self._receive(request, context, data, name, progress)
         except DirectoryFlushError as error:
@@ -126,6 +139,15 @@ class ObjectStore:
             self.close()
             detail = f"cannot write DICOM file: {self._path(name)}: {error.strerror}"
             raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
+        finally:
+            self._folder = ""
+            if self._filing is not None:
+                self._filing.ended()
+
+    def settle(self, wakeup: Wakeup) -> None:
+        """After the response: wait for what the options want to be done before the next request."""
+        if self._filing is not None:
+            self._filing.settle(wakeup)
 
     def prepare(self) -> None:
         """Make ready for the next object while its sender is busy.
@@ -138,6 +160,8 @@ class ObjectStore:
 
     def close(self) -> None:
         """Leave nothing behind."""
+        if self._filing is not None:
+            self._filing.close()
         if self._output is not None:
             self._output.close()
             self._output = None
@@ -152,19 +176,37 @@ class ObjectStore:
     ) -> None:
         """Write, flush, rename; raises `OSError` when the disk does not allow it, with nothing left behind."""
         if self._policy.form is None:
+            syntax = context.transfer_syntax
             incoming = self._as_it_comes(request, context, data, progress)
         else:
-            incoming = self._in_form(request, context, data, name, progress)
+            incoming, syntax = self._in_form(request, context, data, name, progress)
         try:
-            self._publish(incoming, name)
+            if self._filing is None:
+                self._publish(incoming, name, self._publication)
+            else:
+                self._file(self._filing, incoming, name, request, syntax)
         except BaseException:
             incoming.discard()
             raise
+
+    def _file(
+        self, filing: Filing, incoming: Incoming, name: str, request: messages.Request, syntax: str
+    ) -> None:
+        """Publish in the study's directory, with a line of record."""
+        folder = filing.enter(self._opened().subdirectory)
+        self._folder = f"{folder}/" if folder else ""
+
+        def publication(incoming: Incoming, name: str) -> tuple[str, str]:
+            return filing.publish(self._publication, incoming, name, request, syntax)
+
+        self._publish(incoming, name, publication)
 
     def _as_it_comes(
         self, request: messages.Request, context: Context, data: DataSet, progress: Progress
     ) -> Incoming:
         """Write what arrives, whatever it is."""
+        if self._filing is not None:
+            data = self._filing.glanced(data, context.transfer_syntax)
         incoming = self._opened().create()
         try:
             incoming.write([self._file_meta(request, context.transfer_syntax)])
@@ -178,25 +220,27 @@ class ObjectStore:
 
     def _in_form(
         self, request: messages.Request, context: Context, data: DataSet, name: str, progress: Progress
-    ) -> Incoming:
-        """Write the announced object in the form that is asked for."""
+    ) -> tuple[Incoming, str]:
+        """Write the announced object in the form that is asked for; give its transfer syntax too."""
         announced = Announced(
             request.affected_sop_class_uid,
             request.affected_sop_instance_uid,
             context.transfer_syntax,
             lambda transfer_syntax: self._file_meta(request, transfer_syntax),
-            self._path(name),
+            # Which directory it goes to is not known yet.
+            name if self._filing is not None and self._filing.is_sorted else self._path(name),
         )
         self._opened()
         assert self._forming is not None  # noqa: S101 - there is a form
-        return self._forming.receive(announced, data, progress)
+        saw = None if self._filing is None else self._filing.saw
+        return self._forming.receive(announced, data, progress, saw), announced.stored_syntax
 
-    def _publish(self, incoming: Incoming, name: str) -> None:
-        is_fixed = self._policy.naming != _TIME  # else it is known when it is taken
+    def _publish(self, incoming: Incoming, name: str, publication: Publication) -> None:
+        is_fixed = self._policy.naming != naming.TIME  # else it is known when it is taken
         if is_fixed:
             self._tell_name(name)
         try:
-            stored, remark = self._publication(incoming, name)
+            stored, remark = publication(incoming, name)
         except FileExistsError:
             detail = f"DICOM file already exists: {self._path(name)}"
             raise Refused(status.DUPLICATE_SOP_INSTANCE, "SOP Instance is stored already", detail) from None
@@ -216,19 +260,8 @@ class ObjectStore:
                 self._forming = FormingStore(self._policy.form, self._output)
         return self._output
 
-    def _name(self, request: messages.Request) -> str:
-        sop_instance, naming = request.affected_sop_instance_uid, self._policy.naming
-        name = NAMINGS[naming](request.affected_sop_class_uid, sop_instance, self._policy.extension, time())
-        if naming == _UID and sop_instance not in name:
-            log.warning(
-                'Sanitized unusual characters in SOP Instance UID, converted from "%s" to "%s".',
-                readable(sop_instance.encode("latin-1", "replace")),
-                sanitised(sop_instance),
-            )
-        return name
-
     def _path(self, name: str) -> str:
-        return f"{self._policy.output_directory}/{name}"
+        return f"{self._policy.output_directory}/{self._folder}{name}"
 
     def _file_meta(self, request: messages.Request, transfer_syntax: str) -> bytes:
         if not self._policy.with_file_meta:
@@ -238,11 +271,3 @@ class ObjectStore:
             meta = FileMeta(transfer_syntax, self._calling, self._called)
             self._metas[transfer_syntax] = meta
         return meta.for_object(request.affected_sop_class_uid, request.affected_sop_instance_uid)
-
-
-def _publication(policy: StorePolicy) -> duplicates.Policy:
-    if policy.naming == _TIME:
-        return duplicates.serial
-    if policy.form is None and policy.duplicates == "replace":
-        return duplicates.silent
-    return duplicates.POLICIES[policy.duplicates]
