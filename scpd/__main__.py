@@ -103,7 +103,7 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
 
 
 def _run_master(settings: Settings, logs: Logging) -> int:
-    from scpd import policies
+    from scpd import filing_policies, policies
     from scpd.master import listeners, supervisor
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
@@ -116,6 +116,8 @@ def _run_master(settings: Settings, logs: Logging) -> int:
         check_prefix(settings.sorting[1])
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     title = Title(settings.program_name)
+    # Held to the end of this process, lest somebody else begin with other options.
+    lock_directory = filing_policies.use_lock_directory(settings)  # noqa: F841
     roles = policies.roles(settings, title, logs, profile, dictionary)
     sockets = listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
     master = supervisor.Supervisor(sockets, policies.limits(settings), roles, title, settings.port)

@@ -89,6 +89,7 @@ def service_policy(
     settings: Settings, profile: Profile | None = None, dictionary: Dictionary | None = None
 ) -> ServicePolicy:
     """Say how a worker serves a connection; logging has been configured."""
+    from scpd.filing_policies import filing_policy
     from scpd.ul.connection import Timeouts
     from scpd.worker.serve import ServicePolicy
 
@@ -102,6 +103,7 @@ def service_policy(
         None if settings.ignore else _store_policy(settings, dictionary),
         _faults(settings),
         _verbosity(settings),
+        filing_policy(settings),
     )
 
 
@@ -181,6 +183,7 @@ def _faults(settings: Settings) -> Faults | None:
 
 
 def _verbosity(settings: Settings) -> Verbosity:
+    from scpd.filing_policies import names_peers
     from scpd.worker.serve import Verbosity, log
 
     dumps = None
@@ -188,7 +191,8 @@ def _verbosity(settings: Settings) -> Verbosity:
         from scpd.worker.dumps import Dumps  # with the names of all UIDs: for those who want dumps only
 
         dumps = Dumps(logging.INFO if settings.verbose_pc else logging.DEBUG)
-    host_lookup = settings.host_lookup and log.isEnabledFor(logging.INFO)
+    # Whoever is not told the name need not wait for it.
+    host_lookup = settings.host_lookup and (log.isEnabledFor(logging.INFO) or names_peers(settings))
     return Verbosity(dumps=dumps, host_lookup=host_lookup, is_child=settings.fork)
 
 
@@ -228,4 +232,4 @@ def roles(
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
     learn(policy)
-    return Roles(serve_assignment, sweep_output_directory, logs)
+    return Roles(serve_assignment, sweep_output_directory, None, logs)

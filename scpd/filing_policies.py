@@ -1,0 +1,145 @@
+"""From settings to what the rooms are told of studies and commands; translation, as in `policies`, and nothing else."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.cli.settings import Settings
+    from scpd.store.folders import Sorting
+    from scpd.study.rules import Rules
+    from scpd.study.tracker import TrackerPolicy
+    from scpd.worker.filing import FilingPolicy
+
+_STATE_DIRECTORY = ".scpd"
+_SORT_OPTIONS = {
+    "conc-studies": "--sort-conc-studies",
+    "study-uid": "--sort-on-study-uid",
+    "patientname": "--sort-on-patientname",
+}
+
+
+def lock_directory(settings: Settings) -> str:
+    """Give the path of the lock directory."""
+    return settings.lock_directory or f"{settings.output_directory}/{_STATE_DIRECTORY}"
+
+
+def rules(settings: Settings) -> Rules | None:
+    """Give the rules of studies; `None` if nothing hangs on the end of one: then no directory has to be agreed upon."""
+    if settings.sorting is None or settings.ignore:
+        return None
+    runs = settings.exec_on_eostudy is not None
+    if settings.sorting[0] == "study-uid" and not runs and not settings.rename_on_eostudy:
+        return None
+    from scpd.study.rules import Rules  # few command lines sort
+
+    return Rules(
+        timeout=settings.eostudy_timeout,
+        by=settings.eostudy_by,
+        max_age=settings.eostudy_max_age,
+        any_peer=not settings.fork,
+        renames=settings.rename_on_eostudy,
+        runs=runs,
+    )
+
+
+def uses_lock_directory(settings: Settings) -> bool:
+    """Tell whether objects leave anything for the keeper."""
+    return settings.exec_on_reception is not None or rules(settings) is not None
+
+
+def use_lock_directory(settings: Settings) -> int | None:
+    """Make the lock directory, and agree with others who use it; `None` if the options ask for none.
+
+    Gives the descriptor by which it is in use until that is closed; raises `StartError`.
+    """
+    if not uses_lock_directory(settings):
+        return None
+    from scpd.lockdir.agreement import use
+
+    return use(lock_directory(settings), agreed_options(settings))
+
+
+def agreed_options(settings: Settings) -> list[tuple[str, str]]:
+    """Give the options on which all who use a lock directory must agree, in the order in which they are compared."""
+    kind, prefix = settings.sorting or ("", "")
+    return [
+        ("--output-directory", os.path.realpath(settings.output_directory)),
+        *((name, repr(prefix) if key == kind else "") for key, name in _SORT_OPTIONS.items()),
+        ("--fork", _given(settings.fork)),
+        ("--eostudy-timeout", _number(settings.eostudy_timeout)),
+        ("--eostudy-by", settings.eostudy_by),
+        ("--eostudy-max-age", _number(settings.eostudy_max_age)),
+        ("--rename-on-eostudy", _given(settings.rename_on_eostudy)),
+        ("--exec-on-eostudy", _command(settings.exec_on_eostudy)),
+        ("--exec-on-reception", _command(settings.exec_on_reception)),
+    ]
+
+
+def _given(is_given: bool) -> str:
+    from scpd.lockdir.agreement import GIVEN
+
+    return GIVEN if is_given else ""
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _command(command: str | None) -> str:
+    return "" if command is None else repr(command)
+
+
+def filing_policy(settings: Settings) -> FilingPolicy | None:
+    """Say how objects are filed; `None` with neither sorting nor commands.
+
+    What a worker may need for that is imported here, since a worker imports nothing of ours.
+    """
+    tracker, sorting = _tracker_policy(settings), _sorting(settings)
+    if tracker is None and sorting is None:
+        return None
+    from scpd.worker.filing import FilingPolicy
+
+    if settings.bit_preserving:
+        import scpd.dataset.glance  # noqa: F401
+    return FilingPolicy(sorting, tracker, settings.output_directory)
+
+
+def _sorting(settings: Settings) -> Sorting | None:
+    if settings.sorting is None or settings.ignore:
+        return None
+    from scpd.store import folders
+
+    sorting = folders.Sorting(*settings.sorting)
+    folders.prepare(sorting)
+    return sorting
+
+
+def _tracker_policy(settings: Settings) -> TrackerPolicy | None:
+    if not uses_lock_directory(settings):
+        return None
+    from scpd.study import record
+    from scpd.study.tracker import TrackerPolicy, boot_id
+
+    found = rules(settings)
+    waits = ""
+    if settings.exec_sync:
+        waits = record.WAITS_FOR_COMMANDS
+    elif not settings.fork and found is not None:
+        waits = record.WAITS_FOR_RENAMING
+    return TrackerPolicy(
+        lock_directory=lock_directory(settings),
+        rules="" if found is None else found.encode(),
+        renames=found is not None and found.renames,
+        hook="" if settings.exec_on_reception is None else record.ON_RECEPTION,
+        waits=waits,
+        boot=boot_id(),
+        fsync=settings.fsync,
+    )
+
+
+def names_peers(settings: Settings) -> bool:
+    """Tell whether a command wants to know what the peer's host is called."""
+    commands = settings.exec_on_reception, settings.exec_on_eostudy
+    return any(command is not None and ("#r" in command or "SCPD_PEER" in command) for command in commands)
