@@ -12,6 +12,7 @@ import pytest
 
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
+from scpd.lockdir.journal import Journal
 from scpd.policies import service_policy
 from scpd.process import exitcodes
 from scpd.process.signals import Wakeup
@@ -56,6 +57,22 @@ def test_learning_leaves_no_trace(
     assert list(tmp_path.iterdir()) == []
     assert [name for name in os.listdir("/dev/shm") if name.startswith(f"scpd-{os.getpid()}-")] == []
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "words", [["-su", "X", "-rns"], ["-ss", "X", "-xcr", "true", "-xs"], ["--ignore", "-xcr", "true"]]
+)
+def test_learning_to_file_touches_no_lock_directory(tmp_path: Path, words: list[str]) -> None:
+    def life() -> int:
+        settings = parse("scpd", [*words, "-od", str(tmp_path), "11112"])
+        assert isinstance(settings, Settings)
+        learn(service_policy(settings))
+        journal = dis.get_instructions(Journal.write, adaptive=True)
+        assert [name for name in os.listdir("/dev/shm") if name.startswith(f"scpd-{os.getpid()}-")] == []
+        return 0 if any(each.opname not in dis.opmap for each in journal) else 1
+
+    assert in_child(life) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_shows_no_progress_where_only_progress_is_shown(

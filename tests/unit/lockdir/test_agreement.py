@@ -1,0 +1,157 @@
+"""Who uses a lock directory agrees with all others; several users in one process, each with its own open file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.errors import StartError
+from scpd.lockdir import layout
+from scpd.lockdir.agreement import GIVEN, use
+from tests.harness.forked import in_child
+from tests.harness.wrapped import require_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Options = list[tuple[str, str]]
+OURS: Options = [
+    ("--eostudy-timeout", "5"),
+    ("--rename-on-eostudy", GIVEN),
+    ("--exec-on-eostudy", "'mail #p'"),
+]
+
+
+class Scene:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.users: list[int] = []
+
+    def use(self, **changes: str) -> int:
+        """Use it with our options, or with some of them changed."""
+        changed = {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+        options = [(name, changed.get(name, value)) for name, value in OURS]
+        self.users.append(use(str(self.path), options))
+        return self.users[-1]
+
+    def refusal(self, **changes: str) -> str:
+        with pytest.raises(StartError) as caught:
+            self.use(**changes)
+        return str(caught.value).removeprefix(f"lock directory {self.path} is in use ")
+
+    def leave(self, user: int) -> None:
+        self.users.remove(user)
+        os.close(user)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    before = len(os.listdir("/proc/self/fd"))
+    scene = Scene(tmp_path / "lock")
+    yield scene
+    for each in scene.users:
+        os.close(each)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_first_one_makes_the_directory(scene: Scene) -> None:
+    scene.use()
+
+    assert {"journals", "open", "sealed", "wake", "rules"} <= set(os.listdir(scene.path))
+
+
+def test_any_number_may_use_it_with_the_same_options(scene: Scene) -> None:
+    for _ in range(5):
+        scene.use()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"eostudy_timeout": "10"}, "with --eostudy-timeout 5, not 10"),
+        ({"eostudy_timeout": ""}, "with --eostudy-timeout 5, not without it"),
+        ({"rename_on_eostudy": ""}, "with --rename-on-eostudy, not without it"),
+        ({"exec_on_eostudy": "'rm'"}, "with --exec-on-eostudy 'mail #p', not 'rm'"),
+    ],
+)
+def test_another_option_is_refused_with_both_values(scene: Scene, changes: dict[str, str], text: str) -> None:
+    scene.use()
+
+    assert scene.refusal(**changes) == text
+    scene.use()  # the refused one is no obstacle
+
+
+def test_an_option_that_the_others_do_not_have_is_refused(scene: Scene) -> None:
+    scene.use(rename_on_eostudy="")
+
+    assert scene.refusal() == "without --rename-on-eostudy, not with it"
+
+
+def test_options_change_when_the_last_user_has_gone(scene: Scene) -> None:
+    first, second = scene.use(), scene.use()
+    scene.leave(first)
+    assert scene.refusal(eostudy_timeout="10")
+
+    scene.leave(second)
+    scene.use(eostudy_timeout="10")
+    assert scene.refusal()
+
+
+def test_a_shorter_text_leaves_nothing_of_a_longer_one(scene: Scene) -> None:
+    scene.leave(scene.use(exec_on_eostudy="'" + "x" * 5000 + "'"))
+    scene.use()
+    scene.use()
+
+
+def test_a_dead_user_is_none(scene: Scene) -> None:
+    assert in_child(lambda: 0 if scene.use(eostudy_timeout="10") else 1) == 0
+
+    scene.use()
+
+
+@pytest.mark.parametrize("wreck", [b"", b"--eostudy-timeout\t5", b"junk\n\0\xff\n" * 100])
+def test_whoever_finds_nobody_else_writes_a_torn_file_anew(scene: Scene, wreck: bytes) -> None:
+    layout.make(str(scene.path))
+    (scene.path / "rules").write_bytes(wreck)
+    scene.use()
+    scene.use()
+
+    assert scene.refusal(eostudy_timeout="10")
+
+
+def test_what_is_no_directory_is_a_start_error(scene: Scene) -> None:
+    scene.path.write_bytes(b"")
+    with pytest.raises(StartError, match=f"cannot use lock directory: {scene.path}: Not a directory"):
+        scene.use()
+
+
+def test_a_directory_without_rights_is_a_start_error() -> None:
+    require_root()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        os.chmod(folder, 0o755)
+        path = Path(folder) / "lock"
+        layout.make(str(path))
+        path.chmod(0o777)
+
+        def life() -> int:
+            os.setgid(65534)
+            os.setuid(65534)
+            with pytest.raises(StartError, match="journals is not writeable"):
+                Scene(path).use()
+            return 0
+
+        assert in_child(life) == 0
+
+
+def test_a_link_is_not_followed(scene: Scene, tmp_path: Path) -> None:
+    layout.make(str(scene.path))
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (scene.path / "rules").symlink_to(victim)
+    with pytest.raises(StartError):
+        scene.use()
+    assert victim.read_bytes() == b"precious"

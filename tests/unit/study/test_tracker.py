@@ -1,0 +1,487 @@
+"""The worker's side of studies and commands: several trackers in one process, on a real lock directory."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.errors import Refused
+from scpd.lockdir import layout, records
+from scpd.lockdir.journal import JournalReader
+from scpd.lockdir.layout import LockDirectory
+from scpd.process.locks import lock
+from scpd.study import states, tracker
+from scpd.study.record import ObjectRecord, Sender
+from scpd.study.states import Seal
+from scpd.study.tracker import Tracker, TrackerPolicy, boot_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+STUDY, OTHER = "1.2.3", "1.2.4"
+RULES = "5 either - each-peer - -"
+
+
+def an_object(directory: str = "", name: str = "CT.1") -> ObjectRecord:
+    return ObjectRecord(
+        number=0,
+        at=0,
+        generation="",
+        directory=directory,
+        name=name,
+        inode=4711,
+        size=100,
+        sop_class_uid="1.2",
+        sop_instance_uid="1.2.5",
+        study_instance_uid=STUDY,
+        transfer_syntax_uid="1.2.1",
+        hook="",
+    )
+
+
+class Scene:
+    """A lock directory, its workers, and a keeper's eyes and hands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        layout.make(str(path))
+        self.lockdir = LockDirectory(str(path))
+        self.trackers: list[Tracker] = []
+        self.fifo = os.open(path / "wake", os.O_RDWR | os.O_NONBLOCK)
+
+    def tracker(self, **changes: object) -> Tracker:
+        options: dict[str, object] = {
+            "lock_directory": str(self.path),
+            "rules": RULES,
+            "renames": False,
+            "hook": "",
+            "waits": "",
+            "boot": "boot",
+            "fsync": False,
+        }
+        sender = Sender("boot", "CALLING", "CALLED", "127.0.0.1", "localhost", str(changes.get("waits", "")))
+        made = Tracker(TrackerPolicy(**(options | changes)), sender)  # type: ignore[arg-type]
+        self.trackers.append(made)
+        return made
+
+    def journals(self) -> list[str]:
+        return [name for name in os.listdir(self.path / "journals") if name != "dead"]
+
+    def lines(self, name: str = "") -> list[list[str]]:
+        """The lines of a journal, by default of the only one, without its first."""
+        name = name or self.journals()[0]
+        data = (self.path / "journals" / name).read_bytes()
+        return records.decode_all(data.splitlines())[1:]
+
+    def was_woken(self) -> bool:
+        try:
+            return bool(os.read(self.fifo, 100))
+        except BlockingIOError:
+            return False
+
+    def can_seal(self, study: str, *, hold_too: bool = False) -> bool:
+        seal = Seal(self.lockdir, study)
+        try:
+            return seal.try_locks(hold_too=hold_too)
+        finally:
+            seal.let_go()
+
+    def seal(self, study: str) -> str:
+        """Seal a study to which nobody is busy; give its generation."""
+        seal = Seal(self.lockdir, study)
+        try:
+            assert seal.about is not None
+            assert seal.try_locks(hold_too=False)
+            assert seal.carry_out(seal.about.generation)
+            return seal.about.generation
+        finally:
+            seal.let_go()
+
+    def generation(self, study: str) -> str:
+        about = states.About.decode((self.path / "open" / study / "study").read_bytes())
+        assert about is not None
+        return about.generation
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    before = len(os.listdir("/proc/self/fd"))
+    scene = Scene(tmp_path / "lock")
+    yield scene
+    for each in scene.trackers:
+        each.close()
+    scene.lockdir.close()
+    os.close(scene.fifo)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def receive(one: Tracker, study: str = STUDY, choose: Callable[[], str] = lambda: "X_1") -> int:
+    """Begin with an object, and come to where its rename would be."""
+    one.began(study)
+    return one.publishing(an_object(one.place(choose)))
+
+
+def store(one: Tracker, study: str = STUDY, choose: Callable[[], str] = lambda: "X_1") -> int:
+    """Store an object."""
+    number = receive(one, study, choose)
+    one.stored(number, "CT.1", 4711)
+    one.ended()
+    return number
+
+
+def refuse(one: Tracker, study: str = STUDY) -> None:
+    """Begin with an object that is refused."""
+    one.began(study)
+    one.ended()
+
+
+class TestBusy:
+    def test_nobody_seals_a_study_while_an_object_of_it_is_on_its_way(self, scene: Scene) -> None:
+        one = scene.tracker()
+        number = receive(one)
+        assert not scene.can_seal(STUDY)
+
+        one.stored(number, "CT.1", 1)
+        one.ended()
+        assert scene.can_seal(STUDY)
+
+    def test_a_refused_object_lets_its_study_go(self, scene: Scene) -> None:
+        refuse(scene.tracker())
+
+        assert scene.can_seal(STUDY, hold_too=True)
+
+    def test_two_workers_are_busy_with_one_study(self, scene: Scene) -> None:
+        one, two = scene.tracker(), scene.tracker()
+        store(one)
+        receive(two)
+
+        assert not scene.can_seal(STUDY)
+        refuse(one)
+        assert not scene.can_seal(STUDY), "the other one is busy still"
+
+    def test_the_end_of_a_worker_lets_everything_go(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        receive(one, OTHER)
+        one.close()
+
+        assert scene.can_seal(STUDY, hold_too=True)
+        assert scene.can_seal(OTHER, hold_too=True)
+
+    def test_a_uid_of_which_no_study_can_be_made_is_refused(self, scene: Scene) -> None:
+        one = scene.tracker()
+        with pytest.raises(Refused):
+            one.began("1" * 300)
+        one.ended()
+
+        store(one)
+
+
+class TestHold:
+    def test_the_study_of_the_last_stored_object_is_held(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        assert not scene.can_seal(STUDY, hold_too=True)
+
+        store(one, OTHER)
+        assert scene.can_seal(STUDY, hold_too=True)
+        assert not scene.can_seal(OTHER, hold_too=True)
+
+    def test_a_refused_object_of_another_study_leaves_the_hold_where_it_was(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        refuse(one, OTHER)
+
+        assert not scene.can_seal(STUDY, hold_too=True)
+        assert scene.can_seal(OTHER, hold_too=True)
+
+    def test_a_refused_object_of_the_same_study_leaves_the_hold_where_it_was(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        refuse(one)
+
+        assert scene.can_seal(STUDY)
+        assert not scene.can_seal(STUDY, hold_too=True)
+
+    def test_both_studies_are_held_until_the_next_object_is_stored(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        receive(one, OTHER)
+
+        assert not scene.can_seal(STUDY, hold_too=True)
+
+
+class TestGenerations:
+    def test_an_object_after_the_seal_opens_the_study_anew(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        sealed = scene.seal(STUDY)
+        store(one)
+
+        assert scene.generation(STUDY) != sealed
+        generations = [line[3] for line in scene.lines() if line[0] == "object"]
+        assert generations == [sealed, scene.generation(STUDY)]
+        assert not scene.can_seal(STUDY, hold_too=True), "the new one is held"
+
+    def test_who_was_busy_so_long_that_a_lock_may_be_lost_looks_again_before_publishing(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tracker, "_LEASE_SECONDS", -1.0)
+        one = scene.tracker()
+        one.began(STUDY)
+        lost = scene.generation(STUDY)
+        os.rename(
+            scene.path / "open" / STUDY, scene.path / "sealed" / f"{STUDY}.{lost}"
+        )  # with no lock at all
+        number = one.publishing(an_object(one.place(lambda: "X_2")))
+        one.stored(number, "CT.1", 1)
+        one.ended()
+
+        assert scene.generation(STUDY) != lost
+        assert [line[3] for line in scene.lines() if line[0] == "object"] == [scene.generation(STUDY)]
+        store(one)
+
+    def test_a_study_keeps_its_rules_whoever_opens_it_later(self, scene: Scene) -> None:
+        store(scene.tracker(rules="7 next - each-peer - -"))
+        store(scene.tracker())
+
+        about = states.About.decode((scene.path / "open" / STUDY / "study").read_bytes())
+        assert about is not None
+        assert about.rules == "7 next - each-peer - -"
+
+
+class TestDirectory:
+    def test_all_workers_learn_of_the_directory_that_the_first_one_chose(self, scene: Scene) -> None:
+        one, two = scene.tracker(), scene.tracker()
+        one.began(STUDY)
+        two.began(STUDY)
+
+        assert [two.place(lambda: "X_2"), one.place(lambda: "X_1")] == ["X_2", "X_2"]
+
+    def test_a_directory_that_could_not_be_made_is_chosen_by_the_next_object(self, scene: Scene) -> None:
+        def fail() -> str:
+            raise Refused(0xC000, "no")
+
+        one = scene.tracker()
+        one.began(STUDY)
+        with pytest.raises(Refused):
+            one.place(fail)
+        one.ended()
+
+        store(one, choose=lambda: "X_3")
+        assert [line[4] for line in scene.lines() if line[0] == "object"] == ["X_3"]
+
+
+class TestJournal:
+    def test_it_says_what_became_of_each_object(self, scene: Scene) -> None:
+        one = scene.tracker(hook="xcr")
+        store(one)
+        one.failed(receive(one))
+        one.ended()
+        store(one, OTHER)
+
+        kinds = [(line[0], line[1]) for line in scene.lines()]
+        assert kinds == [
+            ("opened", STUDY),
+            ("object", "1"),
+            ("stored", "1"),
+            ("object", "2"),
+            ("failed", "2"),
+            ("opened", OTHER),
+            ("object", "3"),
+            ("stored", "3"),
+        ]
+        decoded = ObjectRecord.decode(scene.lines()[1])
+        assert decoded is not None
+        assert (decoded.hook, decoded.directory, decoded.inode) == ("xcr", "X_1", 4711)
+        assert decoded.generation == scene.generation(STUDY)
+        assert 0 <= time.monotonic_ns() - decoded.at < 60e9
+
+    def test_its_head_tells_of_the_sender(self, scene: Scene) -> None:
+        store(scene.tracker())
+
+        reader = JournalReader(scene.journals()[0], scene.lockdir.opened(layout.JOURNALS))
+        sender = Sender.decode(reader.read_head() or [])
+        reader.close()
+        assert sender is not None
+        assert (sender.peer, sender.called, sender.name) == (("CALLING", "127.0.0.1"), "CALLED", "localhost")
+
+    def test_it_has_ended_when_the_worker_has(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        reader = JournalReader(scene.journals()[0], scene.lockdir.opened(layout.JOURNALS))
+        assert reader.has_writer()
+        one.close()
+        assert not reader.has_writer()
+        reader.close()
+
+    def test_without_studies_an_object_is_recorded_all_the_same(self, scene: Scene) -> None:
+        one = scene.tracker(rules="", hook="xcr")
+        number = one.publishing(an_object("", ""))
+        one.stored(number, "", 0)
+        one.ended()
+
+        (line, note) = scene.lines()
+        assert (line[0], line[3], line[4], line[5], line[12]) == ("object", "", "", "", "xcr")
+        assert note == ["stored", "1", "", "0"]
+
+
+class TestWaking:
+    def test_an_object_more_of_a_study_wakes_nobody(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        assert scene.was_woken(), "a study was opened"
+        store(one)
+        refuse(one)
+        assert not scene.was_woken()
+
+        store(one, OTHER)
+        assert scene.was_woken()
+        refuse(one, "1.2.5")
+        assert scene.was_woken(), "an open study without objects"
+        one.close()
+        assert scene.was_woken()
+
+    def test_each_object_with_a_command_wakes_the_keeper(self, scene: Scene) -> None:
+        one = scene.tracker(hook="xcr")
+        store(one)
+        scene.was_woken()
+        store(one)
+        assert scene.was_woken()
+
+    def test_a_keeper_that_is_not_there_is_no_reason_to_fail(self, scene: Scene) -> None:
+        (scene.path / "wake").unlink()
+        store(scene.tracker(hook="xcr"))
+
+
+class TestPublishLock:
+    def lock_of(self, scene: Scene, directory: str = "X_1") -> bool:
+        """Tell whether a keeper could rename there."""
+        descriptor = scene.lockdir.open_publish_lock(directory)
+        try:
+            return lock(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+    def test_nobody_renames_where_an_object_gets_its_name(self, scene: Scene) -> None:
+        one = scene.tracker(renames=True)
+        number = receive(one)
+        assert not self.lock_of(scene)
+        one.stored(number, "CT.1", 1)
+        assert self.lock_of(scene)
+        one.ended()
+
+        number = receive(one)
+        assert not self.lock_of(scene)
+        one.failed(number)
+        assert self.lock_of(scene)
+        one.ended()
+
+    def test_where_nothing_is_renamed_there_is_no_lock(self, scene: Scene) -> None:
+        receive(scene.tracker())
+        assert self.lock_of(scene)
+        assert os.listdir(scene.path / "publish") != []  # ours
+
+    def test_a_lock_that_is_never_given_is_an_error(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("scpd.process.locks.PATIENCE_SECONDS", 0.0)
+        descriptor = scene.lockdir.open_publish_lock("X_1")
+        assert lock(descriptor, 0)
+        one = scene.tracker(renames=True)
+        with pytest.raises(TimeoutError):
+            receive(one)
+        os.close(descriptor)
+
+
+class Deaf:
+    """A wakeup that hears nothing."""
+
+    signalled = False
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+
+class TestWaiting:
+    @pytest.fixture
+    def wakeup(self) -> Iterator[Deaf]:
+        reader, writer = os.pipe()
+        yield Deaf(reader)
+        os.close(reader)
+        os.close(writer)
+
+    @pytest.fixture
+    def keeper(self, scene: Scene) -> Iterator[int]:
+        """The lock of a keeper."""
+        descriptor = scene.lockdir.open_lock_file(layout.KEEPER)
+        assert lock(descriptor, 0)
+        yield descriptor
+        os.close(descriptor)
+
+    def answer(self, scene: Scene, number: int) -> None:
+        (name,) = os.listdir(scene.path / "replies")
+        fifo = os.open(scene.path / "replies" / name, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(fifo, b"%d\n" % number)
+        os.close(fifo)
+
+    def waits(self, scene: Scene) -> list[str]:
+        return [line[1] for line in scene.lines() if line[0] == "waits"]
+
+    def test_with_commands_in_order_each_object_is_waited_for(
+        self, scene: Scene, keeper: int, wakeup: Deaf
+    ) -> None:
+        one = scene.tracker(hook="xcr", waits="xs")
+        for _ in range(2):
+            number = store(one)
+            self.answer(scene, number)
+            assert one.settle(wakeup)
+        assert self.waits(scene) == ["1", "2"]
+
+    def test_one_process_waits_where_a_study_may_have_ended(
+        self, scene: Scene, keeper: int, wakeup: Deaf
+    ) -> None:
+        one = scene.tracker(waits="single")
+        studies = [STUDY, STUDY, OTHER, OTHER, STUDY]
+        for study in studies:
+            self.answer(scene, store(one, study))
+            assert one.settle(wakeup)
+        assert self.waits(scene) == ["1", "3", "5"]
+
+    def test_a_refused_object_is_not_waited_for(self, scene: Scene, keeper: int, wakeup: Deaf) -> None:
+        one = scene.tracker(hook="xcr", waits="xs")
+        refuse(one)
+        assert one.settle(wakeup)
+        assert self.waits(scene) == []
+
+    def test_without_a_keeper_nothing_is_waited_for_twice(
+        self, scene: Scene, wakeup: Deaf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("scpd.study.replies._LOOK_SECONDS", 0.01)
+        one = scene.tracker(hook="xcr", waits="xs")
+        assert one._replies is not None
+        one._replies.patience_seconds = 0.0
+        store(one)
+        assert not one.settle(wakeup)
+        store(one)
+        assert one.settle(wakeup)
+        assert os.listdir(scene.path / "replies") == []
+
+    def test_a_journal_that_cannot_be_made_leaves_no_fifo(self, scene: Scene) -> None:
+        (scene.path / "journals" / "dead").rmdir()
+        (scene.path / "journals").rmdir()
+        with pytest.raises(OSError, match="No such file"):
+            scene.tracker(waits="xs")
+        assert os.listdir(scene.path / "replies") == []
+        (scene.path / "journals").mkdir()
+
+
+def test_the_boot_has_an_id() -> None:
+    assert boot_id() == boot_id() != ""
