@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("dcmtk.apps.storescp")
 
 _CANNOT_UNDERSTAND = 0xC000  # PS3.4 B.2.3
-# What says that the name is to blame, or what has it already; all else is the machine's.
-_BAD_NAME = frozenset((errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EILSEQ))
+# What says that the name is to blame; all else is the machine's, and another object of that name may be stored later.
+_BAD_NAME = frozenset((errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ))
 
 
 class Placing:

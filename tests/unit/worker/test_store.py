@@ -23,7 +23,7 @@ from scpd.store import sink
 from scpd.store.filemeta import FileMeta
 from scpd.store.names import time_file_name
 from scpd.ul.negotiation import Context
-from scpd.worker import store as store_module
+from scpd.worker import naming
 from scpd.worker.progress import Progress
 from scpd.worker.rewrite import Form
 from scpd.worker.store import ObjectStore, StorePolicy, check_command
@@ -246,7 +246,7 @@ class TestNames:
     def test_a_time_that_is_taken_gets_a_serial_number_and_the_log_the_whole_name(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(store_module, "time", lambda: 1785240672.345)
+        monkeypatch.setattr(naming, "time", lambda: 1785240672.345)
         for policy in ("replace", "refuse", "keep"):
             scene.receive(cut(IMAGE), naming="time", extension=".dcm", duplicates=policy)
 
@@ -258,7 +258,7 @@ class TestNames:
 
     def test_the_time_is_that_of_the_command(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = [1785240672.0]
-        monkeypatch.setattr(store_module, "time", lambda: clock[0])
+        monkeypatch.setattr(naming, "time", lambda: clock[0])
 
         def slow() -> Iterator[object]:
             clock[0] += 60
