@@ -18,7 +18,7 @@ import os
 from scpd.errors import StartError
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
-from scpd.process.locks import lock, release, wait_to_share
+from scpd.process.locks import lock, wait_to_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,10 +68,6 @@ def agree(lockdir: LockDirectory, path: str, options: Options) -> int:
 
 
 def _settle(descriptor: int, path: str, options: Options) -> None:
-    if _write_if_alone(descriptor, options) or not _difference(descriptor, options):
-        return
-    # Whose options those are may just have ended.
-    release(descriptor, _IN_USE)
     if _write_if_alone(descriptor, options):
         return
     difference = _difference(descriptor, options)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.errors import StartError
-from scpd.lockdir import layout
+from scpd.lockdir import layout, records
 from scpd.lockdir.agreement import GIVEN, use
 from tests.harness.forked import in_child
 from tests.harness.wrapped import require_root
@@ -113,7 +113,10 @@ def test_a_dead_user_is_none(scene: Scene) -> None:
     scene.use()
 
 
-@pytest.mark.parametrize("wreck", [b"", b"--eostudy-timeout\t5", b"junk\n\0\xff\n" * 100])
+LATER = b"\n" * 5000 + records.encode(("--eostudy-timeout", "99"))
+
+
+@pytest.mark.parametrize("wreck", [b"", b"--eostudy-timeout\t5", b"junk\n\0\xff\n" * 100, LATER])
 def test_whoever_finds_nobody_else_writes_a_torn_file_anew(scene: Scene, wreck: bytes) -> None:
     layout.make(str(scene.path))
     (scene.path / "rules").write_bytes(wreck)

@@ -15,23 +15,24 @@ import pytest
 
 from scpd.dataset.dictionary import Dictionary
 from scpd.dataset.encoding import Encoding
+from scpd.dataset.plain import STUDY_INSTANCE_UID
 from scpd.dimse import messages
 from scpd.errors import Gone, Refused
 from scpd.lockdir import layout, records
 from scpd.store.folders import CONC_STUDIES, STUDY_UID, Sorting
-from scpd.study.record import ObjectRecord
+from scpd.study.record import ObjectRecord, Sender
 from scpd.study.states import About
 from scpd.study.tracker import TrackerPolicy
 from scpd.ul.negotiation import Context
 from scpd.worker import placing
-from scpd.worker.filing import FilingPolicy
+from scpd.worker.filing import Filing, FilingPolicy
 from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.progress import Progress
 from scpd.worker.rewrite import Form
 from scpd.worker.store import ObjectStore, StorePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -135,6 +136,20 @@ class Scene:
 
     def notes(self) -> list[list[str]]:
         return [line for line in self.lines() if line[0] in ("stored", "failed")]
+
+
+class Watching(Filing):
+    """One that notes what it is told of the study."""
+
+    __slots__ = ("seen",)
+
+    def __init__(self, policy: FilingPolicy, sender: Sender) -> None:
+        super().__init__(policy, sender)
+        self.seen: list[bytes | None] = []
+
+    def saw(self, found: Mapping[int, bytes]) -> None:
+        self.seen.append(found.get(STUDY_INSTANCE_UID))
+        super().saw(found)
 
 
 def send(
@@ -251,6 +266,29 @@ class TestSorting:
 
         assert scene.objects() == ["X_1.2.3/", "X_1.2.3/CT.1"]
 
+    @pytest.mark.parametrize("form", FORMS)
+    def test_the_study_may_be_the_last_that_a_data_set_says(self, scene: Scene, form: Form | None) -> None:
+        data = data_set(None, "1")[:-112] + element(0x20, 0xD, b"UI", b"1.2.3")
+        store = scene.store(scene.policy(rules=RULES), form=form)
+        for place in range(2, len(data), 2):
+            send(store, data=data, places=(place,))
+
+        assert scene.objects() == ["X_1.2.3/", "X_1.2.3/CT.1"]
+
+    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("study", ["1.2.3", None])
+    def test_of_each_data_set_it_is_told_once(
+        self, scene: Scene, form: Form | None, study: str | None
+    ) -> None:
+        """Of one without a study too: at its end."""
+        filing = Watching(scene.policy(None, hook="xcr"), Sender("", "", "", "", ""))
+        store = scene.store(scene.policy(), form=form)
+        store._filing = filing
+        data = data_set(study, "1", 1000)
+        send(store, data=data, places=(10, 50, len(data) - 500))
+
+        assert filing.seen == [None if study is None else study.encode() + b"\0"]
+
     def test_a_directory_that_was_moved_away_is_made_anew(self, scene: Scene) -> None:
         store = scene.store(scene.policy(rules=RULES))
         send(store, instance="1")
@@ -358,7 +396,7 @@ class TestRecords:
         big = Form(Encoding(transfer_syntax=BIG), Dictionary(), rejects_odd=False)
         store = scene.store(scene.policy(None, hook="xcr"), form=big)
         send(store)
-        send(store, instance="2", places=(200,))
+        send(store, instance="2", data=data_set("1.2.3", "2", 5000), places=(3000,))
         send(store, instance="3", data=data_set("1.2.3", "3") + b"odd!")
 
         assert [line.transfer_syntax_uid for line in scene.recorded()] == [BIG, BIG, LITTLE]
