@@ -1,8 +1,10 @@
-"""From settings to what the rooms are told of studies and commands; translation, as in `policies`, and nothing else."""
+"""From settings to what a worker is told of studies and commands, as `policies` does it for the other rooms."""
 
 from __future__ import annotations
 
 import os
+
+from scpd.keeper_policies import has_studies, lock_directory, needs_keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from scpd.study.tracker import TrackerPolicy
     from scpd.worker.filing import FilingPolicy
 
-_STATE_DIRECTORY = ".scpd"
 _SORT_OPTIONS = {
     "conc-studies": "--sort-conc-studies",
     "study-uid": "--sort-on-study-uid",
@@ -20,17 +21,9 @@ _SORT_OPTIONS = {
 }
 
 
-def lock_directory(settings: Settings) -> str:
-    """Give the path of the lock directory."""
-    return settings.lock_directory or f"{settings.output_directory}/{_STATE_DIRECTORY}"
-
-
 def rules(settings: Settings) -> Rules | None:
     """Give the rules of studies; `None` if nothing hangs on the end of one: then no directory has to be agreed upon."""
-    if settings.sorting is None or settings.ignore:
-        return None
-    runs = settings.exec_on_eostudy is not None
-    if settings.sorting[0] == "study-uid" and not runs and not settings.rename_on_eostudy:
+    if not has_studies(settings):
         return None
     from scpd.study.rules import Rules  # few command lines sort
 
@@ -40,13 +33,8 @@ def rules(settings: Settings) -> Rules | None:
         max_age=settings.eostudy_max_age,
         any_peer=not settings.fork,
         renames=settings.rename_on_eostudy,
-        runs=runs,
+        runs=settings.exec_on_eostudy is not None,
     )
-
-
-def uses_lock_directory(settings: Settings) -> bool:
-    """Tell whether objects leave anything for the keeper."""
-    return settings.exec_on_reception is not None or rules(settings) is not None
 
 
 def use_lock_directory(settings: Settings) -> int | None:
@@ -54,7 +42,7 @@ def use_lock_directory(settings: Settings) -> int | None:
 
     Gives the descriptor by which it is in use until that is closed; raises `StartError`.
     """
-    if not uses_lock_directory(settings):
+    if not needs_keeper(settings):
         return None
     from scpd.lockdir.agreement import use
 
@@ -117,7 +105,7 @@ def _sorting(settings: Settings) -> Sorting | None:
 
 
 def _tracker_policy(settings: Settings) -> TrackerPolicy | None:
-    if not uses_lock_directory(settings):
+    if not needs_keeper(settings):
         return None
     from scpd.study import record
     from scpd.study.tracker import TrackerPolicy, boot_id

@@ -98,12 +98,6 @@ def test_who_waits_for_the_keeper(words: list[str], waits: str) -> None:
     assert policy.waits == waits
 
 
-def test_the_lock_directory_lies_in_the_output_directory_unless_told_otherwise(tmp_path: Path) -> None:
-    assert filing_policies.lock_directory(settings("-od", str(tmp_path))) == f"{tmp_path}/.scpd"
-    other = settings("-od", str(tmp_path), "--lock-directory", "/run/scpd")
-    assert filing_policies.lock_directory(other) == "/run/scpd"
-
-
 def test_the_lock_directory_is_made_and_in_use(tmp_path: Path) -> None:
     words = ["-od", str(tmp_path), "-xcr", "true"]
     user = filing_policies.use_lock_directory(settings(*words))
