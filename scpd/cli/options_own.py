@@ -120,7 +120,7 @@ SECTIONS = (
                 "run so many commands at a time, at most",
                 arguments=(Argument("number", "uint", 1),),
                 default=None,
-                default_text="number of CPUs",
+                default_text="one for each CPU",
             ),
             Option(
                 "--exec-timeout",

@@ -102,7 +102,40 @@ def test_every_variable_has_its_line(name: str) -> None:
     assert f"Ev {name}" in items("ENVIRONMENT")
 
 
-@pytest.mark.parametrize("path", [".scpd/tmp", ".scpd/tmp/lock", "etc/storescp.cfg", "etc/logger.cfg"])
+VALUES = (
+    "CALLING_AET",
+    "CALLED_AET",
+    "PEER",
+    "FILE",
+    "DIRECTORY",
+    "SOP_CLASS_UID",
+    "SOP_INSTANCE_UID",
+    "STUDY_INSTANCE_UID",
+    "TRANSFER_SYNTAX_UID",
+    "OBJECTS",
+)
+
+
+def test_every_value_that_a_command_gets_has_its_line() -> None:
+    words = " ".join(items("ENVIRONMENT")).split()
+    assert sorted(word for word in words if word.startswith("SCPD_")) == sorted(
+        f"SCPD_{name}" for name in VALUES
+    )
+
+
+@pytest.mark.parametrize("placeholder", ["#p", "#f", "#a", "#c", "#r"])
+def test_every_placeholder_has_its_line(placeholder: str) -> None:
+    lines = [item for item in items("DESCRIPTION") if item.startswith("Li #")]
+    assert placeholder in " ".join(lines).replace(",", "").split()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(".scpd/tmp", ".scpd/tmp/lock", ".scpd", ".scpd/failed", ".scpd/strange"),
+        *("etc/storescp.cfg", "etc/logger.cfg"),
+    ],
+)
 def test_every_file_has_its_line(path: str) -> None:
     assert f"Pa {path}" in items("FILES")
 

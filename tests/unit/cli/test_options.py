@@ -112,7 +112,7 @@ class TestEveryOption:
 
     def test_its_default_is_said_as_it_is(self, option: Option) -> None:
         if option.default_text:
-            words = {"unlimited": None, '"."': ".", "6": None, "number of CPUs": None}
+            words = {"unlimited": None, '"."': ".", "6": None, "one for each CPU": None}
             said = words.get(option.default_text, option.default_text)
             default = options.DEFAULTS[option.destination]
             assert said == (str(default) if isinstance(default, int) else default)
