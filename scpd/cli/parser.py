@@ -42,6 +42,8 @@ def parse(
     program_name: str,
     words: Sequence[str],
     read_log_config: Callable[[str], LogLevels] | None = None,
+    *,
+    needs_port: bool = True,
 ) -> Settings | str:
     """Read the words after the program's name.
 
@@ -50,7 +52,7 @@ def parse(
 
     `read_log_config` reads the file of --log-config, and raises UsageError for one that cannot be used; it is called at
     the place in the order of checks where storescp reads that file, and only if the option is given.  Command files are
-    all that is opened here.
+    all that is opened here.  Who listens to nobody needs no port: it is 0 if it is left out.
     """
     line = _Line(_expanded(words))
     answer = _answer(program_name, line)
@@ -59,7 +61,7 @@ def parse(
     if len(line.parameters) > 1:
         raise UsageError("Too many parameters")
     state = State()
-    port = _judge(line, state, read_log_config)
+    port = _judge(line, state, read_log_config, needs_port=needs_port)
     return _settings(program_name, port, line, state)
 
 
@@ -92,13 +94,16 @@ class _Line:
         return end - place
 
 
-def _judge(line: _Line, state: State, read_log_config: Callable[[str], LogLevels] | None) -> int:
+def _judge(
+    line: _Line, state: State, read_log_config: Callable[[str], LogLevels] | None, *, needs_port: bool
+) -> int:
     """Make every check behind the grammar, in storescp's order; fill `state`, give the port.
 
     Raises UsageError, also for what passed them all and is not yet built.
     """
     _test(line, state, rows.START, rows.PORT)
-    port = 0 if state.in_force("--inetd") else _port(line)
+    is_left_out = not line.parameters and not needs_port
+    port = 0 if is_left_out or state.in_force("--inetd") else _port(line)
     _test(line, state, rows.LOGGING, rows.NETWORK)
     _settle_logging(state, read_log_config, is_check=options.BY_NAME["--check-config"] in line.given)
     try:

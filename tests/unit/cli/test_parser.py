@@ -251,6 +251,17 @@ def test_a_port_may_be_written_oddly(port: str) -> None:
     assert settings(port).port == 11112
 
 
+def test_a_port_is_left_out_by_those_who_listen_to_nobody_and_is_read_all_the_same() -> None:
+    ports = []
+    for words in (["-od", "in"], ["-od", "in", "11112"]):
+        answer = parse("scpctl", words, needs_port=False)
+        assert isinstance(answer, Settings)
+        ports.append(answer.port)
+    assert ports == [0, 11112]
+    with pytest.raises(UsageError, match="Invalid parameter value x"):
+        parse("scpctl", ["-od", "in", "x"], needs_port=False)
+
+
 @pytest.mark.parametrize("words", [["-h"], ["--help"], ["-h", "1", "2"], ["--version", "-h", "-ta", "x"], []])
 def test_help_is_what_an_empty_line_and_the_option_ask_for(words: list[str]) -> None:
     assert parse("storescp", words) == usage("storescp")
