@@ -1,0 +1,58 @@
+"""scpctl(8) has every subcommand, option and exit code, and is proper mdoc."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+
+import pytest
+
+from scpd.cli.mdoc import MANUALS
+from scpd.ctl import exitcodes
+from scpd.ctl.main import parser
+from tests.harness.programs import real_program
+
+PAGE = MANUALS / "scpctl.8"
+TEXT = PAGE.read_text(encoding="utf-8")
+# As for scpd(8): one sentence each line, and the pages of others may be missing.
+ACCEPTED = re.compile("input text line longer than 80 bytes|referenced manual not found|outdated mandoc.db")
+
+
+def subcommands() -> dict[str, argparse.ArgumentParser]:
+    (choices,) = (
+        action.choices for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return dict(choices)
+
+
+def test_mandoc_has_nothing_to_complain_about() -> None:
+    run = subprocess.run(
+        [real_program("mandoc"), "-Tlint", str(PAGE)], capture_output=True, text=True, check=False
+    )
+    assert [line for line in (run.stdout + run.stderr).splitlines() if not ACCEPTED.search(line)] == []
+
+
+@pytest.mark.parametrize("name", subcommands())
+def test_every_subcommand_has_its_synopsis_and_its_item(name: str) -> None:
+    assert f".Nm\n.Cm {name}\n" in TEXT.partition(".Sh DESCRIPTION")[0]
+    assert re.search(rf"^\.It Cm {name}\b", TEXT, re.MULTILINE)
+
+
+def test_no_item_is_of_a_subcommand_that_is_none() -> None:
+    assert set(re.findall(r"^\.It Cm (\w+)", TEXT, re.MULTILINE)) == set(subcommands())
+
+
+@pytest.mark.parametrize("name", subcommands())
+def test_every_option_has_its_item(name: str) -> None:
+    listed = " ".join(re.findall(r"^\.It (Fl .*)$", TEXT, re.MULTILINE))
+    for action in subcommands()[name]._actions:
+        if not isinstance(action, argparse._HelpAction):
+            for option in action.option_strings:
+                assert f"Fl {option[1:]} " in f"{listed} "
+
+
+def test_every_exit_code_has_its_line() -> None:
+    known = {value for name, value in vars(exitcodes).items() if name.isupper()}
+    section = TEXT.partition(".Sh EXIT STATUS")[2].partition(".Sh ")[0]
+    assert {int(code) for code in re.findall(r"^\.It (\d+)$", section, re.MULTILINE)} == known
