@@ -1,5 +1,10 @@
-"""scpctl: asks a DICOM service whether it answers, sends files to it.
+"""scpctl: looks at the studies and commands of a daemon, and settles them; asks and feeds a DICOM service.
 
+    scpctl studies                   list what is open
+    scpctl complete STUDY            end a study by hand
+    scpctl jobs                      list commands that wait, run, or were set aside
+    scpctl retry JOB                 run a command again that was set aside
+    scpctl drop JOB                  forget a command
     scpctl echo HOST PORT            exit code 0 if a C-ECHO succeeds, else 1 and one line on stderr
     scpctl send HOST PORT FILE...    exit code 0 if every object was stored, else 1 and a line for each failure
 
@@ -33,11 +38,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Give the grammar of the command line; what a subcommand runs is its attribute `run`."""
-    whole = argparse.ArgumentParser(prog="scpctl", description="ask and feed a DICOM storage service")
+    whole = argparse.ArgumentParser(
+        prog="scpctl", description="look after a DICOM storage service, ask it, and feed it"
+    )
     whole.add_argument("--version", action="version", version=f"scpctl {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
+    _add_lock_directory(commands)
     _add_peers(commands)
     return whole
+
+
+def _add_lock_directory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    place = argparse.ArgumentParser(add_help=False)
+    where = place.add_mutually_exclusive_group()
+    where.add_argument("--lock-directory", metavar="DIR", help="the lock directory itself")
+    where.add_argument(
+        "-od",
+        "--output-directory",
+        metavar="DIR",
+        default=".",
+        help="the output directory, whose .scpd it is (.)",
+    )
+    listing = argparse.ArgumentParser(add_help=False)
+    listing.add_argument("--json", action="store_true", help="for programs: a JSON array")
+    studies = commands.add_parser("studies", parents=[listing, place], help="list what is open")
+    studies.set_defaults(run=_studies)
+    complete = commands.add_parser("complete", parents=[place], help="end a study by hand")
+    complete.add_argument("study", metavar="STUDY", help="its Study Instance UID, or its directory")
+    complete.set_defaults(run=_complete)
+    jobs = commands.add_parser(
+        "jobs", parents=[listing, place], help="list commands that wait, run or failed"
+    )
+    jobs.set_defaults(run=_jobs)
+    retry = commands.add_parser("retry", parents=[place], help="run a command again that was set aside")
+    retry.add_argument("job", metavar="JOB", help="its name, as jobs lists it")
+    retry.set_defaults(run=_retry)
+    drop = commands.add_parser("drop", parents=[place], help="forget a command")
+    drop.add_argument("job", metavar="JOB", help="its name, as jobs lists it")
+    drop.set_defaults(run=_drop)
 
 
 def _add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -68,6 +106,36 @@ def _add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     feed = commands.add_parser("send", parents=[common], help="store files, as they are")
     feed.add_argument("paths", metavar="FILE", nargs="+", type=Path, help="a DICOM file, or a folder of them")
     feed.set_defaults(run=_send)
+
+
+def _studies(options: argparse.Namespace) -> int:
+    from scpd.ctl import studies
+
+    return studies.run_studies(options)
+
+
+def _complete(options: argparse.Namespace) -> int:
+    from scpd.ctl import studies
+
+    return studies.run_complete(options)
+
+
+def _jobs(options: argparse.Namespace) -> int:
+    from scpd.ctl import jobs
+
+    return jobs.run_jobs(options)
+
+
+def _retry(options: argparse.Namespace) -> int:
+    from scpd.ctl import jobs
+
+    return jobs.run_retry(options)
+
+
+def _drop(options: argparse.Namespace) -> int:
+    from scpd.ctl import jobs
+
+    return jobs.run_drop(options)
 
 
 def _echo(options: argparse.Namespace) -> int:

@@ -27,7 +27,33 @@ def imported_by(*words: str) -> set[str]:
 def test_a_version_loads_no_subcommand() -> None:
     loaded = imported_by("--version")
     assert "scpd.ctl.main" in loaded
-    assert not {name for name in loaded if name.startswith(("scpd.requestor", "scpd.ctl.peers"))}
+    foreign = ("scpd.requestor", "scpd.lockdir", "scpd.keeper", "scpd.ctl.peers", "scpd.ctl.jobs")
+    assert not {name for name in loaded if name.startswith(foreign)}
+
+
+@pytest.mark.parametrize("command", ["studies", "jobs"])
+def test_a_listing_loads_nothing_that_opens_associations(command: str) -> None:
+    loaded = imported_by(command, "-od", "/nonexistent")
+    assert f"scpd.ctl.{command}" in loaded
+    foreign = ("scpd.requestor", "scpd.worker", "scpd.jobs", "pydicom", "pynetdicom")
+    assert not {name for name in loaded if name.startswith(foreign)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["complete"],
+        ["retry"],
+        ["drop"],
+        ["studies", "1.2.3"],
+        ["jobs", "--lock-directory", "x", "-od", "y"],
+        ["complete", "1.2.3", "--json"],
+    ],
+)
+def test_a_wrong_line_gives_2(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(words)
+    assert caught.value.code == 2
 
 
 def test_an_echo_loads_what_opens_associations() -> None:
@@ -37,6 +63,12 @@ def test_an_echo_loads_what_opens_associations() -> None:
 @pytest.mark.parametrize(
     ("line", "values"),
     [
+        ("studies", {"json": False, "lock_directory": None, "output_directory": "."}),
+        ("jobs --json -od in", {"json": True, "lock_directory": None, "output_directory": "in"}),
+        (
+            "retry a.1.xcr --lock-directory x",
+            {"job": "a.1.xcr", "lock_directory": "x", "output_directory": "."},
+        ),
         (
             "echo host 104",
             {"host": "host", "port": 104, "calling": "SCPCTL", "called": "ANY-SCP", "timeout": 30.0},

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scpd.cli.mdoc import MANUALS
 from scpd.ctl import exitcodes
-from scpd.ctl.main import parser
+from scpd.ctl.main import main, parser
 from tests.harness.programs import real_program
+
+if TYPE_CHECKING:
+    from tests.unit.ctl.conftest import Place
 
 PAGE = MANUALS / "scpctl.8"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -50,6 +55,18 @@ def test_every_option_has_its_item(name: str) -> None:
         if not isinstance(action, argparse._HelpAction):
             for option in action.option_strings:
                 assert f"Fl {option[1:]} " in f"{listed} "
+
+
+@pytest.mark.parametrize("command", ["studies", "jobs"])
+def test_every_member_of_the_json_is_named(
+    place: Place, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    place.open("1.2.3")
+    place.set_aside("a.1.xcr", status="failed")
+    assert main([command, "--json", "-od", str(place.folder)]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    told = re.findall(r"\w+", TEXT.partition(".It Fl -json\n")[2].partition(".El")[0])
+    assert [member for member in facts if member not in told] == []
 
 
 def test_every_exit_code_has_its_line() -> None:
