@@ -43,6 +43,7 @@ class Worker:
         age: float = 0.0,
         hook: str = "",
         said: bool = True,
+        stored_as: str = "",
     ) -> str:
         """Store an object so many seconds ago; give the job of its command."""
         self._number += 1
@@ -64,7 +65,7 @@ class Worker:
         )
         self._journal.write(entry.encode())
         if said:
-            self._journal.write(encode_stored(self._number, name, 1))
+            self._journal.write(encode_stored(self._number, stored_as or name, 1))
         return f"{self.maker}.{self._number}.xcr"
 
     def leave(self) -> None:

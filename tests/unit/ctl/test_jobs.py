@@ -67,6 +67,14 @@ def test_commands_come_in_order_of_arrival_and_those_that_have_ended_do_not(
     ]
 
 
+def test_the_file_has_the_name_under_which_it_was_stored(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.worker().store("CT.1", hook="xcr", stored_as="CT.1.1")
+
+    assert [facts["file"] for facts in listed(place, capsys)] == ["CT.1.1"]
+
+
 def test_the_journal_of_a_worker_that_is_gone_still_counts(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,16 @@ def test_a_study_that_is_being_completed_is_told_as_such_and_its_successor_is_an
     assert [first["holders"], second["holders"]] == [[], ["CT_1@ct1"]]
 
 
+def test_who_was_at_a_study_when_it_ended_holds_nothing(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = place.open("1.2.3", "x")
+    place.worker().store("CT.1", study)
+    assert [facts["holders"] for facts in listed(place, capsys)] == [["CT_1@ct1"]]
+    place.seal(study)
+    assert [facts["holders"] for facts in listed(place, capsys)] == [[]]
+
+
 def test_of_another_boot_no_age_is_told(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     study = place.open("1.2.3", timeout=5)
     place.worker(boot="before").store("CT.1", study)
