@@ -5,6 +5,7 @@
     scpctl jobs                      list commands that wait, run, or were set aside
     scpctl retry JOB                 run a command again that was set aside
     scpctl drop JOB                  forget a command
+    scpctl keep SCPD-OPTIONS...      complete studies and run commands, in the foreground
     scpctl echo HOST PORT            exit code 0 if a C-ECHO succeeds, else 1 and one line on stderr
     scpctl send HOST PORT FILE...    exit code 0 if every object was stored, else 1 and a line for each failure
 
@@ -27,10 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_KEEP = "keep"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; gives the exit code."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        if words[:1] == [_KEEP]:  # its words are scpd's, which argparse cannot read
+            return _keep(words[1:])
+        options = parser().parse_args(words)
         return int(options.run(options))
     except KeyboardInterrupt:
         return exitcodes.INTERRUPTED
@@ -76,6 +83,7 @@ def _add_lock_directory(commands: argparse._SubParsersAction[argparse.ArgumentPa
     drop = commands.add_parser("drop", parents=[place], help="forget a command")
     drop.add_argument("job", metavar="JOB", help="its name, as jobs lists it")
     drop.set_defaults(run=_drop)
+    commands.add_parser(_KEEP, help="be the keeper, as a service of its own", add_help=False)
 
 
 def _add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -136,6 +144,12 @@ def _drop(options: argparse.Namespace) -> int:
     from scpd.ctl import jobs
 
     return jobs.run_drop(options)
+
+
+def _keep(words: Sequence[str]) -> int:
+    from scpd.ctl import keep
+
+    return keep.run_keep(words)
 
 
 def _echo(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from scpd.ctl.main import parser
+from scpd.ctl.main import main, parser
 
 
 def imported_by(*words: str) -> set[str]:
@@ -37,6 +37,15 @@ def test_a_listing_loads_nothing_that_opens_associations(command: str) -> None:
     assert f"scpd.ctl.{command}" in loaded
     foreign = ("scpd.requestor", "scpd.worker", "scpd.jobs", "pydicom", "pynetdicom")
     assert not {name for name in loaded if name.startswith(foreign)}
+
+
+def test_what_is_behind_keep_is_read_by_another(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keep", "--no-such-option"]) == 2
+    assert main(["keep"]) == 2
+    assert main(["keep", "--help"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("scpctl: keep: Unknown option --no-such-option\nusage: scpctl keep ")
+    assert said.out.startswith("usage: scpctl keep ")
 
 
 @pytest.mark.parametrize(

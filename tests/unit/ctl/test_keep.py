@@ -1,0 +1,139 @@
+"""scpctl keep: a keeper of its own, by scpd's command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scpd.ctl.main import main
+from scpd.keeper.election import keeper_pid
+from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.unit.ctl.conftest import Place
+
+
+@contextmanager
+def keeping(place: Place, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it in the output directory, whose lock directory the place is."""
+    command = [sys.executable, "-m", "scpd.ctl.main", "keep", "-od", str(place.folder), *words]
+    keeper = subprocess.Popen(
+        command,
+        cwd=place.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        yield keeper
+    finally:
+        keeper.kill()
+        keeper.communicate()
+
+
+def store(place: Place, name: str) -> None:
+    """Store a file for which a command is to run, and tell the keeper."""
+    (place.folder / name).touch()
+    place.worker().store(name, hook="xcr")
+    place.lockdir.wake()
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def set_aside(place: Place, capsys: pytest.CaptureFixture[str]) -> dict[str, Any] | None:
+    """The command that was set aside, if there is one."""
+    assert main(["jobs", "--json", "-od", str(place.folder)]) == 0
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return next((facts for facts in found if facts["state"] == "failed"), None)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_runs_what_waits_in_its_own_directory_until_it_is_told_to_end(
+    place: Place, number: signal.Signals
+) -> None:
+    store(place, "CT.1")
+    (place.folder / "conf").write_text("-xcr 'echo #f >> ran' --no-keeper 11112")
+    with keeping(place, f"@{place.folder}/conf") as keeper:
+        wait_until(lambda: lines(place.folder / "ran") == ["CT.1"])
+        assert keeper_pid(place.lockdir) == keeper.pid
+        store(place, "CT.2")
+        wait_until(lambda: lines(place.folder / "ran") == ["CT.1", "CT.2"])
+        keeper.send_signal(number)
+        assert keeper.wait(timeout=20) == 0
+
+
+def test_other_signals_do_not_end_it(place: Place) -> None:
+    with keeping(place, "-xcr", "echo #f >> ran") as keeper:
+        wait_until(lambda: keeper_pid(place.lockdir) == keeper.pid)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
+            keeper.send_signal(number)
+        store(place, "CT.1")
+        wait_until(lambda: lines(place.folder / "ran") == ["CT.1"])
+        assert keeper.poll() is None
+
+
+def test_the_second_waits_until_the_first_is_gone(place: Place) -> None:
+    with keeping(place, "-xcr", "echo #f >> ran") as first:
+        wait_until(lambda: keeper_pid(place.lockdir) == first.pid)
+        with keeping(place, "-xcr", "echo second #f >> ran") as second:
+            store(place, "CT.1")
+            wait_until(lambda: lines(place.folder / "ran") == ["CT.1"])
+            first.kill()
+            wait_until(lambda: keeper_pid(place.lockdir) == second.pid)
+            store(place, "CT.2")
+            wait_until(lambda: lines(place.folder / "ran") == ["CT.1", "second CT.2"])
+
+
+def test_it_does_not_start_with_nothing_to_keep(place: Place) -> None:
+    with keeping(place, "11112") as keeper:
+        _, said = keeper.communicate(timeout=20)
+        assert keeper.returncode == 1
+        assert said == "F: nothing to keep: no option asks for studies or commands\n"
+
+
+def test_it_does_not_start_without_an_output_directory(place: Place) -> None:
+    with keeping(place, "-xcr", "true", "-od", "missing") as keeper:
+        _, said = keeper.communicate(timeout=20)
+        assert keeper.returncode == 1
+        assert said == "F: specified output directory does not exist: missing\n"
+
+
+def test_a_command_that_was_set_aside_runs_again_when_that_is_asked_for(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("-od", str(place.folder))
+    with keeping(place, "-xcr", "test -e good && echo #f >> ran"):
+        store(place, "CT.1")
+        failed = wait_until(lambda: set_aside(place, capsys))
+        assert (failed["file"], failed["status"]) == ("CT.1", "failed with exit status 1")
+        (place.folder / "good").touch()
+        assert main(["retry", failed["job"], *where]) == 0
+        wait_until(lambda: lines(place.folder / "ran") == ["CT.1"])
+        wait_until(lambda: not list((place.path / "failed").iterdir()))
+        assert place.requests() == []
+
+
+def test_a_study_without_an_end_ends_when_that_is_asked_for(place: Place) -> None:
+    (place.folder / "x_1.2.3").mkdir()
+    study = place.open("1.2.3", "x_1.2.3", runs=True)
+    (place.folder / "x_1.2.3" / "CT.1").touch()
+    place.worker().store("CT.1", study)
+    study.let_go()
+    with keeping(place, "-su", "x", "-xcs", "echo #p >> ran"):
+        wait_until(lambda: keeper_pid(place.lockdir))
+        assert main(["complete", "x_1.2.3", "-od", str(place.folder)]) == 0
+        wait_until(lambda: lines(place.folder / "ran") == [f"{place.folder}/x_1.2.3"])
+        wait_until(lambda: main(["complete", "x_1.2.3", "-od", str(place.folder)]) == 1)
