@@ -107,8 +107,9 @@ def _sorting(settings: Settings) -> Sorting | None:
 def _tracker_policy(settings: Settings) -> TrackerPolicy | None:
     if not needs_keeper(settings):
         return None
+    from scpd.process.proc import boot_id
     from scpd.study import record
-    from scpd.study.tracker import TrackerPolicy, boot_id
+    from scpd.study.tracker import TrackerPolicy
 
     found = rules(settings)
     waits = ""

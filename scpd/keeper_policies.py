@@ -35,10 +35,11 @@ def has_studies(settings: Settings) -> bool:
     return kind != "study-uid" or settings.exec_on_eostudy is not None or settings.rename_on_eostudy
 
 
-def keeper_policy(settings: Settings, boot: str, environment: Mapping[str, str]) -> KeeperPolicy:
+def keeper_policy(settings: Settings, environment: Mapping[str, str]) -> KeeperPolicy:
     """Say what a keeper does."""
     from scpd.keeper.hooks import Hooks
     from scpd.keeper.keeper import KeeperPolicy
+    from scpd.process.proc import boot_id
 
     hooks = Hooks(
         on_reception=settings.exec_on_reception,
@@ -51,7 +52,7 @@ def keeper_policy(settings: Settings, boot: str, environment: Mapping[str, str])
         lock_directory=lock_directory(settings),
         output_directory=settings.output_directory,
         hooks=hooks,
-        boot=boot,
+        boot=boot_id(),
         jobs=settings.exec_jobs or os.cpu_count() or 1,
         retries=settings.exec_retries,
         exec_timeout=settings.exec_timeout,
@@ -62,14 +63,14 @@ def keeper_policy(settings: Settings, boot: str, environment: Mapping[str, str])
 
 
 def keeper_role(
-    settings: Settings, title: Title, boot: str, environment: Mapping[str, str]
+    settings: Settings, title: Title, environment: Mapping[str, str]
 ) -> Callable[[Wakeup, Heartbeat], int] | None:
     """Say what the master's keeper does; `None` if it shall have none."""
     if not settings.keeper or not needs_keeper(settings):
         return None
     from scpd.keeper.keeper import run
 
-    policy = keeper_policy(settings, boot, environment)
+    policy = keeper_policy(settings, environment)
 
     def keep(wakeup: Wakeup, heartbeat: Heartbeat) -> int:
         return run(policy, wakeup, title.show, heartbeat.beat)

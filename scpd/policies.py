@@ -213,6 +213,7 @@ def roles(
 ) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
+    from scpd.keeper_policies import keeper_role
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
@@ -232,4 +233,5 @@ def roles(
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
     learn(policy)
-    return Roles(serve_assignment, sweep_output_directory, None, logs)
+    keep = keeper_role(settings, title, environment)
+    return Roles(serve_assignment, sweep_output_directory, keep, logs)

@@ -78,7 +78,6 @@ def _keep(settings: Settings) -> int:
     from scpd import keeper_policies
     from scpd.keeper.keeper import run
     from scpd.lockdir import layout
-    from scpd.process.proc import boot_id
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
@@ -87,7 +86,7 @@ def _keep(settings: Settings) -> int:
         raise StartError("nothing to keep: no option asks for studies or commands")
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     layout.make(keeper_policies.lock_directory(settings))
-    policy = keeper_policies.keeper_policy(settings, boot_id(), dict(os.environ))
+    policy = keeper_policies.keeper_policy(settings, dict(os.environ))
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNHEARD)
     return run(policy, Wakeup(), Title(_NAME).show, _beat)
 

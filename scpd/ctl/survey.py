@@ -17,6 +17,7 @@ from scpd.keeper.accounts import read_failed
 from scpd.lockdir import layout, records
 from scpd.lockdir.journal import JournalReader
 from scpd.lockdir.layout import LockDirectory
+from scpd.process.proc import boot_id
 from scpd.study import record
 from scpd.study.record import ObjectRecord, Sender
 from scpd.study.rules import NEXT, Rules
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _NANOSECONDS = 1e9
 _MOST_OF_ACCOUNTS = 1 << 30  # bytes
 _DIGITS = 20
@@ -84,7 +84,7 @@ class Survey:
 
     def __init__(self, path: str) -> None:
         self._lockdir = LockDirectory(path)
-        self._boot = _boot_id()
+        self._boot = boot_id()
         self._associations: list[Association] | None = None
 
     def __enter__(self) -> Self:
@@ -234,8 +234,3 @@ def _is_number(text: str) -> bool:
 def _age(study: Study) -> tuple[float, str]:
     first = study.objects[0].arrived if study.objects else None
     return (0.0 if first is None else first, study.about.study_instance_uid)
-
-
-def _boot_id() -> str:
-    with open(_BOOT_ID, encoding="ascii") as file:
-        return file.read().strip()

@@ -39,19 +39,12 @@ _PUBLISHING = 0  # the byte of a publish lock
 _LEASE_SECONDS = 1.0
 
 
-def boot_id() -> str:
-    """Give what tells this boot of the machine from others; empty if the system does not say."""
-    with suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-    return ""
-
-
 class TrackerPolicy:
     """What is tracked, and where.
 
     `rules` are those of `study.rules`, encoded; empty: nothing hangs on the end of a study.  `renames`: they rename.
     `hook` is `record.ON_RECEPTION` if a command runs for each object, `waits` one of `record.WAITS_...` or empty,
-    `boot` the `boot_id`.
+    `boot` what `process.proc.boot_id` gives.
     """
 
     __slots__ = ("boot", "fsync", "hook", "lock_directory", "renames", "rules", "waits")

@@ -25,7 +25,7 @@ START_SECONDS = 15.0
 END_SECONDS = 10.0
 STOP_SECONDS = 5.0
 # What scpd's other children show in ps.
-IDLE_TITLES = (": standby worker", ": sweeper")
+IDLE_TITLES = (": standby worker", ": sweeper", ": keeper", ": runner")
 OUTPUT_OPTIONS = {"-od", "--output-directory"}
 
 
@@ -79,7 +79,7 @@ class Server:
     def workers(self) -> list[int]:
         """Pids of its living children that serve a connection: no helpers, none that waits for its first one."""
         children = [child.pid for child in children_of(self.pid) if child.is_running]
-        return [pid for pid in children if not command_line(pid).endswith(IDLE_TITLES)]
+        return [pid for pid in children if not any(title in command_line(pid) for title in IDLE_TITLES)]
 
     def files(self) -> dict[str, bytes]:
         """Name and content of every visible file in the inbox; what begins with a dot is the server's own."""

@@ -16,7 +16,7 @@ from scpd.process.locks import lock
 from scpd.study import states, tracker
 from scpd.study.record import ObjectRecord, Sender
 from scpd.study.states import Seal
-from scpd.study.tracker import Tracker, TrackerPolicy, boot_id
+from scpd.study.tracker import Tracker, TrackerPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -481,7 +481,3 @@ class TestWaiting:
             scene.tracker(waits="xs")
         assert os.listdir(scene.path / "replies") == []
         (scene.path / "journals").mkdir()
-
-
-def test_the_boot_has_an_id() -> None:
-    assert boot_id() == boot_id() != ""
