@@ -39,6 +39,7 @@ def test_any_names_of_files_survive(fields: list[str]) -> None:
 
 
 @given(any_fields)
+@example(["\x7f\x80\x1f ~!"])
 def test_a_line_is_printable_ascii_and_one_line(fields: list[str]) -> None:
     line = encode(fields)
     assert line.endswith(b"\n")
@@ -107,6 +108,10 @@ def test_any_bytes_with_a_right_checksum_are_what_we_would_have_written_or_none(
 )
 def test_what_nobody_can_have_written_is_no_line(text: bytes) -> None:
     assert decode(checked(text)) is None
+
+
+def test_a_checksum_that_follows_no_tab_makes_no_line() -> None:
+    assert decode(b"abc%08x" % crc32(b"abc")) is None
 
 
 def test_lines_that_are_not_whole_are_left_out() -> None:

@@ -15,7 +15,7 @@ from scpd.errors import Refused
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
 from scpd.process import locks
-from scpd.study.states import About, Seal, key_of, new_generation, open_study
+from scpd.study.states import BUSY, About, Seal, key_of, new_generation, open_study
 from tests.harness.descriptors import descriptors
 from tests.harness.forked import all_at_once, exit_code, forked
 from tests.harness.waiting import wait_until
@@ -396,13 +396,16 @@ def test_what_is_not_open_cannot_be_sealed(lockdir: LockDirectory) -> None:
         Seal(lockdir, UID)
 
 
-def test_a_worker_that_finds_its_study_sealed_is_not_busy_with_it(lockdir: LockDirectory) -> None:
+def test_a_worker_that_finds_its_study_sealed_is_not_busy_with_it(lockdir: LockDirectory, path: Path) -> None:
     study = opened(lockdir)
     assert study.is_current()
     study.end()
     assert sealed(lockdir)
     assert not study.is_current()
     assert not study.begin()
+    other = os.open(path / "sealed" / f"{UID}.{study.about.generation}" / "study", os.O_RDWR)
+    assert locks.lock(other, BUSY)
+    os.close(other)
     new = opened(lockdir)
     assert not study.is_current()
     assert not study.begin()
@@ -418,8 +421,11 @@ def test_a_worker_that_waits_while_the_keeper_seals_opens_the_next_generation(lo
 
     def life() -> int:
         os.read(begin, 1)
+        before = len(descriptors(os.getpid()))
         study = opened(lockdir)
-        return 0 if study.is_current() and study.about.generation != generation else 1
+        assert study.is_current()
+        assert study.about.generation != generation
+        return len(descriptors(os.getpid())) - before - 1  # it has no other study open
 
     child = forked(life)  # before the lock is taken: a child has its parent's
     seal = Seal(lockdir, UID)
