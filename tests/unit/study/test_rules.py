@@ -371,14 +371,38 @@ def test_a_forgotten_entry_makes_no_study_due() -> None:
     """What is thrown away as too much leaves each open study its next look."""
     book = Rulebook()
     for number in range(1000):
-        book.open(number, Rules(timeout=1000 + number), 0)
+        book.open(number, Rules(timeout=2000 - number), 0)
         book.stored(number, "p" if number % 2 else f"peer {number}", 0)
     for now in range(1, 500):
         for number in range(0, 1000, 7):
             book.touch(number, now)
         for due in book.due(now):
             assert due.by_next
-    assert sorted(due.study for due in book.due(1999) if not due.by_next) == list(range(1000))
+    assert sorted(due.study for due in book.due(2000) if not due.by_next) == list(range(1000))
+
+
+def test_the_next_time_is_the_first_of_all_whatever_was_thrown_away() -> None:
+    book = Rulebook()
+    for number in range(100):
+        book.open(number, Rules(timeout=2000 - number), 0)
+        book.stored(number, f"peer {number}", 0)
+    for time in range(1900, 1000, -1):
+        book.touch(0, time)
+        assert book.next_time() == time
+    assert book.due(1001) == []
+    assert [book.due(time)[0].study for time in range(1901, 2001)] == list(range(99, -1, -1))
+
+
+def test_studies_need_no_order() -> None:
+    book, studies = Rulebook(), [object() for _ in range(10)]
+    for study in studies:
+        book.open(study, Rules(timeout=5), 0)
+        book.stored(study, "p", 0)
+    for now in (4, 3, 2, 1) * 100:
+        for study in studies:
+            book.touch(study, now)
+        book.due(now)
+    assert [due.study for due in book.due(5) if not due.by_next] == studies
 
 
 # As words.
