@@ -38,6 +38,7 @@ class Image:
     frames: int = 1
     undefined_lengths: bool = False
     compressible: bool = False
+    own_study: bool = False  # each object in a study of its own
 
     @property
     def pixel_bytes(self) -> int:
@@ -125,6 +126,8 @@ def _with_undefined_lengths(element: bytes) -> bytes:
 
 def _ct_elements(image: Image, number: int) -> list[tuple[int, str, str | int | bytes]]:
     study, series, frame_of_reference = (f"2.25.{UID_BASE * 2 + n}" for n in range(3))
+    if image.own_study:
+        study = f"2.25.{UID_BASE * 3 + number}"
     time, position = f"{101500 + number % 100000:06d}.000000", f"{number % 10000:04d}.500000"
     return [
         (0x00080005, "CS", "ISO_IR 100"),

@@ -1,27 +1,27 @@
-"""Rounds: the servers of one workload run side by side and take turns, forward and backward.
+"""All workloads, a row of the table for each: scpd beside its peers, in rounds (`bench.rounds`).
 
-The machine is noisy, and its noise comes and goes in seconds. So servers that are compared are measured one
-right after the other, a ratio is taken within each round, and medians of rounds are reported. storescp's own
-best PDU size for a workload is looked for first; scpd is then given the same.
+storescp's own best PDU size for a workload is looked for first; scpd is then given the same.
 """
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cache, partial
 from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import load
 from bench.bare import BareLoop
+from bench.itself import measure_flushed, measure_many_open
 from bench.memory import Watch
 from bench.report import OUT_OF_THE_BOX_RATIO, Check, Row, rate, rates_of
+from bench.rounds import Contestant, Settings, note, once, ratio, turns
 from bench.servers import OUT_OF_THE_BOX, PYNETDICOM, STORESCP, Program, Server, ServerError, Variant
 from bench.wire import LoadError
 from bench.workloads import (
     BESIDE,
+    FLUSHED,
+    MANY_OPEN,
     MEMORY,
     WORKLOADS,
     Workload,
@@ -34,37 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRIALS = 2  # of each configuration of storescp, before the rounds
-# A run takes a fraction of a second, as long as the noise does: scpd and its rival have several turns in each
-# round, the slow ones and the bare loop one.
-TURNS = 3
 ALONE = "alone"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the command line says."""
-
-    subject: Program
-    directory: Path
-    rounds: int
-    pdus: tuple[int, ...]
-    quick: bool
-    only: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A server that takes part in the rounds of a workload, with the plans it gets."""
-
-    heading: str
-    server: Server | BareLoop
-    workload: Workload
-    plans: list[load.Plan]
-    one_turn: bool = False
-
-    def run(self, beside: load.Plan | None = None) -> load.Result:
-        """One run, its result checked, its files removed."""
-        return once(self.server, self.workload, self.plans, beside)
 
 
 def measure(settings: Settings) -> Iterator[Row]:
@@ -73,40 +43,20 @@ def measure(settings: Settings) -> Iterator[Row]:
         try:
             yield step()
         except (ServerError, LoadError) as problem:
-            _note(f"{title}: {problem}")
+            note(f"{title}: {problem}")
             yield Row(title, failed=True)
 
 
 def _steps(settings: Settings) -> Iterator[tuple[str, Callable[[], Row]]]:
-    for workload in (*WORKLOADS, BESIDE):
+    steps = {FLUSHED.name: measure_flushed, MANY_OPEN.name: measure_many_open, BESIDE.name: _measure_beside}
+    for workload in (*WORKLOADS, FLUSHED, MANY_OPEN, BESIDE):
         if workload.name in settings.only:
-            step = _measure_beside if workload is BESIDE else _measure_rates
+            step = steps.get(workload.name, _measure_rates)
             wanted = workload.smaller() if settings.quick else workload
             yield workload.title, partial(step, settings, wanted)
     if MEMORY in settings.only:
         for workload in memory_workloads(quick=settings.quick):
             yield workload.title, partial(_measure_memory, settings, workload)
-
-
-def once(
-    server: Server | BareLoop, workload: Workload, plans: list[load.Plan], beside: load.Plan | None = None
-) -> load.Result:
-    """Send the plans of a workload to a server, see that it stored all of them, and empty its directory."""
-    if isinstance(server, BareLoop):
-        result = load.run(server.address, plans, send=load.stream)
-        server.store.check(len(plans), result.data_bytes)
-    else:
-        try:
-            result = load.run(server.address, plans, beside=beside)
-        except LoadError as problem:
-            said = server.last_words()
-            raise ServerError(
-                f"{server.program.heading} {server.variant}: {problem}; it said: {said}"
-            ) from None
-        least = round(result.data_bytes * workload.stored_share)
-        server.store.check(result.objects, least, exactly=not beside, mark=workload.mark)
-    server.store.empty()
-    return result
 
 
 def _measure_rates(settings: Settings, workload: Workload) -> Row:
@@ -116,19 +66,13 @@ def _measure_rates(settings: Settings, workload: Workload) -> Row:
         for contestant in contestants:
             contestant.run()
         results: dict[str, list[load.Result]] = {each.heading: [] for each in contestants}
-        for contestant in _turns(contestants, settings.rounds):
+        for contestant in turns(contestants, settings.rounds):
             result = contestant.run()
             results[contestant.heading].append(result)
-            _note(
+            note(
                 f"{workload.name} {len(results[contestant.heading])}: {contestant.heading} {rates_of(result)}"
             )
     return _row_of_rates(settings, workload, variant, results)
-
-
-def _turns(contestants: list[Contestant], rounds: int) -> Iterator[Contestant]:
-    for turn in range(rounds * TURNS):
-        in_order = contestants[:: -1 if turn % 2 else 1]
-        yield from (each for each in in_order if turn % TURNS == 0 or not each.one_turn)
 
 
 def _contestants(
@@ -165,16 +109,11 @@ def _row_of_rates(
         )
     ours = results[settings.subject.heading]
     if STORESCP.heading in results:
-        row.checks.append(Check(_ratio(ours, results[STORESCP.heading]), workload.floor))
+        row.checks.append(Check(ratio(ours, results[STORESCP.heading]), workload.floor))
     if OUT_OF_THE_BOX.heading in results and workload.out_of_the_box_floor:
-        value = _ratio(ours, results[OUT_OF_THE_BOX.heading])
+        value = ratio(ours, results[OUT_OF_THE_BOX.heading])
         row.checks.append(Check(value, workload.out_of_the_box_floor, OUT_OF_THE_BOX_RATIO))
     return row
-
-
-def _ratio(ours: list[load.Result], theirs: list[load.Result]) -> float:
-    in_same_turn = zip(ours[:: len(ours) // len(theirs)], theirs, strict=True)
-    return median(our.objects_per_second / their.objects_per_second for our, their in in_same_turn)
 
 
 def _best_variant(settings: Settings, workload: Workload) -> Variant:
@@ -187,7 +126,7 @@ def _best_variant(settings: Settings, workload: Workload) -> Variant:
         for server in servers * TRIALS:
             result = once(server, workload, workload.plans(server.max_length))
             best[server.variant] = max(best[server.variant], result.objects_per_second)
-            _note(f"{workload.name} trial: storescp {server.variant} {rates_of(result)}")
+            note(f"{workload.name} trial: storescp {server.variant} {rates_of(result)}")
     return max(variants, key=best.__getitem__)
 
 
@@ -224,7 +163,7 @@ def _with_and_without(
         order = (beside, None) if number % 2 else (None, beside)
         runs = {plan is None: contestant.run(plan) for plan in order}
         pairs.append((runs[False], runs[True]))
-        _note(
+        note(
             f"beside {number + 1}: {contestant.heading} {rates_of(runs[False])}, alone {rates_of(runs[True])}"
         )
     return pairs
@@ -235,7 +174,7 @@ def _both(result: load.Result) -> tuple[float, float]:
 
 
 def _kept(pairs: list[tuple[load.Result, load.Result]]) -> float:
-    return _ratio([beside for beside, _ in pairs], [alone for _, alone in pairs])
+    return ratio([beside for beside, _ in pairs], [alone for _, alone in pairs])
 
 
 def _measure_memory(settings: Settings, workload: Workload) -> Row:
@@ -257,9 +196,5 @@ def _peak_megabytes(program: Program, variant: Variant, workload: Workload, dire
         server.store.check(result.objects, result.data_bytes, mark=workload.mark)
     if watch.written_bytes < result.data_bytes / 2:
         raise ServerError(f"{program.heading}: none of the children watched was the one that stored")
-    _note(f"memory: {program.heading} {watch.peak_bytes / 1e6:.1f} MB in {watch.samples} samples")
+    note(f"memory: {program.heading} {watch.peak_bytes / 1e6:.1f} MB in {watch.samples} samples")
     return watch.peak_bytes / 1e6
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 15
 STOP_SECONDS = 10
+COMMANDS_SECONDS = 60
+IDLE_LOOKS = 4  # between two commands there may be a moment without one
 LAST_WORDS = 1000
 CREATED_FILES = 200
 HEAD_BYTES = 8192  # file meta information and the header of an image
@@ -121,9 +123,15 @@ class Store:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def _stored_files(directory: Path) -> Iterator[os.DirEntry[str]]:
+def _stored_files(directory: Path | os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    """Give the files of a directory and of those below it, but for hidden ones."""
     with os.scandir(directory) as entries:
-        yield from [entry for entry in entries if not entry.name.startswith(".")]
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in visible:
+        if entry.is_dir():
+            yield from _stored_files(entry)
+        else:
+            yield entry
 
 
 def _beginning(entry: os.DirEntry[str]) -> bytes:
@@ -182,6 +190,16 @@ class Server:
         text = os.pread(self._output.fileno(), LAST_WORDS, max(0, size - LAST_WORDS))
         return text.decode(errors="replace").strip() or "(it said nothing)"
 
+    def wait_for_commands(self) -> None:
+        """Wait until none of the commands runs that it was to run."""
+        deadline = time.monotonic() + COMMANDS_SECONDS
+        idle = 0
+        while idle < IDLE_LOOKS:
+            if time.monotonic() > deadline:
+                raise ServerError(f"{self.program.heading}: its commands do not end")
+            idle = 0 if any(map(_is_command, descendants(self.pid))) else idle + 1
+            time.sleep(0.05)
+
     def __enter__(self) -> Self:
         """Return it: it runs already."""
         return self
@@ -200,6 +218,29 @@ class Server:
         self._process.wait()
         self._output.close()
         self.store.remove()
+
+
+def descendants(pid: int) -> Iterator[int]:
+    """Give the children of a process, and theirs."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for child in map(int, children):
+        yield child
+        yield from descendants(child)
+
+
+def title_of(pid: int) -> str:
+    """Give what `ps` shows of a process, nothing if it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
+def _is_command(pid: int) -> bool:
+    title = title_of(pid)
+    return title.startswith("/bin/sh -c") or ": runner of" in title
 
 
 def _free_port() -> int:

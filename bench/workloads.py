@@ -20,6 +20,7 @@ class Workload:
 
     Both programs have the same options. A floor of 0 is none: the row is there to be seen. Slow servers get
     their share of the objects only (out of the box, storescp waits 40 ms for each); None: they sit it out.
+    Where commands are run, the next server waits until they have ended.
     Where objects are encoded anew, `mark` shows in the files that they were, and what is stored must have
     `stored_share` of the bytes that were sent.
     """
@@ -38,6 +39,7 @@ class Workload:
     out_of_the_box_share: float | None = 0.1
     pynetdicom_share: float | None = None
     bare: bool = False
+    runs_commands: bool = False
 
     def plans(self, max_length: int, share: float = 1.0) -> list[load.Plan]:
         """Encode a plan per sender, with that share of the associations, or else of the objects."""
@@ -118,6 +120,49 @@ SMALL_OBJECTS = Workload(
     pynetdicom_share=0.1,
 )
 
+# Objects that are filed by study, and recorded for the end of it; commands that are run for each.
+SORTED = (
+    replace(
+        CT_SERIES,
+        name="sorted-uid",
+        title="400 CT images, sorted by Study Instance UID",
+        options=("-su", "S"),
+        out_of_the_box_floor=None,
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+        bare=False,
+    ),
+    replace(
+        CT_SERIES,
+        name="sorted",
+        title="400 CT images, sorted by study and time",
+        options=("-ss", "S"),
+        out_of_the_box_floor=None,
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+        bare=False,
+    ),
+    replace(
+        SMALL_OBJECTS,
+        name="small-sorted",
+        title="1000 objects of 4 kB, sorted by study and time",
+        options=("-ss", "S"),
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+    ),
+    replace(
+        CT_SERIES,
+        name="received",
+        title="400 CT images, a command for each",
+        options=("-xcr", "true"),
+        out_of_the_box_floor=None,
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+        bare=False,
+        runs_commands=True,
+    ),
+)
+
 WORKLOADS = (
     CT_SERIES,
     replace(
@@ -139,6 +184,7 @@ WORKLOADS = (
         pynetdicom_share=None,
     ),
     *ENCODED_ANEW,
+    *SORTED,
     Workload("large", "one object of 300 MB", large(300), floor=1.0, bare=True),
     Workload("large-bit", "the same with +B", large(300), floor=0.0, options=("+B",)),
     Workload(
@@ -162,7 +208,17 @@ WORKLOADS = (
 
 BESIDE = Workload("beside", "1.5 GB series beside 5 small objects a second", CT, BESIDE_FLOOR, objects=2860)
 MEMORY = "memory"
-NAMES = (*(each.name for each in WORKLOADS), BESIDE.name, MEMORY)
+FLUSHED = replace(
+    SORTED[1], name="flushed", title="400 CT images with --fsync, sorted beside unsorted", floor=0.6
+)
+MANY_OPEN = replace(
+    SMALL_OBJECTS,
+    name="many-open",
+    title="1000 objects of 4 kB, with 10000 studies open beside none",
+    floor=0.9,
+    options=("-ss", "S", "-xcs", "true", "--eostudy-by", "timeout", "-tos", "3600"),
+)
+NAMES = (*(each.name for each in WORKLOADS), FLUSHED.name, MANY_OPEN.name, BESIDE.name, MEMORY)
 
 
 def second_sender(max_length: int) -> load.Plan:
