@@ -75,9 +75,8 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
 
 
 def _keep(settings: Settings) -> int:
-    from scpd import keeper_policies
+    from scpd import filing_policies, keeper_policies
     from scpd.keeper.keeper import run
-    from scpd.lockdir import layout
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
@@ -85,7 +84,8 @@ def _keep(settings: Settings) -> int:
     if not keeper_policies.needs_keeper(settings):
         raise StartError("nothing to keep: no option asks for studies or commands")
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
-    layout.make(keeper_policies.lock_directory(settings))
+    # Held to the end of this process, as a daemon does.
+    in_use = filing_policies.use_lock_directory(settings)  # noqa: F841
     policy = keeper_policies.keeper_policy(settings, dict(os.environ))
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNHEARD)
     return run(policy, Wakeup(), Title(_NAME).show, _beat)

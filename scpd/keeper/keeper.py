@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
-_ELECTION_SECONDS = 0.5  # between two attempts to be the keeper
+_ELECTION_SECONDS = 1.0  # between two attempts to be the keeper
 _LONGEST_SLEEP = 10.0  # a sign of life at least this often
 _SHARE_OF_TIME = 4.0  # so many times as long as a look took there is none
 _LONGEST_REST = 0.5
@@ -234,11 +234,11 @@ def run(
     """
     lockdir = LockDirectory(policy.lock_directory)
     election = Election(lockdir)
+    show("keeper, waiting for its turn")
     while not wakeup.signalled:
         beat()
         if election.is_won():
             break
-        show("keeper, waiting for its turn")
         _wait([wakeup.fileno()], _ELECTION_SECONDS)
     if wakeup.signalled:
         return exitcodes.OK

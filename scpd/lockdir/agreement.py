@@ -50,6 +50,18 @@ def use(path: str, options: Options) -> int:
         raise StartError(f"cannot use lock directory: {path}: {error.strerror}") from None
 
 
+def check(path: str) -> None:
+    """Raise `StartError` unless `use` could make or use the lock directory; nothing is made, nobody is asked."""
+    there = path if os.path.lexists(path) else os.path.dirname(path.rstrip("/")) or "."
+    code = 0
+    if not os.path.isdir(there):
+        code = errno.ENOTDIR if os.path.lexists(there) else errno.ENOENT
+    elif not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+        code = errno.EACCES
+    if code:
+        raise StartError(f"cannot use lock directory: {path}: {os.strerror(code)}")
+
+
 def _check_rights(lockdir: LockDirectory) -> None:
     for part in (layout.JOURNALS, layout.OPEN):
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=lockdir.opened(part), effective_ids=True):

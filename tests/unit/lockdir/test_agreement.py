@@ -11,7 +11,7 @@ import pytest
 
 from scpd.errors import StartError
 from scpd.lockdir import layout, records
-from scpd.lockdir.agreement import GIVEN, use
+from scpd.lockdir.agreement import GIVEN, check, use
 from tests.harness.forked import in_child
 from tests.harness.wrapped import require_root
 
@@ -158,3 +158,19 @@ def test_a_link_is_not_followed(scene: Scene, tmp_path: Path) -> None:
     with pytest.raises(StartError):
         scene.use()
     assert victim.read_bytes() == b"precious"
+
+
+class TestCheck:
+    """What --check-config asks: nothing is made, nobody is asked."""
+
+    def test_a_directory_that_is_there_or_can_be_made_is_fine(self, tmp_path: Path) -> None:
+        check(str(tmp_path))
+        check(f"{tmp_path}/new")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_file_in_its_place_or_nothing_above_it_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(StartError, match="file: Not a directory"):
+            check(f"{tmp_path}/file")
+        with pytest.raises(StartError, match="no/dir: No such file or directory"):
+            check(f"{tmp_path}/no/dir")
