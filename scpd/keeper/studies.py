@@ -19,7 +19,7 @@ from contextlib import suppress
 
 from scpd.lockdir import layout
 from scpd.study.completion import Sealed, StudyDirectory
-from scpd.study.plan import make_plan
+from scpd.study.plan import make_plan, rivals
 from scpd.study.rules import Rulebook, Rules
 from scpd.study.states import About, Seal, read_sealed
 
@@ -312,14 +312,14 @@ class Studies:
     def _new_plan(self, study: Study) -> Plan:
         objects = [(stored.association.sender, stored.record) for stored in study.objects]
         directory = _directory(study)
-        present = None
+        present, settled = None, {}
         if study.rules.renames:
             with (
                 suppress(FileNotFoundError),
                 self._study_directory(directory) as there,
             ):  # gone: nothing to rename
-                present = there.names()
-        return make_plan(study.uid, directory, objects, present)
+                present, settled = there.names(), there.settle(rivals(objects))
+        return make_plan(study.uid, directory, objects, present, settled)
 
     def _renaming(self, study: Study) -> Iterator[object]:
         plan = study.plan

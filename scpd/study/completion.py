@@ -30,7 +30,7 @@ from scpd.study.states import PLAN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
 
     from scpd.lockdir.layout import LockDirectory
@@ -132,6 +132,16 @@ class StudyDirectory:
     def names(self) -> list[str]:
         """Give all that is in it."""
         return os.listdir(self._descriptor)
+
+    def settle(self, rivals: Mapping[str, set[int]]) -> dict[str, int]:
+        """Give for each name the one of its files that has it; what none of them has is left out."""
+        found = {}
+        for name, inodes in rivals.items():
+            with suppress(OSError):
+                inode = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_ino
+                if inode in inodes:
+                    found[name] = inode
+        return found
 
     def carry_out(self, moves: Sequence[Move]) -> Iterator[Move]:
         """Rename, and give each move behind it; workers come in between."""

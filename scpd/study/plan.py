@@ -17,7 +17,7 @@ from scpd.lockdir import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from scpd.study.record import ObjectRecord, Sender
 
@@ -129,19 +129,33 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
+def rivals(objects: Sequence[tuple[Sender, ObjectRecord]]) -> dict[str, set[int]]:
+    """Give the names that several files had, and the inodes of these.
+
+    Which of them has the name in the end only the directory tells: two workers that store under one name at once may
+    rename in another order than they wrote their lines.
+    """
+    found: dict[str, set[int]] = {}
+    for _, record in objects:
+        found.setdefault(record.name, set()).add(record.inode)
+    return {name: inodes for name, inodes in found.items() if len(inodes) > 1}
+
+
 def make_plan(
     study_instance_uid: str,
     directory: str,
     objects: Sequence[tuple[Sender, ObjectRecord]],
     present: Iterable[str] | None,
+    settled: Mapping[str, int] | None = None,
 ) -> Plan:
     """Plan the end of a study with these objects, in order of arrival.
 
-    `present` are the names in its directory, `None` if nothing is to be renamed.  The sender of the last object is
-    whom it came from.
+    `present` are the names in its directory, `None` if nothing is to be renamed; `settled` the inodes that names of
+    `rivals` have there.  The sender of the last object is whom it came from.
     """
     sender, last = objects[-1]
     inodes = {record.name: record.inode for _, record in objects}  # first place, last inode
+    inodes.update(settled or {})
     moves = [] if present is None else _moves(inodes, _highest_number(present))
     return Plan(
         study_instance_uid=study_instance_uid,
