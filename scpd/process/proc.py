@@ -63,7 +63,7 @@ def _read(path: str, most: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            # proc(5) gives a page at a time.
+            # A read may give less than there is.
             while len(data) < most and (piece := os.read(descriptor, most - len(data))):
                 data += piece
         finally:

@@ -159,7 +159,8 @@ def test_of_a_directory_the_output_directory_and_the_prefix_are_the_administrato
         ('x "$(y "#a")"', 'x "$(y ""A_B"")"'),
         ('x "`y "#a"`"', 'x "`y ""A_B""`"'),
         ('x "${y:-"#a"}"', 'x "${y:-""A_B""}"'),
-        ('x # don\'t\ny "#a"', 'x # don\'t\ny ""A_B""'),
+        ('x # don\'t "\ny "#a"', 'x # don\'t "\ny ""A_B""'),
+        ("x <<E #a", 'x <<E "A_B"'),
     ],
 )
 def test_a_title_keeps_its_spaces_where_its_own_quotes_hold_them(command: str, text: str) -> None:

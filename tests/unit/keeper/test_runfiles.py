@@ -87,6 +87,22 @@ def test_one_kind_is_not_the_other(directory: int) -> None:
         runfiles.read_end(directory, JOB)
 
 
+def test_a_link_is_not_followed_even_to_a_file_of_ours(directory: int, tmp_path: Path) -> None:
+    runfiles.write_end(directory, "another", End(7, 8).encode())
+    (tmp_path / (JOB + END)).symlink_to("another.end")
+    with pytest.raises(StrangeFileError):
+        runfiles.read_end(directory, JOB)
+
+
+def test_a_fifo_is_strange_even_if_it_says_what_a_file_of_ours_says(directory: int, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / (JOB + END))
+    fifo = os.open(tmp_path / (JOB + END), os.O_RDWR | os.O_NONBLOCK)
+    os.write(fifo, End(7, 8).encode())
+    with pytest.raises(StrangeFileError):
+        runfiles.read_end(directory, JOB)
+    os.close(fifo)
+
+
 def test_what_an_earlier_process_with_our_id_left_is_no_obstacle(directory: int, tmp_path: Path) -> None:
     (tmp_path / f"{JOB}.tmp.{os.getpid()}").symlink_to("/etc/passwd")
     runfiles.write_trace(directory, JOB, b"x\n")
