@@ -1,7 +1,6 @@
 """The driver of an association: its socket, its deadlines, and nothing else that does I/O in the upper layer.
 
-`Connection` fills an `Acceptor` from a socket whose calls block for a moment at most, sends what it leaves, and keeps
-the three clocks:
+`Connection` fills an `Acceptor` from a socket, sends what it leaves, and keeps the three clocks:
 
 - ACSE (`-ta`, the ARTIM timer of PS3.8 9.1.5): one deadline for the whole A-ASSOCIATE-RQ, however its bytes drip;
 - idle (`-ts`): the longest silence of the peer, and the longest time that it takes nothing from us;
@@ -14,14 +13,12 @@ Raises `Abort` when a clock within the association expires, `Gone` when the peer
 from __future__ import annotations
 
 import select
-from contextlib import suppress
 from os import sched_yield
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
     SHUT_WR,
     SO_RCVTIMEO,
-    SO_SNDTIMEO,
     SOL_SOCKET,
     TCP_QUICKACK,
 )
@@ -52,6 +49,8 @@ LINGER_SECONDS = 2.0
 # Bytes that are written together; measured.
 _WORTH_WRITING = 1 << 17
 # How long a call may block for a peer that is about to send, as a timeval: 50 ms.  A signal waits no longer than that.
+# Set when the first call is to block: peers with one object seldom make us wait, and Python tries bytes for a number
+# first, which costs a fresh worker a dozen pages.
 _A_MOMENT = Struct("ll").pack(0, 50_000)
 # Looks at a socket before sleeping, some 30 microseconds in all; after each, others may have the processor.  Measured
 # on objects of 4 kB: a fifth more of them than with one look, 6 % more than with ten; further looks gain nothing.
@@ -81,6 +80,7 @@ class Connection:
 
     __slots__ = (
         "_acceptor",
+        "_blocks_for_a_moment",
         "_lingers",
         "_on_pause",
         "_readable",
@@ -101,8 +101,7 @@ class Connection:
         self._on_pause = on_pause
         self._lingers = False  # our last PDU is on its way, and must not be lost by closing
         sock.settimeout(None)
-        sock.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _A_MOMENT)
-        sock.setsockopt(SOL_SOCKET, SO_SNDTIMEO, _A_MOMENT)
+        self._blocks_for_a_moment = False
         self._socket = sock
         self._acceptor = acceptor
         self._timeouts = timeouts
@@ -167,21 +166,24 @@ class Connection:
     def end(self, error: PeerError) -> None:
         """Answer what ended the association as its error asks; nothing can be said after that."""
         self._wakeup.take()  # a SIGTERM has done its work; only another one cuts the farewell short
-        # Whoever does not want to hear it, or is gone, needs no further handling.
-        with suppress(PeerError, OSError):
+        try:
             self._acceptor.end_with(error)
             self._flush(monotonic() + LINGER_SECONDS)
             if self._acceptor.state == machine.STA13:
                 self._socket.shutdown(SHUT_WR)
                 self._lingers = True
+        except (PeerError, OSError):
+            return  # whoever does not want to hear it, or is gone, needs no further handling
 
     def close(self) -> None:
         """Throw away what comes until the peer closes or ARTIM expires (Sta13, AA-6), then close."""
         deadline = monotonic() + LINGER_SECONDS
-        with suppress(PeerError, OSError):
+        try:
             # What can be read at once comes before any deadline: a peer that never pauses must not keep us here.
             while self._lingers and monotonic() < deadline and self._fill(deadline):
                 self._acceptor.stream.discard()
+        except (PeerError, OSError):
+            self._lingers = False
         self._socket.close()
 
     def _idle_deadline(self) -> float | None:
@@ -216,6 +218,9 @@ class Connection:
         # Bytes may drip faster than the moment that we wait for them.
         if deadline is not None and monotonic() >= deadline:
             return False
+        if not self._blocks_for_a_moment:
+            self._socket.setsockopt(SOL_SOCKET, SO_RCVTIMEO, _A_MOMENT)
+            self._blocks_for_a_moment = True
         if self._receive(0):
             return True
         self._on_pause()
@@ -256,7 +261,7 @@ class Connection:
         outgoing.clear()
         while left:
             try:
-                left = left[self._socket.send(left) :]
+                left = left[self._socket.send(left, MSG_DONTWAIT) :]
             except BlockingIOError:
                 if not self._wait(select.POLLOUT, deadline):
                     raise Abort(PROVIDER, 0, "the peer takes no answer") from None

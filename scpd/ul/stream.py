@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # An object of half a megabyte, as most are, arrives into it without a wrap; pages never written to cost nothing.
 BUFFER_SIZE = 1 << 20
+_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 PROVIDER = 2
 UNRECOGNIZED_PDU = 1
@@ -32,9 +33,12 @@ INVALID_PARAMETER = 6
 _SHORT_PDU_LIMIT = 128
 
 _PDU_HEADER = Struct(">BxI")
+_PDU_HEADER_SIZE = 6
 _PDV_HEADER = Struct(">IBB")
+_PDV_HEADER_SIZE = 6
 # A P-DATA-TF PDU up to its first fragment: type, PDU length, PDV length, context id, message control header.
 _P_DATA_HEADER = Struct(">BxIIBB")
+_P_DATA_HEADER_SIZE = 12
 
 LAST_FRAGMENT = 2
 COMMAND_FRAGMENT = 1
@@ -57,7 +61,7 @@ class PDUStream:
 
     def __init__(self, max_pdu: int, buffer_size: int = BUFFER_SIZE) -> None:
         # Not a bytearray: that would write zeros into pages which a short association never needs.
-        self._buffer = memoryview(mmap.mmap(-1, buffer_size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        self._buffer = memoryview(mmap.mmap(-1, buffer_size, _PRIVATE))
         self._start = 0
         self._end = 0
         self._pdu_end = 0  # behind the P-DATA-TF PDU being taken apart; at or before _start: none is
@@ -111,7 +115,7 @@ class PDUStream:
 
         `Abort` for an unknown type (reason 1) and for a length over what its type may have (reason 6).
         """
-        if self._end - self._start < _PDU_HEADER.size:
+        if self._end - self._start < _PDU_HEADER_SIZE:
             return None
         pdu_type: int
         length: int
@@ -126,7 +130,7 @@ class PDUStream:
 
     def take_body(self, length: int) -> memoryview | None:
         """Take the PDU of this body length out of the stream; `None` if it has not arrived whole."""
-        body_start = self._start + _PDU_HEADER.size
+        body_start = self._start + _PDU_HEADER_SIZE
         if self._end - body_start < length:
             return None
         self._start = body_start + length
@@ -137,7 +141,7 @@ class PDUStream:
 
         `Abort` (reason 6) unless its PDVs, at least one of them, fill it exactly.
         """
-        start = self._start + _PDU_HEADER.size
+        start = self._start + _PDU_HEADER_SIZE
         stop = start + length
         if stop > self._end:
             return False
@@ -148,7 +152,7 @@ class PDUStream:
             start += 4 + pdv_length
             if pdv_length < 2 or start > stop:
                 raise Abort(PROVIDER, INVALID_PARAMETER, "PDVs do not fill their P-DATA-TF PDU")
-        self._start += _PDU_HEADER.size
+        self._start += _PDU_HEADER_SIZE
         self._pdu_end = stop
         return True
 
@@ -159,14 +163,14 @@ class PDUStream:
     def next_pdv(self) -> PDV:
         """Take the next PDV of the entered PDU: context id, message control header, fragment (PS3.8 9.3.5.1, E.2)."""
         length, context_id, control = _PDV_HEADER.unpack_from(self._buffer, self._start)
-        begin = self._start + _PDV_HEADER.size
+        begin = self._start + _PDV_HEADER_SIZE
         self._start += 4 + length
         return context_id, control, self._buffer[begin : self._start]
 
     def take_pdv(self) -> PDV | None:
         """Take a P-DATA-TF PDU that has arrived whole and holds one PDV, as nearly all do; `None` for anything else."""
         start = self._start
-        if self._end - start < _P_DATA_HEADER.size:
+        if self._end - start < _P_DATA_HEADER_SIZE:
             return None
         pdu_type, length, pdv_length, context_id, control = _P_DATA_HEADER.unpack_from(self._buffer, start)
         stop = start + 6 + length
@@ -205,7 +209,7 @@ class PDUStream:
                 if left:
                     break
                 self.fragments += 1
-            if is_last or end - start < _P_DATA_HEADER.size:
+            if is_last or end - start < _P_DATA_HEADER_SIZE:
                 break
             pdu_type, length, pdv_length, pdv_context, control = unpack(buffer, start)
             if (
@@ -216,7 +220,7 @@ class PDUStream:
                 or not 6 < length <= max_pdu
             ):
                 break
-            start += _P_DATA_HEADER.size
+            start += _P_DATA_HEADER_SIZE
             left = length - 6
             is_last = bool(control & LAST_FRAGMENT)
         self._start, self._fragment_left = start, left

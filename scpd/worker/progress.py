@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scpd.process.titles import Title
 
+log = logging.getLogger("dcmtk.apps.storescp.progress")
+
 _STDOUT = 1
 # The title is not set more often than this, thousands of objects a second need not show each; a pause sets it anyway.
 _SHOW_SECONDS = 0.1
@@ -46,8 +48,7 @@ class Progress:
         self._shown_at = 0.0
         self._started = 0.0
         self._is_line_open = False
-        logger = logging.getLogger("dcmtk.apps.storescp.progress")
-        is_shown = logger.isEnabledFor(logging.INFO) and logger.getEffectiveLevel() == logging.INFO
+        is_shown = log.isEnabledFor(logging.INFO) and log.getEffectiveLevel() == logging.INFO
         self._dots = Stream(_STDOUT) if is_shown else None
 
     def associated(self, name: str) -> None:

@@ -336,7 +336,7 @@ class TestCommands:
     ) -> None:
         connection = scene.associated(peer_max_pdu=peer_max_pdu)
         writes: list[bytes] = []
-        monkeypatch.setattr(Line, "send", lambda _, data: writes.append(bytes(data)) or len(data))
+        monkeypatch.setattr(Line, "send", lambda _, data, flags: writes.append(bytes(data)) or len(data))
 
         connection.respond(1, bytes(100))
 
@@ -348,7 +348,7 @@ class TestCommands:
     ) -> None:
         connection = scene.associated()
         real_send = socket.socket.send
-        monkeypatch.setattr(Line, "send", lambda line, data: real_send(line, data[:7]))
+        monkeypatch.setattr(Line, "send", lambda line, data, flags: real_send(line, data[:7], flags))
 
         connection.respond(1, b"x" * 30)
 
