@@ -45,7 +45,7 @@ def _find_renameat2(library: object) -> Callable[[int, bytes, int, bytes, int], 
     function: Any = getattr(library, "renameat2", None)
     if function is None:
         return _lacks_it
-    function.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    # No `argtypes`: numbers and bytes are passed as int and char * without them, and a fresh worker looks up less.
     function.restype = ctypes.c_int
     return function  # type: ignore[no-any-return]
 
@@ -55,12 +55,16 @@ _renameat2 = _find_renameat2(ctypes.CDLL(None, use_errno=True))
 
 def rename_to_free_name(name: str, directory: int, new_name: str, new_directory: int) -> None:
     """Move a file between two open directories, to a name that nothing there has."""
-    if not _renameat2(directory, os.fsencode(name), new_directory, os.fsencode(new_name), _RENAME_NOREPLACE):
+    if not _renameat2(directory, _encoded(name), new_directory, _encoded(new_name), _RENAME_NOREPLACE):
         return
     code = ctypes.get_errno()
     if code not in _NO_SUCH_RENAME:
         raise OSError(code, os.strerror(code), new_name)
     _link_to_free_name(name, directory, new_name, new_directory)
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode() if name.isascii() else os.fsencode(name)
 
 
 def _link_to_free_name(name: str, directory: int, new_name: str, new_directory: int) -> None:

@@ -101,8 +101,10 @@ class OutputDirectory:
             self._spare.discard()
         self.subdirectory.leave()
         for descriptor in (self._lock, self._temporary, self._directory):
-            with suppress(OSError):
+            try:
                 os.close(descriptor)
+            except OSError:
+                continue
 
     def inode_of(self, name: str) -> int:
         """Give the inode of what has this name; 0 if nothing has it any more."""
