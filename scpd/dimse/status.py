@@ -16,3 +16,9 @@ UNRECOGNIZED_OPERATION = 0x0211
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+
+
+def text(code: int) -> str:
+    """Return a status as it is written: four hexadecimal digits."""
+    # The usual one costs no formatting, nor a fresh worker the pages of that.
+    return f"{code:04X}" if code else "0000"

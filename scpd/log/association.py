@@ -20,22 +20,29 @@ class Association:
     The fields hold what the peer said, unescaped: whoever writes them escapes them.
     """
 
-    __slots__ = ("called_aet", "calling_aet", "id", "peer", "status", "study")
+    __slots__ = ("_id", "called_aet", "calling_aet", "peer", "status", "study")
 
     def __init__(self) -> None:
+        self._id = ""
         self.end()
 
     def begin(self, peer: str) -> None:
         """Begin anew, with an id of its own and nothing known but the peer."""
         self.end()
-        self.id = os.urandom(_ID_BYTES).hex()
         self.peer = peer
 
     def end(self) -> None:
         """Serve nobody."""
-        self.id = ""
+        self._id = ""
         self.calling_aet = ""
         self.called_aet = ""
         self.peer = ""
         self.study = ""
         self.status = ""
+
+    @property
+    def id(self) -> str:
+        """Give the id, which is made when the first line wants it: most associations are logged nowhere."""
+        if not self._id and self.peer:
+            self._id = os.urandom(_ID_BYTES).hex()
+        return self._id

@@ -63,7 +63,7 @@ class Acceptor:
 
     def _next_pdu(self) -> Event | None:
         """Do with the next PDU what the table says."""
-        if self.state == machine.STA2:
+        if self.state == machine.STA2 and not self.stream.begins_with(pdus.ASSOCIATE_RQ):
             self._refuse_noise()
         try:
             header = self.stream.next_header()

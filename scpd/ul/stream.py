@@ -73,6 +73,10 @@ class PDUStream:
         self._max_pdu = max_pdu
         self._limits = {pdus.ASSOCIATE_RQ: buffer_size - 6, pdus.P_DATA_TF: max_pdu}
 
+    def begins_with(self, pdu_type: int) -> bool:
+        """Tell whether something has been received, and begins as a PDU of this type does."""
+        return self._start < self._end and self._buffer[self._start] == pdu_type
+
     def room(self) -> memoryview:
         """Give the free end of the buffer, to receive into."""
         return self._buffer[self._end :]

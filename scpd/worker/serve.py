@@ -168,8 +168,9 @@ class _Worker:
     def ended(self, error: PeerError) -> int:
         """Log how the association ends; give the exit code that says so."""
         row = ending(error, self._phase)
-        detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
-        self._complain(row.level, f"{row.text}{detail}", self._progress.summary())
+        if log.isEnabledFor(row.level):
+            detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
+            self._complain(row.level, f"{row.text}{detail}", self._progress.summary())
         return row.exit_code
 
     def close(self) -> None:
@@ -278,7 +279,7 @@ class _Worker:
             self._complain_of_object(refusal)
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
-        self._around.logs.association.status = f"{answer:04X}"
+        self._around.logs.association.status = status.text(answer)
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
         self._progress.end(stored=answer == status.SUCCESS)
         if self._store is not None:
@@ -295,7 +296,7 @@ class _Worker:
 
     def _complain_of_object(self, refusal: Refused) -> None:
         """Log why an object is refused."""
-        self._around.logs.association.status = f"{refusal.status:04X}"
+        self._around.logs.association.status = status.text(refusal.status)
         text = f"Store SCP Failed: {refusal.detail}"
         self._complain(logging.ERROR, text, f", status {refusal.status:04X}H")
 

@@ -16,6 +16,7 @@ is told to send it again.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from scpd.dimse import messages, status
 from scpd.errors import Refused
@@ -226,7 +227,7 @@ class ObjectStore:
             request.affected_sop_class_uid,
             request.affected_sop_instance_uid,
             context.transfer_syntax,
-            lambda transfer_syntax: self._file_meta(request, transfer_syntax),
+            partial(self._file_meta, request),
             # Which directory it goes to is not known yet.
             name if self._filing is not None and self._filing.is_sorted else self._path(name),
         )

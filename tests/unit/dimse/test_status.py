@@ -30,3 +30,8 @@ def test_pynetdicom_reads_a_code_as_it_is_meant(code: int, category: str, words:
 def test_the_data_set_room_below_refuses_with_the_same_codes() -> None:
     assert elements.CANNOT_UNDERSTAND == status.CANNOT_UNDERSTAND
     assert identity._DATA_SET_MISMATCH == status.DATA_SET_MISMATCH
+
+
+@pytest.mark.parametrize(("code", "digits"), [(status.SUCCESS, "0000"), (0x0111, "0111"), (0xC0AB, "C0AB")])
+def test_a_status_is_written_with_four_digits(code: int, digits: str) -> None:
+    assert status.text(code) == digits

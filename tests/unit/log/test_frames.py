@@ -39,7 +39,7 @@ def test_a_remote_syslog_gets_rfc_5424() -> None:
 
 def test_log4j_gets_an_element() -> None:
     association = Association()
-    association.id = "1a2b3c"
+    association._id = "1a2b3c"
     assert log4j_frame(association)(a_record(), "<a&\"'>\n") == (
         '<log4j:event logger="dcmtk.apps.storescp" level="INFO" timestamp="1795434084426" '
         f'thread="{os.getpid()}"><log4j:message>&lt;a&amp;&quot;&apos;&gt;\n</log4j:message>'

@@ -36,7 +36,7 @@ def _in_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def association() -> Association:
     found = Association()
     found.begin("192.0.2.1")
-    found.id = "1a2b3c"
+    found._id = "1a2b3c"
     found.calling_aet = "A\nB"
     return found
 

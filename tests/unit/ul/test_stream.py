@@ -135,6 +135,15 @@ class TestBodies:
 
         assert (stream.peek(2), stream.peek(2), stream.peek(9)) == (b"ab", b"ab", b"abc")
 
+    def test_the_first_byte_tells_as_what_the_rest_begins(self) -> None:
+        stream = filled_with(pdu(RELEASE_RQ, bytes(4)) + b"\x01")
+
+        assert (stream.begins_with(RELEASE_RQ), stream.begins_with(RQ)) == (True, False)
+        stream.take_body(4)
+        assert (stream.begins_with(RELEASE_RQ), stream.begins_with(RQ)) == (False, True)
+        stream.discard()
+        assert not stream.begins_with(RQ)
+
     def test_discard_throws_everything_away_also_within_a_pdu(self) -> None:
         stream = filled_with(p_data(pdv(1, DATA, b"ab"), pdv(1, DATA, b"cd")))
         stream.enter_p_data(16)
