@@ -62,6 +62,7 @@ class Syntax:
         "unpack_header",
         "unpack_item",
         "unpack_long",
+        "unpack_numbers",
     )
 
     def __init__(self, byte_order: str, *, is_explicit: bool) -> None:
@@ -70,6 +71,7 @@ class Syntax:
         self.long_header = LONG_HEADER if is_explicit else SHORT_HEADER  # bytes of the longest header
         # The first eight bytes: group, element, VR and 16-bit length, or the 32-bit length.
         self.unpack_header = Struct(byte_order + ("HH2sH" if is_explicit else "HHI")).unpack_from
+        self.unpack_numbers = Struct(byte_order + "HHHH").unpack_from  # the same with the VR as a number
         self.unpack_item = Struct(byte_order + "HHI").unpack_from
         self.unpack_long = Struct(byte_order + "I").unpack_from
         self.read: Reader = self._read_explicit if is_explicit else self._read_implicit

@@ -5,6 +5,7 @@ Made once from the command line.  The questions that it answers are about a tran
 
 from __future__ import annotations
 
+from scpd.dataset.elements import syntax_of
 from scpd.tables.transfer_syntaxes import (
     DEFLATED,
     DEFLATED_DATA_SETS,
@@ -24,10 +25,32 @@ _DEFAULT_LEVEL = 6
 _UNCOMPRESSED = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
 
 
+class Arriving:
+    """What an encoding has to say about the data sets of one transfer syntax, asked once and kept for the next."""
+
+    __slots__ = (
+        "allows_fast_loops",
+        "changes_all",
+        "is_compressed",
+        "is_deflated",
+        "keeps_sequences",
+        "syntax",
+    )
+
+    def __init__(self, encoding: Encoding, transfer_syntax: str) -> None:
+        self.syntax = syntax_of(transfer_syntax)
+        self.changes_all = encoding.changes_all(transfer_syntax)
+        self.is_compressed = not encoding.is_uncompressed(transfer_syntax)
+        self.is_deflated = transfer_syntax in DEFLATED_DATA_SETS
+        self.allows_fast_loops = encoding.allows_fast_loops(self.syntax)
+        self.keeps_sequences = encoding.keeps_sequences()
+
+
 class Encoding:
     """The form of what is written; attributes are the options'."""
 
     __slots__ = (
+        "_arriving",
         "compression_level",
         "convert_un",
         "explicit_lengths",
@@ -57,6 +80,14 @@ class Encoding:
         self.convert_un = convert_un
         self.compression_level = _DEFAULT_LEVEL if compression_level is None else compression_level
         self.is_recompressed = compression_level is not None
+        self._arriving: dict[str, Arriving] = {}
+
+    def arriving(self, received: str) -> Arriving:
+        """Give all that is said below of a transfer syntax; only those that are negotiated are asked for."""
+        found = self._arriving.get(received)
+        if found is None:
+            found = self._arriving[received] = Arriving(self, received)
+        return found
 
     def allows_fast_loops(self, received: Syntax) -> bool:
         """Tell whether loops may be used that do not look for private creators where there are VRs (`plain`)."""

@@ -32,14 +32,14 @@ class Findings:
         "unordered",
     )
 
-    def __init__(self, *, changes: bool) -> None:
-        self.changes = self.changes_before_pixel_data = changes
-        self.oddity = ""
-        self.unordered: set[int] = set()
-        self.pixel_data = (0, 0, 0)
-        self.has_fragments = False
-        self.found: dict[int, bytes] = {}
-        self.nested: dict[int, bytes] = {}
+    changes: bool
+    changes_before_pixel_data: bool
+    oddity: str
+    unordered: set[int]
+    pixel_data: tuple[int, int, int]
+    has_fragments: bool
+    found: dict[int, bytes]
+    nested: dict[int, bytes]
 
     def note_pixel_data(self, syntax: Syntax, value: int, length: int) -> None:
         """Take note of native pixel data at the top level."""

@@ -40,7 +40,6 @@ class Level:
     """Where a data set or item begins and ends, how it is encoded, how deep it lies, who reserved what in it."""
 
     __slots__ = (
-        "_limit",
         "creators",
         "depth",
         "end",
@@ -50,6 +49,7 @@ class Level:
         "is_ordered",
         "last",
         "late_creators",
+        "limit",
         "low",
         "nested",
         "start",
@@ -75,16 +75,12 @@ class Level:
         self.last = FIRST_TAG - 1  # the highest tag so far
         self.is_ordered = True
         self.low = -1  # the highest so far below FIRST_TAG
-        self._limit = END_OF_TAGS
-        self.upper = END_OF_TAGS  # tag from which on nothing is plain, or where a group with a length ends
+        self.limit = END_OF_TAGS  # tag from which on nothing is plain
+        self.upper = END_OF_TAGS  # the same, or where a group with a length ends
         self.group = -1  # of the last group length
         self.group_end = -1  # where that says that the group ends; -1: nothing is said of this group
         self.creators: dict[int, str] = {}  # by group and block
         self.late_creators: dict[int, str] = {}  # that came out of order, and once
-
-    def limit(self, tag: int) -> None:
-        """Let nothing from this tag on be plain."""
-        self._limit = self.upper = tag
 
     def follows(self, tag: int) -> bool:
         """Tell whether an element is in order, and take it for the last one then."""
@@ -99,7 +95,7 @@ class Level:
     def begin_group(self, group: int, group_end: int) -> None:
         """Take note of what a group length says."""
         self.group, self.group_end = group, group_end
-        self.upper = min((group + 1) << 16, self._limit)
+        self.upper = min((group + 1) << 16, self.limit)
 
     def ends_group_wrongly(self, group: int, position: int) -> bool:
         """Tell whether another group (-1: none) begins here, at another place than was said."""
@@ -107,7 +103,7 @@ class Level:
             return False
         is_wrong = self.group_end != position
         self.group_end = -1
-        self.upper = self._limit
+        self.upper = self.limit
         return is_wrong
 
     def reserve(self, tag: int, value: bytes, *, in_order: bool) -> None:

@@ -20,9 +20,12 @@ from scpd.dataset.values import is_presented_uid
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Literal
 
     from scpd.dataset.elements import Data
     from scpd.dataset.representations import Representation
+
+    ByteOrder = Literal["little", "big"]
 
 SPECIFIC_CHARACTER_SET = 0x00080005
 SOP_CLASS_UID = 0x00080016
@@ -43,9 +46,20 @@ _SPACE = 0x20
 # Kinds of values.
 PLAIN, TEXT, UIDS = 1, 2, 3
 KINDS = {representations.PLAIN: PLAIN, representations.TEXT: TEXT, representations.UID: UIDS}  # by rule
-# By VR, or by a dictionary's name where the data have none.
-_EXPLICIT_KINDS: dict[object, int] = {vr: KINDS[REPRESENTATIONS[vr].rule] for vr in SHORT}
-_IMPLICIT_KINDS: dict[object, int] = {name: KINDS.get(like.rule, 0) for name, like in BY_NAME.items()}
+# By a dictionary's name, where the data have no VR.
+_IMPLICIT_KINDS: dict[str | None, int] = {name: KINDS.get(like.rule, 0) for name, like in BY_NAME.items()}
+
+
+def _kinds_by_number(byte_order: ByteOrder) -> bytes:
+    """List the kinds of all VRs of the short form by the numbers that their two letters are; 0: it is none."""
+    kinds = bytearray(1 << 16)
+    for vr in SHORT:
+        kinds[int.from_bytes(vr, byte_order)] = KINDS[REPRESENTATIONS[vr].rule]
+    return bytes(kinds)
+
+
+# Not by VR in a dictionary: that reads each VR there, and a fresh worker copies the page of each.
+_EXPLICIT_KINDS = {"<": _kinds_by_number("little"), ">": _kinds_by_number("big")}
 
 
 def run(
@@ -60,10 +74,14 @@ def run(
         position = _run(data, position, limit, level, names)
         if not with_sequences:
             return position
-        following = _behind_sequence(data, position, limit, level, names)
-        if following == position:
+        tag, name, begin, length = _long_header(data, position, level, names)
+        end = begin + length
+        if name not in _SEQUENCE_NAMES or end > limit or level.depth > _DEEPEST:
             return position
-        position = following
+        if not level.last < tag < level.upper or not _is_plain_sequence(data, begin, end, level, names):
+            return position
+        level.last = tag
+        position = end
 
 
 def pixel_data_at(data: Data, position: int, level: Level, names: Mapping[int, str]) -> tuple[int, int]:
@@ -79,28 +97,17 @@ def _long_header(
 ) -> tuple[int, object, int, int]:
     """Read a long header: tag, VR or a dictionary's name, begin of the value, length; tag 0 if it is none."""
     syntax = level.syntax
+    unpack, unpack_long = syntax.unpack_header, syntax.unpack_long
     try:
         if not syntax.is_explicit:
-            group, element, length = syntax.unpack_header(data, position)
+            group, element, length = unpack(data, position)
             tag = group << 16 | element
             return tag, names.get(tag), position + 8, length
-        group, element, vr, unused = syntax.unpack_header(data, position)
-        length = syntax.unpack_long(data, position + 8)[0]
+        group, element, vr, unused = unpack(data, position)
+        length = unpack_long(data, position + 8)[0]
     except StructError:
         return 0, None, 0, 0
     return 0 if unused else group << 16 | element, vr, position + 12, length
-
-
-def _behind_sequence(data: Data, position: int, limit: int, level: Level, names: Mapping[int, str]) -> int:
-    """Return the position behind a plain sequence, or `position` if there is none."""
-    tag, name, begin, length = _long_header(data, position, level, names)
-    end = begin + length
-    if name not in _SEQUENCE_NAMES or end > limit or level.depth > _DEEPEST:
-        return position
-    if not level.last < tag < level.upper or not _is_plain_sequence(data, begin, end, level, names):
-        return position
-    level.last = tag
-    return end
 
 
 def _is_plain_sequence(data: Data, position: int, end: int, level: Level, names: Mapping[int, str]) -> bool:
@@ -121,50 +128,37 @@ def _is_plain_sequence(data: Data, position: int, end: int, level: Level, names:
 
 
 def _run(data: Data, position: int, limit: int, level: Level, names: Mapping[int, str]) -> int:
-    unpack, is_explicit = level.syntax.unpack_header, level.syntax.is_explicit
-    kinds = _EXPLICIT_KINDS if is_explicit else _IMPLICIT_KINDS
-    last, upper = level.last, level.upper
-    name: object  # the VR, or what stands for it
+    syntax, last, upper, found = level.syntax, level.last, level.upper, level.found
+    is_explicit, kinds = syntax.is_explicit, _EXPLICIT_KINDS[syntax.byte_order]
+    unpack = syntax.unpack_numbers if is_explicit else syntax.unpack_item
     try:
         while True:
             if is_explicit:
-                group, element, name, length = unpack(data, position)
+                group, element, vr, length = unpack(data, position)
                 tag = group << 16 | element
+                kind = kinds[vr]
             else:
                 group, element, length = unpack(data, position)
                 tag = group << 16 | element
-                name = names.get(tag)
-            kind = kinds.get(name)
+                kind = _IMPLICIT_KINDS.get(names.get(tag), 0)
             following = position + 8 + length
             if following > limit or length & 1 or not last < tag < upper or not (kind and element):
                 break
             if kind == TEXT:
                 if length and data[following - 1] == _SPACE and data[following - 2] == _SPACE:
                     break
-                if tag in NOTED:
-                    _note(tag, data[following - length : following], level)
-            elif kind == UIDS and not _is_plain_uid(tag, data[following - length : following], level):
+            elif kind == UIDS and (
+                length > LONGEST_NOTED or not is_presented_uid(bytes(data[following - length : following]))
+            ):
                 break
+            if kind != PLAIN and tag in NOTED and tag not in found and length <= LONGEST_NOTED:
+                found[tag] = bytes(data[following - length : following])
             position = following
             last = tag
     except StructError:
         pass
     level.last = last
     return position
-
-
-def _is_plain_uid(tag: int, value: Data, level: Level) -> bool:
-    """Tell whether a UID is as it should be, if it is not too long to tell; take it down if it is to be noted."""
-    if len(value) > LONGEST_NOTED or not is_presented_uid(bytes(value)):
-        return False
-    if tag in NOTED:
-        _note(tag, value, level)
-    return True
-
-
-def _note(tag: int, value: Data, level: Level) -> None:
-    if tag not in level.found and len(value) <= LONGEST_NOTED:
-        level.found[tag] = bytes(value)
 
 
 def says_who(representation: Representation) -> bool:

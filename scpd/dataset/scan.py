@@ -10,13 +10,11 @@ the first look.  How all else is judged is said in `walk`.  Never raises anythin
 
 from __future__ import annotations
 
-from scpd.dataset.elements import syntax_of
 from scpd.dataset.findings import Findings
 from scpd.dataset.levels import Level
 from scpd.dataset.plain import pixel_data_at, run
 from scpd.dataset.representations import PIXEL_DATA
 from scpd.dataset.walk import Walk
-from scpd.tables.transfer_syntaxes import DEFLATED_DATA_SETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
     from scpd.dataset.dictionary import Dictionary
     from scpd.dataset.elements import Data
-    from scpd.dataset.encoding import Encoding
+    from scpd.dataset.encoding import Arriving, Encoding
     from scpd.dataset.likeness import Likeness
 
 
@@ -33,14 +31,13 @@ class Scan(Findings):
 
     __slots__ = (
         "_arrived",
+        "_arriving",
         "_dictionary",
         "_encoding",
         "_inflater",
-        "_is_compressed",
         "_is_like",
         "_likeness",
         "_seen",
-        "_syntax",
         "_top",
         "_walk",
     )
@@ -52,9 +49,14 @@ class Scan(Findings):
         dictionary: Dictionary,
         likeness: Likeness | None = None,
     ) -> None:
-        super().__init__(changes=encoding.changes_all(transfer_syntax_uid))
-        self._syntax = syntax_of(transfer_syntax_uid)
-        self._is_compressed = not encoding.is_uncompressed(transfer_syntax_uid)
+        self._arriving: Arriving = encoding.arriving(transfer_syntax_uid)
+        # What is found, nothing so far; here, since each function costs a fresh worker pages of its own.
+        self.changes = self.changes_before_pixel_data = self._arriving.changes_all
+        self.oddity = ""
+        self.unordered = set()
+        self.pixel_data = 0, 0, 0
+        self.has_fragments = False
+        self.found, self.nested = {}, {}
         self._encoding = encoding
         self._dictionary = dictionary
         # Likeness to the data sets before; what UN becomes depends on more than headers.
@@ -64,7 +66,7 @@ class Scan(Findings):
         self._top: Level | None = None
         self._walk: Walk | None = None  # none as long as there is nothing else to look at
         self._inflater = None
-        if transfer_syntax_uid in DEFLATED_DATA_SETS:
+        if self._arriving.is_deflated:
             from scpd.dataset.inflate import Inflater  # deflated data sets are rare: nobody else pays for it
 
             self._inflater = Inflater()
@@ -111,34 +113,33 @@ class Scan(Findings):
 
     def _look_at_begin(self, data: Data) -> None:
         """See at once what is plain, or like what was before."""
-        likeness = self._likeness
+        likeness, arriving = self._likeness, self._arriving
         if likeness is not None:
-            value = likeness.pass_over(data, self._syntax, self.found)
+            value = likeness.pass_over(data, arriving.syntax, self.found)
             if value:
                 self._is_like = True
                 self.changes = likeness.changes
-                self._pass_pixel_data(value, likeness.pixel_data_length)
+                self.note_pixel_data(arriving.syntax, value, likeness.pixel_data_length)
+                self._seen = value + likeness.pixel_data_length
                 return
-        if not self._encoding.allows_fast_loops(self._syntax):
+        if not arriving.allows_fast_loops:
             return
-        names, with_sequences = self._dictionary.public, self._encoding.keeps_sequences()
-        top = self._new_top()
-        self._seen = run(data, 0, len(data), top, names, with_sequences=with_sequences)
+        names, top = self._dictionary.public, self._new_top()
+        self._seen = run(data, 0, len(data), top, names, with_sequences=arriving.keeps_sequences)
         self._top = top
-        if not self._is_compressed:
-            value, length = pixel_data_at(data, self._seen, top, names)
-            if value:
-                top.last = PIXEL_DATA
-                self._pass_pixel_data(value, length)
+        if arriving.is_compressed:
+            return
+        value, length = pixel_data_at(data, self._seen, top, names)
+        if value:
+            top.last = PIXEL_DATA
+            self.note_pixel_data(arriving.syntax, value, length)
+            self._seen = value + length
+            if likeness is not None:
                 self._learn(data)
 
-    def _pass_pixel_data(self, value: int, length: int) -> None:
-        self.note_pixel_data(self._syntax, value, length)
-        self._seen = value + length
-
     def _new_top(self) -> Level:
-        top = Level(self._syntax, 0, None, self.found, self.nested)
-        top.limit(PIXEL_DATA)  # they need a second look, whatever their VR
+        top = Level(self._arriving.syntax, 0, None, self.found, self.nested)
+        top.limit = top.upper = PIXEL_DATA  # they need a second look, whatever their VR
         return top
 
     def _begun(self, arrived: int) -> Walk:
@@ -146,7 +147,7 @@ class Scan(Findings):
         top = self._top or self._new_top()
         if self._is_like and self._likeness is not None:
             self._likeness.tell(top)
-        walk = Walk(top, self._encoding, self._dictionary, self, is_compressed=self._is_compressed)
+        walk = Walk(top, self._encoding, self._dictionary, self, is_compressed=self._arriving.is_compressed)
         _, value, _ = self.pixel_data
         walk.begin(self._seen, value, arrived)
         return walk

@@ -21,6 +21,7 @@ from scpd.dataset.plain import STUDY_INSTANCE_UID
 from scpd.dataset.scan import Scan
 from scpd.errors import Refused
 from scpd.store.scratch import Scratch, memory
+from scpd.store.sink import Incoming
 from scpd.worker.forwarding import Forwarding, can_forward
 from scpd.worker.rewrite import Form, Rewriter
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from mmap import mmap
 
-    from scpd.store.sink import Incoming, OutputDirectory
+    from scpd.store.sink import OutputDirectory
     from scpd.ul.connection import DataSet
     from scpd.worker.progress import Progress
 
@@ -93,9 +94,9 @@ class FormingStore:
         syntax = announced.transfer_syntax
         scan = Scan(syntax, self._form.encoding, self._form.dictionary, self._likeness(syntax))
         received = self._look_at(scan, announced, data, progress, saw)
-        if not scan.changes and not scan.oddity and not isinstance(received, (Scratch, Forwarding)):
-            return received
-        if not isinstance(received, (Scratch, Forwarding)):
+        if isinstance(received, Incoming):
+            if not scan.changes and not scan.oddity:
+                return received
             received = Scratch.of_file(self._output, received, announced.file_meta(syntax))
         return self._formed(scan, announced, received)
 

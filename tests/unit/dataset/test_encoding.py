@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from scpd.dataset.elements import syntax_of
 from scpd.dataset.encoding import CREATE, REMOVE, Encoding
 from scpd.tables.transfer_syntaxes import (
     DEFLATED,
@@ -69,3 +70,17 @@ def test_sequences_stay_unless_something_is_added_to_items_or_lengths_go(option:
     loses = "-e" in option or "+g" in option or "+p" in option
     assert ENCODINGS[option].keeps_sequences() != loses
     assert Encoding(padding=(512, 0)).keeps_sequences()
+
+
+@pytest.mark.parametrize("name", sorted(ENCODINGS))
+@pytest.mark.parametrize("received", [*SYNTAXES, *sorted(DEFLATED_DATA_SETS), JPEG_BASELINE, "1.2.3"])
+def test_what_is_kept_of_a_transfer_syntax_is_what_is_said_of_it(name: str, received: str) -> None:
+    encoding = ENCODINGS[name]
+    arriving = encoding.arriving(received)
+    assert encoding.arriving(received) is arriving
+    assert arriving.syntax is syntax_of(received)
+    assert arriving.changes_all == encoding.changes_all(received)
+    assert arriving.is_compressed != encoding.is_uncompressed(received)
+    assert arriving.is_deflated == (received in DEFLATED_DATA_SETS)
+    assert arriving.allows_fast_loops == encoding.allows_fast_loops(arriving.syntax)
+    assert arriving.keeps_sequences == encoding.keeps_sequences()

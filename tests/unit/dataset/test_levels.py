@@ -119,7 +119,7 @@ def test_a_group_ends_where_its_length_says_or_wrongly() -> None:
 
 def test_a_limit_holds_through_group_lengths() -> None:
     one = Level(EXPLICIT, 0, None, {}, {})
-    one.limit(0x7FE00010)
+    one.limit = one.upper = 0x7FE00010
     one.begin_group(0x7FE0, 120)
     assert one.upper == 0x7FE00010
     one.ends_group_wrongly(0x7FE1, 120)
