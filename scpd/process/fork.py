@@ -38,6 +38,7 @@ def spawn(role: Callable[[], int], wakeup: Wakeup, keep: tuple[int, ...]) -> int
     only.  Gives the child's process id to the parent, whose signals are blocked as before; raises `OSError` if there
     can be no further process.
     """
+    keep = tuple(sorted(keep))
     mask = hold()
     try:
         pid = fork()
@@ -63,9 +64,12 @@ def _run(role: Callable[[], int], wakeup: Wakeup, keep: tuple[int, ...]) -> None
 
 
 def _close_all_but(keep: tuple[int, ...]) -> None:
-    """Close by number: to visit the parent's sockets as objects costs more, and one could be forgotten."""
+    """Close by number: to visit the parent's sockets as objects costs more, and one could be forgotten.
+
+    `keep` is in order: what is sorted before the fork is one thing less that a child does for the first time.
+    """
     begin = _FIRST_OF_OURS
-    for descriptor in sorted(keep):
+    for descriptor in keep:
         closerange(begin, descriptor)
         begin = max(begin, descriptor + 1)
     closerange(begin, _END_OF_ALL)
