@@ -164,7 +164,7 @@ def rehearse(policy: ServicePolicy) -> int:
     """
     # A socket that keeps messages apart: each portion arrives by itself.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    around = Surroundings(_Unseen(""), _Deaf(), Logging(Association(), _Silent(), []))
+    around = Surroundings(_Unseen(""), _Deaf(theirs.fileno()), Logging(Association(), _Silent(), []))
     # The progress line has a logger of its own.
     is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
     if is_verbose:
