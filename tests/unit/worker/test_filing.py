@@ -26,7 +26,6 @@ from scpd.study.tracker import TrackerPolicy
 from scpd.ul.negotiation import Context
 from scpd.worker import placing
 from scpd.worker.filing import Filing, FilingPolicy
-from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.progress import Progress
 from scpd.worker.rewrite import Form
 from scpd.worker.store import ObjectStore, StorePolicy
@@ -77,7 +76,7 @@ class Scene:
         self.inbox.mkdir()
         self.lock = path / "lock"
         layout.make(str(self.lock))
-        self.stores: list[ObjectStore | IgnoredObjects] = []
+        self.stores: list[ObjectStore] = []
 
     def policy(
         self, sorting: Sorting | None = BY_UID, rules: str = "", hook: str = "", *, fsync: bool = False
@@ -153,7 +152,7 @@ class Watching(Filing):
 
 
 def send(
-    store: ObjectStore | IgnoredObjects,
+    store: ObjectStore,
     study: str | None = "1.2.3",
     instance: str = "1",
     *,
@@ -168,7 +167,7 @@ def send(
     store.store(request, Context(1, CT, syntax), portions(content, *places), Progress(Titles(), "peer"))  # type: ignore[arg-type]
 
 
-def status_of(store: ObjectStore | IgnoredObjects, *arguments: object, **more: object) -> int:
+def status_of(store: ObjectStore, *arguments: object, **more: object) -> int:
     with pytest.raises(Refused) as caught:
         send(store, *arguments, **more)  # type: ignore[arg-type]
     assert len(caught.value.comment) <= 64
@@ -518,17 +517,3 @@ class TestFailures:
             "the keeper judges the first one, which has ended"
         )
         assert scene.objects() == ["X_1.2.3/", "X_1.2.3/CT.1", "X_1.2.3/CT.2"]
-
-
-class TestIgnored:
-    def test_objects_of_which_nothing_is_kept_are_recorded_without_names(self, scene: Scene) -> None:
-        filing = scene.policy(None, hook="xcr").begin("CALLING", "CALLED", "127.0.0.1", "localhost")
-        ignored = IgnoredObjects(filing)
-        scene.stores.append(ignored)
-        send(ignored, instance="1", places=(20, 50))
-        send(ignored, instance="2")
-
-        assert [(line.name, line.directory, line.hook) for line in scene.recorded()] == [("", "", "xcr")] * 2
-        assert [line.sop_instance_uid for line in scene.recorded()] == ["1", "2"]
-        assert scene.notes() == [["stored", "1", "", "0"], ["stored", "2", "", "0"]]
-        assert scene.objects() == []

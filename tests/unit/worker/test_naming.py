@@ -1,0 +1,42 @@
+"""Which policy names objects; what the names look like is in test_store, and in store's own tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from scpd.dimse import messages
+from scpd.store import duplicates
+from scpd.worker.naming import object_name, publication
+
+
+@pytest.mark.parametrize(
+    ("naming", "if_taken", "is_bit_preserving", "expected"),
+    [
+        ("uid", "replace", False, duplicates.replace),
+        ("uid", "replace", True, duplicates.silent),
+        ("unique", "keep", False, duplicates.keep),
+        ("uid", "keep", True, duplicates.keep),
+        ("uid", "both", True, duplicates.both),
+        ("uid", "refuse", True, duplicates.refuse),
+        ("time", "replace", False, duplicates.serial),
+        ("time", "refuse", True, duplicates.serial),
+    ],
+)
+def test_what_happens_when_a_name_is_taken(
+    naming: str, if_taken: str, is_bit_preserving: bool, expected: duplicates.Policy
+) -> None:
+    assert publication(naming, if_taken, is_bit_preserving=is_bit_preserving) is expected
+
+
+@pytest.mark.parametrize(
+    ("naming", "uid", "is_warned"),
+    [("uid", "1.2.3", False), ("uid", "1/2", True), ("unique", "1/2", False), ("time", "1/2", False)],
+)
+def test_a_name_that_is_not_what_the_uid_says_is_warned_of(
+    caplog: pytest.LogCaptureFixture, naming: str, uid: str, is_warned: bool
+) -> None:
+    request = messages.Request(messages.C_STORE_RQ, 1, has_data_set=True)
+    request.affected_sop_class_uid, request.affected_sop_instance_uid = "1.2.840.10008.5.1.4.1.1.2", uid
+
+    assert "/" not in object_name(naming, request, ".dcm")
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * is_warned
