@@ -9,7 +9,7 @@ the name is of the default repertoire or Latin-1; else the best of its component
 can be made, where storescp takes the bytes for Latin-1.
 
 Nothing that a peer sends makes a name of a path, a hidden one or one that is too long: that is `Refused` with C000H.
-The prefix is the administrator's (`check_prefix`).  Whether a name is taken is not looked at here, nor the clock.
+The prefix is the administrator's (`names.check_prefix`).  Whether a name is taken is not looked at here, nor the clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from time import localtime, strftime
 from scpd.dataset import charsets
 from scpd.dataset.identity import study_uid
 from scpd.dataset.plain import PATIENT_NAME, SPECIFIC_CHARACTER_SET
-from scpd.errors import Refused, StartError
+from scpd.errors import Refused
 from scpd.store import romanization
 from scpd.store.names import sanitised
 
@@ -45,14 +45,6 @@ class Sorting:
     def __init__(self, kind: str, prefix: str) -> None:
         self.kind = kind
         self.prefix = f"{prefix}_" if prefix else ""
-
-
-def check_prefix(prefix: str) -> None:
-    """Raise `StartError` if a prefix would make of a name a path, or one that breaks lines."""
-    if "/" in prefix or not prefix.isprintable():
-        raise StartError(
-            f"prefix of study directories must not contain '/' or control characters: {prefix!r}"
-        )
 
 
 def folder_name(sorting: Sorting, found: Mapping[int, bytes], now: float) -> tuple[str, str]:

@@ -112,7 +112,7 @@ def test_without_options_a_service_is_storescps_and_flushes() -> None:
 
 
 def attributes(encoding: Encoding) -> dict[str, object]:
-    return {name: getattr(encoding, name) for name in Encoding.__slots__}
+    return {name: getattr(encoding, name) for name in Encoding.__slots__ if name[0] != "_"}
 
 
 STORESCPS = {
