@@ -27,6 +27,8 @@ _ALIVE = 0  # the byte that the writer has locked
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 18
 _MOST_TRIES = 20
+_LONGEST_MAKER = 64
+_MAKER_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
 # Written with the next line, since a full disk takes no byte more.  The tab is for a line that lacks but its newline.
 _END_OF_TORN_LINE = b"\t\n"
 
@@ -34,6 +36,11 @@ _END_OF_TORN_LINE = b"\t\n"
 def new_maker() -> str:
     """Give a name that no other worker has."""
     return f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def is_maker(name: str) -> bool:
+    """Tell whether this can be a worker's name; it becomes part of the names of jobs and files."""
+    return 0 < len(name) <= _LONGEST_MAKER and name[0] not in "-." and _MAKER_CHARACTERS.issuperset(name)
 
 
 class Journal:
@@ -94,8 +101,7 @@ class JournalReader:
     __slots__ = ("_descriptor", "_offset", "_rest", "is_ended", "skipped")
 
     def __init__(self, name: str, directory: int) -> None:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        self._descriptor = os.open(name, flags, dir_fd=directory)
+        self._descriptor = layout.open_to_read(name, directory)
         self._offset = 0
         self._rest = b""
         self.is_ended = False  # the writer is gone, and all that it wrote was read

@@ -20,6 +20,7 @@ a link below the lock directory.  Raises `OSError`.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -34,12 +35,17 @@ PUBLISH, STRANGE = "publish", "strange"
 
 _DIRECTORIES = (JOURNALS, DEAD, REPLIES, OPEN, SEALED, KEEPERS, RUNNING, FAILED, REQUESTS, PUBLISH, STRANGE)
 _PUBLISH_LOCKS = 64
+_MOST_STAYING = 1000
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
+# What says that something is none of ours: a link, a directory, a FIFO, a device.  All else, such as too many open
+# files, says nothing of it.
+_NOT_OURS = frozenset(
+    (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG)
+)
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -73,10 +79,11 @@ def _make_fifo(name: str, directory: int) -> None:
 class LockDirectory:
     """The lock directory, held open; `descriptor` is its own, `opened` gives those of its parts."""
 
-    __slots__ = ("_parts", "descriptor")
+    __slots__ = ("_parts", "_staying", "descriptor")
 
     def __init__(self, path: str) -> None:
         self._parts: dict[str, int] = {}
+        self._staying: set[str] = set()  # of what could not be set aside that was said
         self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def opened(self, part: str) -> int:
@@ -112,13 +119,17 @@ class LockDirectory:
         return self.open_lock_file(f"{crc32(os.fsencode(directory_name)) % _PUBLISH_LOCKS:02}", PUBLISH)
 
     def set_aside(self, name: str, part: str) -> None:
-        """Move to `strange/` what nobody can have written; say so.  What cannot be moved stays."""
+        """Move to `strange/` what nobody can have written; say so.  What cannot be moved stays, which is said once."""
         where = self.opened(part) if part else self.descriptor
         strange = f"{part.replace('/', '-')}-{name}"[:200] + f".{os.urandom(4).hex()}"
         try:
             os.rename(name, strange, src_dir_fd=where, dst_dir_fd=self.opened(STRANGE))
         except OSError as error:
-            log.warning("%s/%s in the lock directory is not ours, and stays: %s", part, name, error.strerror)
+            if f"{part}/{name}" not in self._staying and len(self._staying) < _MOST_STAYING:
+                self._staying.add(f"{part}/{name}")
+                log.warning(
+                    "%s/%s in the lock directory is not ours, and stays: %s", part, name, error.strerror
+                )
         else:
             log.warning("%s/%s in the lock directory is not ours, moved to strange/%s", part, name, strange)
 
@@ -142,8 +153,17 @@ class LockDirectory:
 
 
 def open_to_read(name: str, directory: int) -> int:
-    """Open a file of which nobody knows what it is: no link, no waiting for anybody."""
-    return os.open(name, _READ_FLAGS, dir_fd=directory)
+    """Open a file of which nobody knows what it is: no link, no waiting for anybody, and nothing but a file."""
+    descriptor = os.open(name, _READ_FLAGS, dir_fd=directory)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a file", name)
+
+
+def is_strange(error: OSError) -> bool:
+    """Tell whether an error says that something is none of ours, not only that it cannot be read (now)."""
+    return error.errno in _NOT_OURS
 
 
 def read_small(name: str, directory: int, most: int = 1 << 16) -> bytes:

@@ -48,9 +48,9 @@ def is_taken(descriptor: int, place: int) -> bool:
     return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
-def wait_to_lock(descriptor: int, place: int) -> None:
+def wait_to_lock(descriptor: int, place: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """Lock a byte exclusively as soon as nobody else has it; `TimeoutError` if that lasts."""
-    _wait(descriptor, fcntl.F_WRLCK, place)
+    _wait(descriptor, fcntl.F_WRLCK, place, patience_seconds)
 
 
 def wait_to_share(descriptor: int, place: int) -> None:
@@ -67,10 +67,10 @@ def is_at(descriptor: int, name: str, directory: int) -> bool:
     return os.path.samestat(there, os.fstat(descriptor))
 
 
-def _wait(descriptor: int, kind: int, place: int) -> None:
+def _wait(descriptor: int, kind: int, place: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
     if _set(descriptor, kind, place):
         return
-    deadline = monotonic() + PATIENCE_SECONDS
+    deadline = monotonic() + patience_seconds
     while not _set(descriptor, kind, place):
         if monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "somebody has held a lock for too long")

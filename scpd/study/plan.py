@@ -14,6 +14,7 @@ Pure; `decode` gives `None` for what nobody can have written.
 from __future__ import annotations
 
 from scpd.lockdir import records
+from scpd.study.record import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,9 +102,7 @@ class Plan:
         if len(moves) != len(lines) - 2:
             return None
         match lines[0]:
-            case ["plan", uid, directory, calling, called, host, name, syntax, objects] if _is_number(
-                objects
-            ):
+            case ["plan", uid, directory, calling, called, host, name, syntax, objects] if is_number(objects):
                 return cls(
                     study_instance_uid=uid,
                     directory=directory,
@@ -120,13 +119,9 @@ class Plan:
 
 def _move(line: list[str] | None) -> Move | None:
     match line:
-        case ["move", name, inode, new_name] if _is_number(inode):
+        case ["move", name, inode, new_name] if is_number(inode):
             return Move(name, int(inode), new_name)
     return None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
 
 
 def rivals(objects: Sequence[tuple[Sender, ObjectRecord]]) -> dict[str, set[int]]:

@@ -41,7 +41,7 @@ BUSY, HOLD, NAMING = 0, 1, 2
 STUDY, DIRECTORY, PLAN = "study", "directory", "plan"
 _CANNOT_UNDERSTAND = 0xC000
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
-_LONGEST_KEY = 200  # with a generation behind it, it is a file's name
+_LONGEST_KEY = 190  # with a generation and more behind it, it is a job's name, and a file's
 _MOST_TRIES = 100
 
 # There is a state (and may have been sealed since); or the keeper took the prepared one for what a crash has left.
@@ -61,6 +61,23 @@ def key_of(study_instance_uid: str) -> str:
     if not 0 < len(key) <= _LONGEST_KEY:
         raise Refused(_CANNOT_UNDERSTAND, "Study Instance UID absent or too long")
     return key
+
+
+def is_key(text: str) -> bool:
+    """Tell whether this can be the name of a study's state."""
+    return (
+        0 < len(text) <= _LONGEST_KEY
+        and text[0] != "."
+        and all(char in _SAFE or char == "%" for char in text)
+    )
+
+
+def is_key_of(key: str, about: About) -> bool:
+    """Tell whether a state lies where a study of that UID has its: so KEY is a name, whatever a forger calls it."""
+    try:
+        return key == key_of(about.study_instance_uid)
+    except Refused:
+        return False
 
 
 class About:
@@ -285,14 +302,19 @@ class Seal:
 
 
 def read_sealed(lockdir: LockDirectory, name: str) -> About | None:
-    """Read what is said of a sealed study; `None` if there is none of this name, or nothing that we could have said."""
+    """Read what is said of a sealed study; `None` if there is none of this name, or nothing that we could have said.
+
+    `OSError` if that cannot be told now.
+    """
     try:
         state = os.open(name, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.SEALED))
-    except OSError:
+        try:
+            return About.decode(layout.read_small(STUDY, state))
+        finally:
+            os.close(state)
+    except FileNotFoundError:
         return None
-    try:
-        return About.decode(layout.read_small(STUDY, state))
-    except OSError:
-        return None
-    finally:
-        os.close(state)
+    except OSError as error:
+        if layout.is_strange(error):
+            return None
+        raise

@@ -322,24 +322,22 @@ def test_an_endless_line_takes_no_memory(lockdir: LockDirectory, path: Path) -> 
     reader.close()
 
 
-@pytest.mark.parametrize("what", ["a link", "nothing"])
-def test_what_is_no_file_is_not_opened(lockdir: LockDirectory, path: Path, what: str) -> None:
+@pytest.mark.parametrize("what", ["a link", "nothing", "a directory", "a fifo"])
+def test_what_is_no_file_is_not_opened_and_nobody_waits(
+    lockdir: LockDirectory, path: Path, what: str
+) -> None:
     if what == "a link":
         (path / "journals/odd").symlink_to("/etc/passwd")
-    with pytest.raises(OSError, match=r"links|No such file"):
-        JournalReader("odd", lockdir.opened(layout.JOURNALS))
-
-
-@pytest.mark.parametrize("what", ["a directory", "a fifo"])
-def test_what_is_no_file_is_not_read_and_nobody_waits(lockdir: LockDirectory, path: Path, what: str) -> None:
-    if what == "a directory":
+    elif what == "a directory":
         (path / "journals/odd").mkdir()
-    else:
+    elif what == "a fifo":
         os.mkfifo(path / "journals/odd")
-    reader = JournalReader("odd", lockdir.opened(layout.JOURNALS))
-    with pytest.raises(OSError, match=r"directory|seek"):
-        reader.read_head()
-    reader.close()
+    journals = lockdir.opened(layout.JOURNALS)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match=r"links|No such file|not a file") as raised:
+        JournalReader("odd", journals)
+    assert layout.is_strange(raised.value) == (what != "nothing")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 # A full disk.

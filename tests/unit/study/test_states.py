@@ -90,14 +90,14 @@ any_text = st.text(st.characters(exclude_categories=()), min_size=1, max_size=20
         ("../x", "%2E.%2Fx"),
         ("a_b%", "a%5Fb%25"),
         ("é\0", "%C3%A9%00"),
-        ("1" * 200, "1" * 200),
+        ("1" * 190, "1" * 190),
     ],
 )
 def test_a_key_is_the_uid_in_safe_characters(uid: str, key: str) -> None:
     assert key_of(uid) == key
 
 
-@pytest.mark.parametrize("uid", ["", "1" * 201, "\0" * 67])
+@pytest.mark.parametrize("uid", ["", "1" * 191, "\0" * 64])
 def test_a_uid_that_makes_no_key_is_refused(uid: str) -> None:
     with pytest.raises(Refused) as refused:
         key_of(uid)
