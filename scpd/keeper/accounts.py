@@ -6,41 +6,67 @@
     failed/JOB        a command that was set aside, as lines of name and value
 
 At its start a keeper reads what the ones before it wrote, writes what of it still matters into a file of its own, and
-removes theirs.  Nothing is flushed: after a power cut a command may run once more.  Raises `OSError`.
+removes theirs; it does so again whenever its own has become long.  Nothing is flushed but that: after a power cut a
+command may run once more.  So it may after a crash on a full disk: what could not be written is known in memory only,
+until there is room for a new file.
+
+`Accounts` raises `OSError` at its start only; the functions for failed/ do.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 
+from scpd.keeper.jobnames import is_job
 from scpd.lockdir import layout, records
 from scpd.lockdir.journal import new_maker
+from scpd.study.record import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scpd.lockdir.layout import LockDirectory
 
+log = logging.getLogger("dcmtk.apps.storescp")
+
 _SETTLED, _TRIED = "settled", "tried"
 _APPEND_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-_MOST_READ = 1 << 30
-_LONGEST_BEFORE_RENEWAL = 1 << 22  # bytes
+_LONG = 1 << 22  # bytes
+_RETRY_SECONDS = 10.0
+# Written with the next line, as in a journal: what was torn by a full disk ends before it, as no line.
+_END_OF_TORN_LINE = b"\t\n"
 
 
 class Accounts:
     """The accounts of all keepers up to now, and this one's file."""
 
-    __slots__ = ("_descriptor", "_lockdir", "_name", "_settled", "_size", "_tried")
+    __slots__ = (
+        "_descriptor",
+        "_is_behind",
+        "_is_torn",
+        "_lockdir",
+        "_long",
+        "_name",
+        "_retry_at",
+        "_settled",
+        "_size",
+        "_tried",
+    )
 
     def __init__(self, lockdir: LockDirectory) -> None:
         self._lockdir = lockdir
         self._settled: set[str] = set()
         self._tried: dict[str, int] = {}
         self._descriptor = -1
-        self._name = ""
-        self._size = 0
+        self._name = ""  # of our file
+        self._size = 0  # of our file
+        self._long = _LONG  # from this size on it is renewed
+        self._is_torn = False  # the last line of our file
+        self._is_behind = False  # our file lacks something
+        self._retry_at = 0.0
         for name in self._others():
             self._read(name)
 
@@ -51,16 +77,18 @@ class Accounts:
     def _read(self, name: str) -> None:
         try:
             descriptor = layout.open_to_read(name, self._lockdir.opened(layout.KEEPERS))
-            with open(descriptor, "rb") as file:
-                lines = records.decode_all(file.read(_MOST_READ).splitlines())
-        except OSError:
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if not layout.is_strange(error):
+                raise
             self._lockdir.set_aside(name, layout.KEEPERS)
             return
-        for fields in lines:
+        for fields in records.decode_all(_lines(descriptor)):
             match fields:
                 case ["settled", job]:
                     self._settled.add(job)
-                case ["tried", job, times] if times.isdecimal():
+                case ["tried", job, times] if is_number(times):
                     self._tried[job] = max(self._tried.get(job, 0), int(times))
 
     def is_settled(self, job: str) -> bool:
@@ -71,27 +99,46 @@ class Accounts:
         """Tell how often a command has failed."""
         return self._tried.get(job, 0)
 
-    def renew(self, matters: Callable[[str], bool]) -> None:
-        """Begin a new file with what still matters, and remove all others."""
+    def keep_up(self, matters: Callable[[str], bool], now: float) -> None:
+        """Renew the file when it has become long, or lacks something and there may be room again."""
+        if self._size > self._long or (self._is_behind and now >= self._retry_at):
+            self.renew(matters, now)
+
+    def renew(self, matters: Callable[[str], bool], now: float) -> None:
+        """Begin a new file with what still matters, and remove all others; without room for it they stay."""
         self._settled = {job for job in self._settled if matters(job)}
         self._tried = {job: times for job, times in self._tried.items() if matters(job)}
-        if self._descriptor != -1:
-            os.close(self._descriptor)
-        directory = self._lockdir.opened(layout.KEEPERS)
-        self._name = new_maker()
-        self._descriptor = os.open(self._name, _APPEND_FLAGS, 0o666, dir_fd=directory)
         lines = [records.encode((_SETTLED, job)) for job in self._settled]
         lines += [records.encode((_TRIED, job, str(times))) for job, times in self._tried.items()]
-        self._size = 0
-        self._write(b"".join(lines))
-        os.fsync(self._descriptor)
+        data = b"".join(lines)
+        try:
+            self._begin(new_maker(), data)
+        except OSError as error:
+            self._retry_at = now + _RETRY_SECONDS
+            self._fall_behind(error.strerror)
+            return
+        self._is_torn = self._is_behind = False
+        self._size = len(data)
+        self._long = 2 * len(data) + _LONG  # in the long run each line is written so often
         for name in self._others():
             with suppress(OSError):
-                os.unlink(name, dir_fd=directory)
+                os.unlink(name, dir_fd=self._lockdir.opened(layout.KEEPERS))
 
-    def is_long(self) -> bool:
-        """Tell whether it is time to `renew`."""
-        return self._size > _LONGEST_BEFORE_RENEWAL
+    def _begin(self, name: str, data: bytes) -> None:
+        """Write a new file, and let the one go that we had."""
+        directory = self._lockdir.opened(layout.KEEPERS)
+        descriptor = os.open(name, _APPEND_FLAGS, 0o666, dir_fd=directory)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.close(descriptor)
+            with suppress(OSError):
+                os.unlink(name, dir_fd=directory)
+            raise
+        self.close()
+        self._descriptor, self._name = descriptor, name
 
     def settle(self, job: str) -> None:
         """Note that a command need not run any more."""
@@ -108,15 +155,35 @@ class Accounts:
         """Forget that a command need not run: an administrator wants it again."""
         self._settled.discard(job)
 
-    def _write(self, data: bytes) -> None:
-        self._size += len(data)
-        while data:
-            data = data[os.write(self._descriptor, data) :]
+    def _write(self, line: bytes) -> None:
+        data = _END_OF_TORN_LINE + line if self._is_torn else line
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError as error:
+            self._fall_behind(error.strerror)
+            return
+        self._size += written
+        self._is_torn = written < len(data)
+        if self._is_torn:
+            self._fall_behind("no room")
+
+    def _fall_behind(self, why: str | None) -> None:
+        if not self._is_behind:
+            log.error("cannot write down which commands have run: %s", why)
+        self._is_behind = True
 
     def close(self) -> None:
         """Let it go."""
-        if self._descriptor != -1:
-            os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor != -1:
+            os.close(descriptor)
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """Give the lines of a file, or pieces of what is too long for one."""
+    with open(descriptor, "rb") as file:
+        while line := file.readline(records.LONGEST + 1):
+            yield line.rstrip(b"\n")
 
 
 def write_failed(lockdir: LockDirectory, job: str, values: Mapping[str, str]) -> None:
@@ -127,6 +194,8 @@ def write_failed(lockdir: LockDirectory, job: str, values: Mapping[str, str]) ->
 
 def read_failed(lockdir: LockDirectory, job: str) -> dict[str, str] | None:
     """Read what was set aside; `None` if there is nothing of that name, or nothing to read."""
+    if not is_job(job):  # a request says the name
+        return None
     try:
         data = layout.read_small(job, lockdir.opened(layout.FAILED))
     except OSError:
@@ -137,5 +206,6 @@ def read_failed(lockdir: LockDirectory, job: str) -> dict[str, str] | None:
 
 def remove_failed(lockdir: LockDirectory, job: str) -> None:
     """Forget what was set aside."""
-    with suppress(FileNotFoundError):
-        os.unlink(job, dir_fd=lockdir.opened(layout.FAILED))
+    if is_job(job):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            os.unlink(job, dir_fd=lockdir.opened(layout.FAILED))

@@ -1,15 +1,15 @@
 """The commands of a site: waiting, running, retried, set aside; every one runs at least once (--exec-*).
 
-    MAKER.NUMBER.xcr            for an object, by its worker's journal
-    KEY.GENERATION.xcs          for a study, by the name under which it is sealed
-
 What has ended is written into the accounts first, and then the files of the run are removed: a crash between leaves a
-command that has run on record.  Raises `OSError`.
+command that has run on record.  One that is set aside is written down in failed/ first of all; where there is no room
+for that it counts as running on disk, and not as settled, until there is.  Raises `OSError` only where a directory
+cannot be read.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from time import time
 
 from scpd.jobs.environment import environment
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
+_RETRY_SECONDS = 5.0  # after what could not be written
+
 
 class Commands:
     """All commands that have not been settled; `on_settled` is told of each job that is."""
@@ -40,7 +42,9 @@ class Commands:
         "_hooks",
         "_lockdir",
         "_on_settled",
+        "_retry_at",
         "_running",
+        "_unwritten",
         "_values",
         "queue",
     )
@@ -62,11 +66,13 @@ class Commands:
         self._running = running
         self._environment = daemon_environment
         self._on_settled = on_settled
-        self._values: dict[str, Callable[[], Values]] = {}  # of the jobs that are in the queue
+        self._values: dict[str, Callable[[], Values]] = {}  # of the jobs that have not been settled
+        self._unwritten: dict[str, dict[str, str]] = {}  # those to be set aside, and why
+        self._retry_at = 0.0  # not before this time for those
 
     def add(self, job: str, values: Callable[[], Values], after: Iterable[str] = ()) -> bool:
-        """Let a command arrive; `False` if it is settled already, as an earlier keeper wrote down."""
-        if self._accounts.is_settled(job):
+        """Let a command arrive; `False` if it is settled already, as an earlier keeper wrote down, or here."""
+        if self._accounts.is_settled(job) or job in self._values:
             return False
         self._values[job] = values
         self.queue.add(job, after, self._accounts.tried(job))
@@ -85,34 +91,61 @@ class Commands:
         """See which commands have ended."""
         for ended in self._running.ended(now):
             if ended.job in self._values:
-                self._end(ended, now)
-            self._running.forget(ended.job)
+                self._ended(ended, now)
+            if ended.job not in self._unwritten:
+                self._running.forget(ended.job)
+        if self._unwritten and now >= self._retry_at:
+            for job in list(self._unwritten):
+                self._set_aside(job, now)
 
-    def _end(self, ended: Ended, now: float) -> None:
+    def _ended(self, ended: Ended, now: float) -> None:
         job = ended.job
         if ended.code is None and not ended.timed_out:
-            log.warning("the command of %s is gone, nobody knows how it ended: it will run again", job)
-            self.queue.lost(job, now)
+            self._lost(job, now)
             return
         how = _how(ended)
         is_ok = ended.code == 0 and not ended.timed_out
-        text = f"command of {job} {how} after {ended.seconds:.1f} s" + (
-            f": {ended.stderr}" if ended.stderr else ""
+        text = f": {ended.stderr}" if ended.stderr else ""
+        log.log(
+            logging.INFO if is_ok else logging.ERROR,
+            "command of %s %s after %.1f s%s",
+            job,
+            how,
+            ended.seconds,
+            text,
         )
-        log.log(logging.INFO if is_ok else logging.ERROR, "%s", text)
         if not self.queue.ended(job, now, ok=is_ok):
             self._accounts.fail(job, self._accounts.tried(job) + 1)
-            return
-        if self.queue.is_set_aside(job):
-            self._set_aside(job, {"status": how, "stderr": ended.stderr})
+        elif self.queue.is_set_aside(job):
+            self._unwritten[job] = {"status": how, "stderr": ended.stderr}
+            self._set_aside(job, now)
         else:
-            remove_failed(self._lockdir, job)
-        self._settle(job)
+            with suppress(OSError):  # of an earlier time, if it was retried
+                remove_failed(self._lockdir, job)
+            self._settle(job)
 
-    def _set_aside(self, job: str, why: Mapping[str, str]) -> None:
+    def _lost(self, job: str, now: float) -> None:
+        self.queue.lost(job, now)
+        if self.queue.state(job):
+            log.warning("the command of %s is gone, nobody knows how it ended: it will run again", job)
+        else:
+            self._settle(job)  # it was dropped meanwhile
+
+    def _set_aside(self, job: str, now: float) -> None:
+        """Write down what could not be done, where an administrator finds it; or try that again later."""
         values = kept(self._values[job]())
-        write_failed(self._lockdir, job, {"job": job, **values, **why, "time": f"{time():.0f}"})
+        try:
+            write_failed(
+                self._lockdir, job, {"job": job, **values, **self._unwritten[job], "time": f"{time():.0f}"}
+            )
+        except OSError as error:
+            self._retry_at = now + _RETRY_SECONDS
+            log.error("cannot set the command of %s aside: %s", job, error.strerror)
+            return
+        del self._unwritten[job]
         log.error("command of %s set aside: see scpctl(8), jobs", job)
+        self._settle(job)
+        self._running.forget(job)
 
     def _settle(self, job: str) -> None:
         self._accounts.settle(job)
@@ -120,23 +153,39 @@ class Commands:
         self.queue.drop(job)
         self._on_settled(job)
 
-    def start(self, now: float, *, stopping: bool) -> None:
+    def start(self, now: float) -> None:
         """Start what may run."""
-        while not stopping and (job := self.queue.startable(now)) is not None:
+        while (job := self.queue.startable(now)) is not None:
             command = self._hooks.command(job)
             if command is None:
-                self._set_aside(job, {"status": "no command is configured"})
-                self._settle(job)
-                continue
-            values = self._values[job]()
-            try:
-                self._running.start(job, expand(command, values), environment(values, self._environment))
-            except OSError as error:
-                log.error("cannot start the command of %s: %s", job, error.strerror)
-                self.queue.started(job)
-                self.queue.lost(job, now)
-                return
-            self.queue.started(job)
+                self._run_nothing(job, now)
+            elif not self._start(job, command, now):
+                return  # nor could another one be
+
+    def _run_nothing(self, job: str, now: float) -> None:
+        """Set a job aside that was left by a daemon with other options."""
+        self.queue.drop(job)
+        self._unwritten[job] = {"status": "no command is configured"}
+        self._set_aside(job, now)
+
+    def _start(self, job: str, command: str, now: float) -> bool:
+        values = self._values[job]()
+        is_started = True
+        try:
+            self._running.start(job, expand(command, values), environment(values, self._environment))
+        except OSError as error:
+            log.error("cannot start the command of %s: %s", job, error.strerror)
+            is_started = False
+        self.queue.started(job)
+        if not is_started:
+            self.queue.lost(job, now)
+        return is_started
+
+    def next_time(self, *, stopping: bool) -> float | None:
+        """Give the time at which something is to be done that nobody will wake us for."""
+        times = [] if stopping else [self.queue.next_time()]
+        times.append(self._retry_at if self._unwritten else None)
+        return min((time for time in times if time is not None), default=None)
 
     def is_settled(self, job: str) -> bool:
         """Tell whether nobody need wait for a command any more."""
@@ -155,6 +204,7 @@ class Commands:
     def retry(self, job: str) -> bool:
         """Run a command again that was set aside, or at once one that waits to be retried; `False` if there is none."""
         if job in self._values:
+            self._unwritten.pop(job, None)
             return self.queue.retry(job)
         failed = read_failed(self._lockdir, job)
         if failed is None:
@@ -163,13 +213,16 @@ class Commands:
         return self.add(job, lambda: self._hooks.of_failed(failed))
 
     def drop(self, job: str) -> bool:
-        """Forget a command that waits or was set aside; `False` if there is none."""
+        """Forget a command that waits or was set aside; one that runs is not run again.  `False` if there is none."""
         was_failed = read_failed(self._lockdir, job) is not None
-        remove_failed(self._lockdir, job)
+        if was_failed:
+            with suppress(OSError):
+                remove_failed(self._lockdir, job)
         if job not in self._values:
             return was_failed
         if self.queue.state(job) == "running":
             return self.queue.drop(job)
+        self._unwritten.pop(job, None)
         self._settle(job)
         return True
 

@@ -38,8 +38,9 @@ class Election:
         if not lock(descriptor, _PLACE) or not is_at(descriptor, layout.KEEPER, self._lockdir.descriptor):
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        with suppress(OSError):  # no room: nobody needs it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
         self._descriptor = descriptor
         return True
 

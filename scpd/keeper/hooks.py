@@ -7,6 +7,9 @@ hook, `xcr` or `xcs`, and holds values.  Pure.
 from __future__ import annotations
 
 from scpd.jobs.values import Values
+from scpd.keeper.jobnames import ON_END_OF_STUDY, ON_RECEPTION, hook_of
+from scpd.study.completion import is_plain_name
+from scpd.study.record import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +17,6 @@ if TYPE_CHECKING:
 
     from scpd.keeper.ledger import Stored
     from scpd.study.plan import Plan
-
-ON_RECEPTION, ON_END_OF_STUDY = "xcr", "xcs"
 
 # What is kept of a command that was set aside: attributes of `Values` that came from the network.
 _KEPT = (
@@ -29,6 +30,10 @@ _KEPT = (
     "study_instance_uid",
     "transfer_syntax_uid",
 )
+
+
+# Those that are names below the output directory: somebody else may have written what was set aside.
+_NAMES = frozenset(("study_directory", "file"))
 
 
 class Hooks:
@@ -53,7 +58,7 @@ class Hooks:
 
     def command(self, job: str) -> str | None:
         """Give the text for a job, whose name ends with its hook."""
-        return self._commands.get(job.rpartition(".")[2])
+        return self._commands.get(hook_of(job))
 
     def of_object(self, stored: Stored) -> Values:
         """Give what is known of an object."""
@@ -82,9 +87,9 @@ class Hooks:
         """Give what was kept of a command that was set aside."""
         values = self._values()
         for attribute in _KEPT:
-            if attribute in kept:
+            if attribute in kept and (attribute not in _NAMES or is_plain_name(kept[attribute])):
                 setattr(values, attribute, kept[attribute])
-        if kept.get("objects", "").isdecimal():
+        if is_number(kept.get("objects", "")):
             values.objects = int(kept["objects"])
         return values
 

@@ -33,7 +33,7 @@ def ask(lockdir: LockDirectory, verb: str, subject: str) -> bool:
 
 
 class Requests:
-    """The keeper's side."""
+    """The keeper's side; whoever may write there may ask, but only for what is named by a name."""
 
     __slots__ = ("_commands", "_lockdir", "_studies")
 
@@ -46,17 +46,21 @@ class Requests:
         """Carry out all that there are."""
         directory = self._lockdir.opened(layout.REQUESTS)
         for name in os.listdir(directory):
-            if name[0] == ".":
-                continue
-            try:
-                fields = records.decode(layout.read_small(name, directory).rstrip(b"\n"))
-            except OSError:
-                fields = None
-            if fields is None or len(fields) != 2 or not self._carry_out(fields[0], fields[1], now):
+            if name[0] != ".":
+                self._take(name, directory, now)
+
+    def _take(self, name: str, directory: int, now: float) -> None:
+        try:
+            fields = records.decode(layout.read_small(name, directory).rstrip(b"\n"))
+        except OSError as error:
+            if layout.is_strange(error):
                 self._lockdir.set_aside(name, layout.REQUESTS)
-                continue
-            with suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=directory)
+            return  # else it is tried again
+        if fields is None or len(fields) != 2 or not self._carry_out(fields[0], fields[1], now):
+            self._lockdir.set_aside(name, layout.REQUESTS)
+            return
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
 
     def _carry_out(self, verb: str, subject: str, now: float) -> bool:
         """Do it; `False` if there is no such request."""
@@ -71,7 +75,7 @@ class Requests:
         if found:
             log.info("%s %s, as asked by scpctl", verb, subject)
         else:
-            log.warning("cannot %s %s, as asked by scpctl: there is no such thing now", verb, subject)
+            log.warning("cannot %s %r, as asked by scpctl: there is no such thing now", verb, subject)
         return True
 
     def _complete(self, subject: str, now: float) -> bool:

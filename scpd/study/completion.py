@@ -4,13 +4,14 @@
     2  sealed/KEY.GENERATION/plan is written, once: who finds one takes that
     3  each file of the plan is renamed, if it is the one that was planned and the new name is free
     4  the command has run
-    5  sealed/KEY.GENERATION/ is removed
+    5  sealed/KEY.GENERATION/ is removed: renamed to sealed/.KEY.GENERATION/ first, and what has that name is nothing
 
 A crash between any two leaves what the next keeper goes on with: before 2 the objects are in the journals, and nothing
 has been renamed; from 2 on the plan says all, and a file that has its new name already is passed by.
 
 The plan comes from a directory in which others may write: a name is used only if it is one below the study directory,
-and that is opened without following a link.  Raises `OSError`.
+and that is opened without following a link.  A plan that cannot be one is set aside; the next one is made of what is
+there then, so nothing gets a new name twice.  Raises `OSError`.
 """
 
 from __future__ import annotations
@@ -30,78 +31,120 @@ from scpd.study.states import PLAN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from scpd.lockdir.layout import LockDirectory
     from scpd.study.plan import Move
 
-# How long workers may have to wait that publish into the directory.
+# How long workers may have to wait that publish into the directory, and how long we wait for them: others wait for us.
 _LONGEST_SECONDS = 0.05
+_PATIENCE_SECONDS = 0.5
 _MOST_OF_A_PLAN = 1 << 28  # bytes
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
+# What says that there is no such directory: something else has its name, or nothing can have it.
+_NO_DIRECTORY = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
+
 log = logging.getLogger("dcmtk.apps.storescp")
 
 
 def is_plain_name(name: str) -> bool:
-    """Tell whether this can be the name of something in a directory, and not hidden there."""
-    return 0 < len(name) < 256 and name[0] != "." and "/" not in name and name.isprintable()
+    """Tell whether this can be the name of something in a directory, not hidden there, and harmless in a log."""
+    return 0 < len(name) < 256 and name[0] != "." and "/" not in name and _without_bytes(name).isprintable()
+
+
+def _without_bytes(name: str) -> str:
+    """Leave out what stands for bytes that are no UTF-8: an administrator's extension or prefix may hold some."""
+    return "".join(char for char in name if not "\udc80" <= char <= "\udcff")
 
 
 class Sealed:
     """A sealed study on disk."""
 
-    __slots__ = ("_directory", "_fsync", "_lockdir", "name")
+    __slots__ = ("_descriptor", "_fsync", "_lockdir", "name")
 
     def __init__(self, lockdir: LockDirectory, name: str, *, fsync: bool) -> None:
         self._lockdir = lockdir
         self._fsync = fsync
         self.name = name
-        self._directory = os.open(name, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.SEALED))
+        self._descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.SEALED))
 
-    def close(self) -> None:
-        """Let it go."""
-        os.close(self._directory)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
     def read_plan(self) -> Plan | None:
-        """Give the plan, `None` if there is none yet; `OSError` (EINVAL) if nobody can have written it."""
+        """Give the plan, `None` if there is none yet; what nobody can have written is set aside."""
         try:
-            descriptor = layout.open_to_read(PLAN, self._directory)
+            descriptor = layout.open_to_read(PLAN, self._descriptor)
         except FileNotFoundError:
             return None
-        with open(descriptor, "rb") as file:
-            plan = Plan.decode(file.read(_MOST_OF_A_PLAN))
-        if plan is None:
-            raise OSError(errno.EINVAL, "corrupt plan", self.name)
+        except OSError as error:
+            if not layout.is_strange(error):
+                raise
+            plan = None
+        else:
+            with open(descriptor, "rb") as file:
+                plan = Plan.decode(file.read(_MOST_OF_A_PLAN))
+        if plan is None or (plan.directory and not is_plain_name(plan.directory)):
+            self._set_plan_aside()
+            return None
         return plan
+
+    def _set_plan_aside(self) -> None:
+        strange = f"plan-{self.name}.{os.urandom(4).hex()}"
+        log.warning(
+            "the plan of sealed/%s in the lock directory is not ours, moved to strange/%s", self.name, strange
+        )
+        os.rename(PLAN, strange, src_dir_fd=self._descriptor, dst_dir_fd=self._lockdir.opened(layout.STRANGE))
 
     def write_plan(self, plan: Plan) -> Plan:
         """Make this the plan unless there is one; give the one that is."""
         temporary = f".{PLAN}.{os.getpid()}.{os.urandom(4).hex()}"
-        descriptor = os.open(temporary, _CREATE_FLAGS, 0o666, dir_fd=self._directory)
+        try:
+            self._write(temporary, plan.encode())
+            rename_to_free_name(temporary, self._descriptor, PLAN, self._descriptor)
+        except OSError as error:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=self._descriptor)
+            if isinstance(error, FileExistsError) and (other := self.read_plan()) is not None:
+                return other
+            raise
+        if self._fsync:
+            os.fsync(self._descriptor)
+        return plan
+
+    def _write(self, name: str, data: bytes) -> None:
+        descriptor = os.open(name, _CREATE_FLAGS, 0o666, dir_fd=self._descriptor)
         with open(descriptor, "wb") as file:
-            file.write(plan.encode())
+            file.write(data)
             file.flush()
             if self._fsync:
                 os.fsync(descriptor)
-        try:
-            rename_to_free_name(temporary, self._directory, PLAN, self._directory)
-        except FileExistsError:
-            os.unlink(temporary, dir_fd=self._directory)
-            return self.read_plan() or plan
-        if self._fsync:
-            os.fsync(self._directory)
-        return plan
 
     def remove(self) -> None:
         """Remove it: nothing is left to do."""
-        for name in os.listdir(self._directory):
-            os.unlink(name, dir_fd=self._directory)
-        with suppress(FileNotFoundError):
-            os.rmdir(self.name, dir_fd=self._lockdir.opened(layout.SEALED))
+        sealed = self._lockdir.opened(layout.SEALED)
+        hidden = self.name if self.name.startswith(".") else f".{self.name}"
+        os.rename(self.name, hidden, src_dir_fd=sealed, dst_dir_fd=sealed)
+        for name in os.listdir(self._descriptor):
+            os.unlink(name, dir_fd=self._descriptor)
+        os.rmdir(hidden, dir_fd=sealed)
+
+
+def _open_study_directory(output_directory: str, name: str) -> int:
+    if is_plain_name(name):
+        try:
+            return os.open(f"{output_directory}/{name}", _DIRECTORY_FLAGS)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY:
+                raise
+    raise FileNotFoundError(errno.ENOENT, "no directory of a study", name)
 
 
 class StudyDirectory:
@@ -110,12 +153,10 @@ class StudyDirectory:
     __slots__ = ("_descriptor", "_fsync", "_lock", "_path")
 
     def __init__(self, lockdir: LockDirectory, output_directory: str, name: str, *, fsync: bool) -> None:
-        """Open it below the output directory; `OSError` if there is no such directory, or no such name can be."""
-        if not is_plain_name(name):
-            raise OSError(errno.EINVAL, "no name of a study directory", name)
+        """Open it below the output directory; `FileNotFoundError` if it is not there, nor could be."""
         self._path = name
         self._fsync = fsync
-        self._descriptor = os.open(f"{output_directory}/{name}", _DIRECTORY_FLAGS)
+        self._descriptor = _open_study_directory(output_directory, name)
         try:
             self._lock = lockdir.open_publish_lock(name)
         except OSError:
@@ -143,22 +184,20 @@ class StudyDirectory:
                     found[name] = inode
         return found
 
-    def carry_out(self, moves: Sequence[Move]) -> Iterator[Move]:
-        """Rename, and give each move behind it; workers come in between."""
-        waiting = iter(moves)
-        move = next(waiting, None)
-        while move is not None:
-            wait_to_lock(self._lock, 0)
-            try:
-                deadline = monotonic() + _LONGEST_SECONDS
-                while move is not None and monotonic() < deadline:
-                    self._move(move)
-                    yield move
-                    move = next(waiting, None)
-            finally:
-                release(self._lock, 0)
-        if moves and self._fsync:
+    def carry_out(self, moves: Sequence[Move], begin: int) -> int:
+        """Rename from this move on, as long as workers can wait; give the first one that is left."""
+        wait_to_lock(self._lock, 0, _PATIENCE_SECONDS)
+        try:
+            deadline = monotonic() + _LONGEST_SECONDS
+            done = begin
+            while done < len(moves) and (done == begin or monotonic() < deadline):
+                self._move(moves[done])
+                done += 1
+        finally:
+            release(self._lock, 0)
+        if self._fsync:
             os.fsync(self._descriptor)
+        return done
 
     def _move(self, move: Move) -> None:
         if not is_plain_name(move.name) or not is_plain_name(move.new_name):

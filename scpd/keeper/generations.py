@@ -1,0 +1,73 @@
+"""One generation of a study: from its first object until nothing is left to do for it."""
+
+from __future__ import annotations
+
+from scpd.study.rules import Rules
+from scpd.study.states import is_key_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.keeper.ledger import Stored
+    from scpd.study.plan import Plan
+    from scpd.study.states import About
+
+OPEN, SEALED, PLANNED, RENAMED = "open", "sealed", "planned", "renamed"
+
+
+class Study:
+    """One generation of a study.
+
+    OPEN       workers may add to it; the rules say when it should be sealed
+    SEALED     no worker comes to it any more; waits until the commands for its objects have run
+    PLANNED    it is written down which file gets which name
+    RENAMED    the files have their names; its command may run
+    """
+
+    __slots__ = (
+        "commands_left",
+        "failures",
+        "generation",
+        "key",
+        "moves_done",
+        "objects",
+        "phase",
+        "plan",
+        "rules",
+        "tried_again",
+        "uid",
+    )
+
+    def __init__(self, key: str, about: About, rules: Rules) -> None:
+        self.key = key
+        self.generation = about.generation
+        self.uid = about.study_instance_uid
+        self.rules = rules
+        self.phase = OPEN
+        self.objects: list[Stored] = []
+        self.commands_left = 0  # of its objects, that have not been settled
+        self.plan: Plan | None = None
+        self.moves_done = 0  # of the plan
+        self.failures = 0  # of steps, one after the other
+        self.tried_again = 0.0  # not before this time, after a step that failed
+
+    @property
+    def name(self) -> str:
+        """Give the name under which it is sealed."""
+        return f"{self.key}.{self.generation}"
+
+    @property
+    def directory(self) -> str:
+        """Give the name of its directory: all of its objects have the same."""
+        return self.objects[-1].record.directory
+
+    def is_of(self, peer: tuple[str, str]) -> bool:
+        """Tell whether its last object came from a peer; of one without objects nobody knows."""
+        return not self.objects or self.objects[-1].association.sender.peer == peer
+
+
+def make_study(key: str, about: About | None) -> Study | None:
+    """Give the study of a state that lies under this name; `None` if nobody can have put that there."""
+    rules = Rules.decode(about.rules) if about is not None else None
+    if about is None or rules is None or not is_key_of(key, about):
+        return None
+    return Study(key, about, rules)
