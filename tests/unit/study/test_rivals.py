@@ -68,7 +68,7 @@ def test_the_file_that_has_the_name_is_renamed_whoever_wrote_his_line_first(
         ("CT.1", inodes[winner], "CT000001"),
         ("CT.2", 7, "CT000002"),
     ]
-    list(folder.carry_out(plan.moves))
+    folder.carry_out(plan.moves, 0)
     assert (tmp_path / "X" / "CT000001").read_text() == ["first", "second"][winner]
 
 
