@@ -25,7 +25,7 @@ def uid_text(value: bytes) -> str:
 
     Other bytes that no UID may hold come back as the characters of their codes (Latin-1): nothing is lost.
     """
-    return _bare_uid(value).decode("latin-1")
+    return value.translate(None, WHITE_SPACE).rstrip(b"\0").decode("latin-1")
 
 
 def presented_uid(value: bytes) -> bytes:

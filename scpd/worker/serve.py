@@ -130,6 +130,7 @@ class _Worker:
         "_connection",
         "_contexts",
         "_host_name",
+        "_informs",
         "_name",
         "_peer",
         "_phase",
@@ -152,6 +153,7 @@ class _Worker:
         self._around = around
         self._name = str(peer)
         self._phase = WAITING
+        self._informs = log.isEnabledFor(logging.INFO)  # asked once: each call costs, though nothing is said
         self._progress = progress
         self._contexts: dict[int, Context] = {}
         self._host_name = peer.host  # or what its address was looked up for
@@ -210,9 +212,10 @@ class _Worker:
         self._progress.associated(self._name)
         accept = pdus.encode_associate_accept(called, calling, answer.contexts, user)
         self._connection.accept(accept, peer_max_pdu)
-        log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
-        if not self._contexts:
-            log.info("    (but no valid presentation contexts)")
+        if self._informs:
+            log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
+            if not self._contexts:
+                log.info("    (but no valid presentation contexts)")
         if dumps is not None:
             dumps.answer(request, answer, user, policy)
 
@@ -236,8 +239,9 @@ class _Worker:
             host = f"{name} [{host}]" if name else host
         self._name = f"{calling}@{host} -> {called}"
         association.calling_aet, association.called_aet = calling, called
-        child = f" in child process (pid: {os.getpid()})" if verbosity.is_child else ""
-        log.info("Association Received%s (%s, port %d)", child, self._name, self._peer.port)
+        if self._informs:
+            child = f" in child process (pid: {os.getpid()})" if verbosity.is_child else ""
+            log.info("Association Received%s (%s, port %d)", child, self._name, self._peer.port)
 
     def _next_request(self) -> tuple[messages.Request, Context]:
         """Wait for a command set; `Abort` for one that is not a request on an accepted context."""
@@ -263,9 +267,10 @@ class _Worker:
         self._connection.respond(context.context_id, messages.response(request, status.SUCCESS))
 
     def _store_object(self, request: messages.Request, context: Context) -> None:
-        prefix = FILE_PREFIXES.get(request.affected_sop_class_uid, "OT")
         self._around.logs.association.status = ""
-        log.info("Received Store Request (MsgID %d, %s)", request.message_id, prefix)
+        if self._informs:
+            prefix = FILE_PREFIXES.get(request.affected_sop_class_uid, "OT")
+            log.info("Received Store Request (MsgID %d, %s)", request.message_id, prefix)
         self._phase = STORING
         self._progress.begin()
         data = self._object(request, context)

@@ -98,6 +98,7 @@ class ObjectStore:
         "_output",
         "_policy",
         "_publication",
+        "_tells_names",
     )
 
     def __init__(
@@ -114,6 +115,8 @@ class ObjectStore:
         self._publication = naming.publication(
             policy.naming, policy.duplicates, is_bit_preserving=policy.form is None
         )
+        # storescp says nothing in bit preserving mode.
+        self._tells_names = policy.form is not None and log.isEnabledFor(logging.INFO)
         self._calling = calling_ae_title
         self._called = called_ae_title
         self._output: OutputDirectory | None = None
@@ -238,21 +241,20 @@ class ObjectStore:
 
     def _publish(self, incoming: Incoming, name: str, publication: Publication) -> None:
         is_fixed = self._policy.naming != naming.TIME  # else it is known when it is taken
-        if is_fixed:
+        if self._tells_names and is_fixed:
             self._tell_name(name)
         try:
             stored, remark = publication(incoming, name)
         except FileExistsError:
             detail = f"DICOM file already exists: {self._path(name)}"
             raise Refused(status.DUPLICATE_SOP_INSTANCE, "SOP Instance is stored already", detail) from None
-        if not is_fixed:
+        if self._tells_names and not is_fixed:
             self._tell_name(stored)
         if remark:
             log.warning("%s: %s", remark, self._path(stored))
 
     def _tell_name(self, name: str) -> None:
-        if self._policy.form is not None:  # storescp says nothing then
-            log.info("storing DICOM file: %s", self._path(name))
+        log.info("storing DICOM file: %s", self._path(name))
 
     def _opened(self) -> OutputDirectory:
         if self._output is None:
