@@ -118,7 +118,7 @@ class _Deaf(Wakeup):
     It is polled by a descriptor from which nothing is to be read.
     """
 
-    def __init__(self, descriptor: int = -1) -> None:
+    def __init__(self, descriptor: int) -> None:
         self.signalled = False
         self._reader = descriptor
 
