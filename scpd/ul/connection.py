@@ -48,6 +48,8 @@ LINGER_SECONDS = 2.0
 
 # Bytes that are written together; measured.
 _WORTH_WRITING = 1 << 17
+# What comes more slowly than that is not held back for so long, in seconds.
+_SLOW_SECONDS = 1.0
 # How long a call may block for a peer that is about to send, as a timeval: 50 ms.  A signal waits no longer than that.
 # Set when the first call is to block: peers with one object seldom make us wait, and Python tries bytes for a number
 # first, which costs a fresh worker a dozen pages.
@@ -142,12 +144,14 @@ class Connection:
         """Give the data set on this context, piece by piece, until it has ended.
 
         Pieces are slices of the receive buffer, valid until the next ones are asked for: `worth_giving` bytes and
-        not many more at a time, so that they are written while the peer sends the next ones.
+        not many more at a time, so that they are written while the peer sends the next ones.  A peer that pauses, or is
+        slow, has fewer given: what has come may tell to which study the rest belongs.
         """
         acceptor, stream = self._acceptor, self._acceptor.stream
         pieces: list[memoryview] = []
         given = fragments = stream.fragments
         fragment_deadline = self._dimse_deadline()
+        late = monotonic() + _SLOW_SECONDS
         while not acceptor.take_data(context_id, pieces):
             if stream.fragments != fragments:
                 fragments, fragment_deadline = stream.fragments, self._dimse_deadline()
@@ -158,9 +162,16 @@ class Connection:
                 stream.make_room()
                 # What the writing took is not the peer's time.
                 fragment_deadline = self._dimse_deadline()
+                late = monotonic() + _SLOW_SECONDS
             elif stream.is_full():
                 stream.make_room()
-            self._fill_data(fragment_deadline)
+            if self._fill_data(fragment_deadline, is_patient=not pieces) and monotonic() < late:
+                continue
+            if pieces:
+                yield pieces, stream.fragments - given, False
+                given = stream.fragments
+                pieces = []
+            late = monotonic() + _SLOW_SECONDS
         yield pieces, stream.fragments - given, True
 
     def end(self, error: PeerError) -> None:
@@ -193,20 +204,27 @@ class Connection:
     def _dimse_deadline(self) -> float | None:
         return None if self._timeouts.dimse is None else monotonic() + self._timeouts.dimse
 
-    def _fill_data(self, fragment_deadline: float | None) -> None:
-        """Receive within a data set: whichever clock expires first ends the association."""
+    def _fill_data(self, fragment_deadline: float | None, *, is_patient: bool) -> bool:
+        """Receive within a data set: whichever clock expires first ends the association.
+
+        `False`, if we are not patient, when the peer makes us wait for more than a moment.
+        """
         # Nagle's algorithm holds back no more than a segment, and that only at the end of what the peer has to send.
         may_be_held_back = self._acceptor.stream.missing() < _LONGEST_SEGMENT
         idle_deadline = self._idle_deadline()
         deadline = _earlier(fragment_deadline, idle_deadline)
-        if self._fill(deadline, may_be_held_back=may_be_held_back):
-            return
+        if self._fill(deadline, may_be_held_back=may_be_held_back, is_patient=is_patient):
+            return True
+        if not is_patient and (deadline is None or monotonic() < deadline):
+            return False
         if deadline == fragment_deadline:
             raise Abort(PROVIDER, 0, f"no further data set fragment within {self._timeouts.dimse} s")
         raise Abort(PROVIDER, 0, f"the data set stalled for {self._timeouts.idle} s")
 
-    def _fill(self, deadline: float | None, *, may_be_held_back: bool = True) -> bool:
-        """Receive what there is, or what comes first; `False` if nothing comes until `deadline`.
+    def _fill(
+        self, deadline: float | None, *, may_be_held_back: bool = True, is_patient: bool = True
+    ) -> bool:
+        """Receive what there is, or what comes first; `False` if nothing comes until `deadline`, or in a moment.
 
         The usual peer sends in a moment, and costs one call.  Only a pause is waited for with a poll.
         """
@@ -225,6 +243,8 @@ class Connection:
         if self._receive(0):
             return True
         self._on_pause()
+        if not is_patient:
+            return False
         while self._wait(select.POLLIN, deadline):
             if self._receive(MSG_DONTWAIT):
                 return True

@@ -489,6 +489,23 @@ class TestData:
         assert is_last
         assert b"".join(pieces)[-1:] == b"!"
 
+    def test_what_has_come_before_a_pause_is_given_in_the_pause(self, scene: Scene) -> None:
+        connection = scene.associated(p_data(1, DATA, b"begin"), 20.0, p_data(1, LAST, b"end"))
+
+        given = [(b"".join(pieces), fragments, is_last) for pieces, fragments, is_last in connection.data(1)]
+
+        assert given == [(b"begin", 1, False), (b"end", 1, True)]
+
+    def test_what_drips_without_a_pause_is_given_within_a_second(self, scene: Scene, clock: Clock) -> None:
+        content = os.urandom(200)
+        connection = scene.associated(*(Late(0.04, bytes([byte])) for byte in p_data(1, LAST, content)))
+
+        given = [(b"".join(pieces), clock.now) for pieces, _, _ in connection.data(1)]
+
+        assert b"".join(data for data, _ in given) == content
+        times = [1000, *(now for _, now in given)]
+        assert max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) < 1.1
+
     def test_a_stalled_data_set_is_aborted(self, scene: Scene, clock: Clock) -> None:
         connection = scene.associated(p_data(1, DATA, b"ab"), 59.0, b"\4", 60.0, CLOSED)
 
