@@ -68,11 +68,11 @@ def keeper_role(
     """Say what the master's keeper does; `None` if it shall have none."""
     if not settings.keeper or not needs_keeper(settings):
         return None
-    from scpd.keeper.keeper import run
+    from scpd.keeper.service import Surroundings, run
 
     policy = keeper_policy(settings, environment)
 
     def keep(wakeup: Wakeup, heartbeat: Heartbeat) -> int:
-        return run(policy, wakeup, title.show, heartbeat.beat)
+        return run(policy, Surroundings(wakeup, title.show, heartbeat.beat, heartbeat.master))
 
     return keep

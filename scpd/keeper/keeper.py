@@ -1,60 +1,42 @@
 """The keeper: the one process of a lock directory that decides which studies are complete, and runs the commands.
 
-Workers write journals and, when something new may be due, a byte into the FIFO `wake`.  The keeper reads what has come,
-seals what is due, renames, starts commands, answers workers that wait for it, and sleeps until the next deadline or
-byte.  It never spends more than about a fifth of its time looking, however often it is woken.
-
-It is elected by a lock; who loses waits for its turn.  All that it knows it can read again: a keeper may be killed
-between any two steps (scpd_studies(7)).  Told to end (SIGTERM), it lets running commands finish within the grace
-period and starts no other; those that still run then are left to the next keeper.
+Here is what it does in one turn: it reads what has come, seals what is due, renames, starts commands, answers workers
+that wait for it.  When it has its turns, and how it comes to be the keeper, is said in `keeper.service`.  All that it
+knows it can read again: a keeper may be killed between any two steps (scpd_studies(7)).
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import os
-import select
-from contextlib import suppress
-from time import monotonic
 
 from scpd.jobs.queue import Queue
 from scpd.keeper import jobnames
 from scpd.keeper.accounts import Accounts
 from scpd.keeper.commands import Commands
-from scpd.keeper.election import Election
 from scpd.keeper.endings import Endings
 from scpd.keeper.generations import RENAMED
 from scpd.keeper.jobnames import generation_of, maker_of
 from scpd.keeper.ledger import Ledger
 from scpd.keeper.leftovers import Leftovers
 from scpd.keeper.requests import Requests
-from scpd.keeper.runner import Launcher
-from scpd.keeper.running import Running
 from scpd.keeper.studies import Studies
 from scpd.lockdir import layout
-from scpd.lockdir.layout import LockDirectory
-from scpd.process import exitcodes
 from scpd.study.record import WAITS_FOR_COMMANDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from scpd.keeper.generations import Study
     from scpd.keeper.hooks import Hooks
     from scpd.keeper.ledger import Association, News, Stored
-    from scpd.process.signals import Wakeup
+    from scpd.keeper.running import Running
+    from scpd.lockdir.layout import LockDirectory
 
-log = logging.getLogger("dcmtk.apps.storescp")
-
-_ELECTION_SECONDS = 0.5  # between two attempts to be the keeper
 _LONGEST_SLEEP = 10.0  # a sign of life at least this often
-_SHARE_OF_TIME = 4.0  # so many times as long as a look took there is none
-_LONGEST_REST = 0.5
 _REPLY_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOBODY_THERE = frozenset((errno.ENOENT, errno.ENXIO))
-_WAKE_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class KeeperPolicy:
@@ -241,109 +223,3 @@ def _reply(lockdir: LockDirectory, maker: str, number: int) -> bool:
     finally:
         os.close(fifo)
     return True
-
-
-def run(
-    policy: KeeperPolicy,
-    wakeup: Wakeup,
-    show: Callable[[str], None],
-    beat: Callable[[], None],
-) -> int:
-    """Be the keeper, as a process of its own, as soon as there is no other; give the exit code.
-
-    `show` shows a title, `beat` gives a sign of life.
-    """
-    lockdir = LockDirectory(policy.lock_directory)
-    election = Election(lockdir)
-    while not (wakeup.signalled or election.is_won()):
-        beat()
-        show("keeper, waiting for its turn")
-        _wait([wakeup.fileno()], _ELECTION_SECONDS)
-    if not wakeup.signalled:
-        _keep(policy, lockdir, election, wakeup, show, beat)
-    election.resign()
-    lockdir.close()
-    return exitcodes.OK
-
-
-def _keep(
-    policy: KeeperPolicy,
-    lockdir: LockDirectory,
-    election: Election,
-    wakeup: Wakeup,
-    show: Callable[[str], None],
-    beat: Callable[[], None],
-) -> None:
-    wake = os.open(layout.WAKE, _WAKE_FLAGS, dir_fd=lockdir.descriptor)
-    launcher = Launcher(lockdir.opened(layout.RUNNING), wake, wakeup, show, policy.exec_timeout)
-    running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
-    keeper = Keeper(policy, lockdir, running)
-    keeper.recover(monotonic())
-    loop = _Loop(keeper, election, wake, wakeup, policy.grace)
-    while loop.goes_on():
-        beat()
-        loop.turn()
-        show(f"keeper, {keeper}")
-    keeper.close()
-    os.close(wake)
-
-
-def _wait(descriptors: list[int], seconds: float) -> None:
-    """Wait until one of them can be read, at most so long."""
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    poll.poll(max(seconds, 0) * 1000)
-
-
-class _Loop:
-    """The keeper's turns, in time."""
-
-    def __init__(self, keeper: Keeper, election: Election, wake: int, wakeup: Wakeup, grace: float) -> None:
-        self._keeper = keeper
-        self._election = election
-        self._wake = wake
-        self._wakeup = wakeup
-        self._grace = grace
-        self._ends_at: float | None = None  # set when it has been told to end
-
-    def goes_on(self) -> bool:
-        """Tell whether there is another turn."""
-        if self._wakeup.signalled:
-            self._wakeup.take()  # said again it is no news, but would wake us for ever
-            if self._ends_at is None:
-                self._ends_at = monotonic() + self._grace
-        if self._is_over():
-            return False
-        if self._election.is_won():
-            return True
-        log.warning("somebody has replaced the keeper's lock: leaving the lock directory to another keeper")
-        return False
-
-    def _is_over(self) -> bool:
-        """Tell whether it has been told to end, and no command runs any more, or it has had its time."""
-        if self._ends_at is None:
-            return False
-        return monotonic() >= self._ends_at or not self._keeper.commands.running_count
-
-    def turn(self) -> None:
-        """Do what can be done, and sleep."""
-        begin = monotonic()
-        with suppress(BlockingIOError):
-            while len(os.read(self._wake, 1 << 16)) == 1 << 16:
-                pass
-        self._keeper.turn(begin, stopping=self._ends_at is not None)
-        if self._is_over():
-            return
-        end = monotonic()
-        self._sleep(end + min((end - begin) * _SHARE_OF_TIME, _LONGEST_REST))
-
-    def _sleep(self, rests_until: float) -> None:
-        """Sleep until something has happened, and in any case for a moment."""
-        waited = self._keeper.descriptors()
-        now = monotonic()
-        wanted = self._keeper.next_time(now, stopping=self._ends_at is not None)
-        if self._ends_at is not None:
-            wanted = min(wanted, self._ends_at)
-        _wait([self._wakeup.fileno(), self._wake, *waited], wanted - now)
-        _wait([self._wakeup.fileno()], rests_until - monotonic())

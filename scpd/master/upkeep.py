@@ -4,7 +4,8 @@ A keeper that has ended is forked again, at once if it had worked for a while, e
 sign of life for a minute is killed: its work is taken up by the next one.  At the end it is told to end when the last
 worker has gone, and has what is left of the grace period then, at least ten seconds, for the commands that run.
 
-A sign of life is a time in memory that master and keeper share: it costs neither of them a system call.
+A sign of life is a time in memory that master and keeper share: it costs neither of them a system call.  The master's
+own is a pipe that nobody else holds open: it breaks when he has gone, however that was.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 
 class Heartbeat:
-    """A time (monotonic seconds) in shared memory."""
+    """The keeper's time (monotonic seconds) in shared memory, and the master's pipe."""
 
-    __slots__ = ("_memory",)
+    __slots__ = ("_masters", "_memory", "master")
 
     def __init__(self) -> None:
         self._memory = mmap(-1, _TIME.size)
+        # A forked child keeps only what it is to keep: the other end is the master's alone.
+        self.master, self._masters = os.pipe()
 
     def beat(self) -> None:
         """Give a sign of life."""
@@ -96,8 +99,9 @@ class Upkeep:
         role = self._role
         if role is None or self._pid or now < self._start_at:
             return
+        kept = (*self._kept, self._heartbeat.master)
         try:
-            self._pid = spawn(lambda: role(self._wakeup, self._heartbeat), self._wakeup, self._kept)
+            self._pid = spawn(lambda: role(self._wakeup, self._heartbeat), self._wakeup, kept)
         except OSError as error:
             log.error("cannot fork a keeper: %s", error.strerror)
             self._put_off(now)

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import struct
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -504,7 +505,7 @@ class TestData:
 
         assert b"".join(data for data, _ in given) == content
         times = [1000, *(now for _, now in given)]
-        assert max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) < 1.1
+        assert max(later - earlier for earlier, later in pairwise(times)) < 1.1
 
     def test_a_stalled_data_set_is_aborted(self, scene: Scene, clock: Clock) -> None:
         connection = scene.associated(p_data(1, DATA, b"ab"), 59.0, b"\4", 60.0, CLOSED)

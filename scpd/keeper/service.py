@@ -1,0 +1,160 @@
+"""The keeper as a process: elected, woken, told to end.
+
+Workers write journals and, when something new may be due, a byte into the FIFO `wake`; the keeper has a turn
+(`keeper.keeper`) and sleeps until the next deadline or byte.  It never spends more than about a fifth of its time
+looking, however often it is woken.
+
+It is elected by a lock; who loses waits for its turn.  Told to end (SIGTERM), it lets running commands finish within
+the grace period and starts no other; those that still run then are left to the next keeper.  A keeper whose master has
+gone ends at once, and so does one whose lock somebody has replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+from contextlib import suppress
+from time import monotonic
+
+from scpd.keeper.election import Election
+from scpd.keeper.keeper import Keeper
+from scpd.keeper.runner import Launcher
+from scpd.keeper.running import Running
+from scpd.lockdir import layout
+from scpd.lockdir.layout import LockDirectory
+from scpd.process import exitcodes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scpd.keeper.keeper import KeeperPolicy
+    from scpd.process.signals import Wakeup
+
+log = logging.getLogger("dcmtk.apps.storescp")
+
+_ELECTION_SECONDS = 1.0  # between two attempts to be the keeper
+_SHARE_OF_TIME = 4.0  # so many times as long as a look took there is none
+_LONGEST_REST = 0.5
+_WAKE_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Surroundings:
+    """What the process has that is the keeper.
+
+    `show` shows a title, `beat` gives a sign of life; `master` is a descriptor that can be read as soon as the master
+    has gone, `None` for a keeper without one.
+    """
+
+    __slots__ = ("beat", "master", "show", "wakeup")
+
+    def __init__(
+        self,
+        wakeup: Wakeup,
+        show: Callable[[str], None],
+        beat: Callable[[], None],
+        master: int | None = None,
+    ) -> None:
+        self.wakeup = wakeup
+        self.show = show
+        self.beat = beat
+        self.master = master
+
+    def tellers(self) -> list[int]:
+        """Give the descriptors that can be read when it is to end."""
+        return [self.wakeup.fileno(), *([] if self.master is None else [self.master])]
+
+
+def run(policy: KeeperPolicy, around: Surroundings) -> int:
+    """Be the keeper as soon as there is no other, and until told to end; give the exit code."""
+    lockdir = LockDirectory(policy.lock_directory)
+    election = Election(lockdir)
+    around.show("keeper, waiting for its turn")
+    is_told_to_end = False
+    while not is_told_to_end and not election.is_won():
+        around.beat()
+        is_told_to_end = bool(_wait(around.tellers(), _ELECTION_SECONDS))
+    if not is_told_to_end:
+        _keep(policy, lockdir, election, around)
+    election.resign()
+    lockdir.close()
+    return exitcodes.OK
+
+
+def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, around: Surroundings) -> None:
+    wake = os.open(layout.WAKE, _WAKE_FLAGS, dir_fd=lockdir.descriptor)
+    directory = lockdir.opened(layout.RUNNING)
+    launcher = Launcher(directory, wake, around.wakeup, around.show, policy.exec_timeout)
+    running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
+    keeper = Keeper(policy, lockdir, running)
+    keeper.recover(monotonic())
+    loop = _Loop(keeper, wake, around, policy.grace)
+    while not loop.is_over():
+        if not election.is_won():
+            log.warning(
+                "somebody has replaced the keeper's lock: leaving the lock directory to another keeper"
+            )
+            break
+        around.beat()
+        loop.turn()
+        around.show(f"keeper, {keeper}")
+        loop.sleep()
+    keeper.close()
+    os.close(wake)
+
+
+class _Loop:
+    """The keeper's turns, in time."""
+
+    def __init__(self, keeper: Keeper, wake: int, around: Surroundings, grace: float) -> None:
+        self._keeper = keeper
+        self._wake = wake
+        self._around = around
+        self._grace = grace
+        self._ends_at: float | None = None  # set when it has been told to end
+        self._rests_until = 0.0
+
+    def is_over(self) -> bool:
+        """Tell whether it has been told to end, and no command runs any more or it has had its time."""
+        if self._around.wakeup.signalled:
+            self._around.wakeup.take()  # said again it is no news, but would wake us for ever
+            if self._ends_at is None:
+                self._ends_at = monotonic() + self._grace
+        if self._ends_at is None:
+            return False
+        return monotonic() >= self._ends_at or not self._keeper.commands.running_count
+
+    def turn(self) -> None:
+        """Do what can be done."""
+        begin = monotonic()
+        with suppress(BlockingIOError):
+            while len(os.read(self._wake, 1 << 16)) == 1 << 16:
+                pass
+        self._keeper.turn(begin, stopping=self._ends_at is not None)
+        end = monotonic()
+        self._rests_until = end + min((end - begin) * _SHARE_OF_TIME, _LONGEST_REST)
+
+    def sleep(self) -> None:
+        """Sleep until something has happened, and in any case for a moment; not when all is done."""
+        if self.is_over():
+            return
+        now = monotonic()
+        wanted = self._keeper.next_time(now, stopping=self._ends_at is not None)
+        if self._ends_at is not None:
+            wanted = min(wanted, self._ends_at)
+        tellers = self._around.tellers()
+        ready = _wait([*tellers, self._wake, *self._keeper.descriptors()], wanted - now)
+        if self._around.master in ready:
+            log.info("the master has gone, leaving the lock directory to another keeper")
+            self._ends_at = now
+            return
+        _wait(tellers, self._rests_until - monotonic())
+
+
+def _wait(descriptors: list[int], seconds: float) -> list[int]:
+    """Wait until one of them can be read, at most so long; give those that can."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll(max(seconds, 0) * 1000)]
