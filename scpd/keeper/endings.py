@@ -1,6 +1,6 @@
 """Studies on their way from sealed to done: planned, renamed, their command run (steps 2 to 5 of `study.completion`).
 
-A study waits until the commands for its objects have been settled, and until the generations of it before have been
+A study waits until the commands for its objects have been settled, and what else goes before it, and until the generations of it before have been
 renamed, since they may share a directory.  A big one is renamed a piece a turn, so that everything else goes on.
 
 A step that fails is tried again later and later.  Only `recover` raises `OSError`.
@@ -34,13 +34,18 @@ _RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 5.0, 300.0
 
 
 class Endings:
-    """All of them; `on_renamed` is told of each study whose command may run, and has it `finish` after that."""
+    """All of them.
+
+    `on_sealed` is told of each study that comes, and may have it wait for commands of others; `on_renamed` of each
+    whose own command may run, and has it `finish` after that.
+    """
 
     def __init__(
         self,
         lockdir: LockDirectory,
         ledger: Ledger,
         output_directory: str,
+        on_sealed: Callable[[Study], None],
         on_renamed: Callable[[Study], None],
         *,
         fsync: bool,
@@ -48,6 +53,7 @@ class Endings:
         self._lockdir = lockdir
         self._ledger = ledger
         self._output_directory = output_directory
+        self._on_sealed = on_sealed
         self._on_renamed = on_renamed
         self._fsync = fsync
         self._studies: dict[str, Study] = {}  # by generation
@@ -76,10 +82,11 @@ class Endings:
         study.phase = SEALED
         self._studies[study.generation] = study
         self._by_key.setdefault(study.key, deque()).append(study)
+        self._on_sealed(study)
         self._ready.append(study)
 
     def settled_command(self, study: Study) -> None:
-        """Note that the command of one of its objects has run; it may be open still."""
+        """Note that a command has run for which it waits; it may be open still."""
         study.commands_left -= 1
         if study.phase == SEALED and not study.commands_left:
             self._ready.append(study)

@@ -44,7 +44,7 @@ class Study:
         self.rules = rules
         self.phase = OPEN
         self.objects: list[Stored] = []
-        self.commands_left = 0  # of its objects, that have not been settled
+        self.commands_left = 0  # of its objects, and others that go before it, that have not been settled
         self.plan: Plan | None = None
         self.moves_done = 0  # of the plan
         self.failures = 0  # of steps, one after the other
@@ -61,8 +61,8 @@ class Study:
         return self.objects[-1].record.directory
 
     def is_of(self, peer: tuple[str, str]) -> bool:
-        """Tell whether its last object came from a peer; of one without objects nobody knows."""
-        return not self.objects or self.objects[-1].association.sender.peer == peer
+        """Tell whether a peer's object of another study ends it; of one without objects nobody knows."""
+        return self.rules.any_peer or not self.objects or self.objects[-1].association.sender.peer == peer
 
 
 def make_study(key: str, about: About | None) -> Study | None:

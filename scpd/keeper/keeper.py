@@ -81,7 +81,12 @@ class Keeper:
         self._accounts = Accounts(lockdir)
         self._ledger = Ledger(lockdir, policy.output_directory, policy.boot)
         self._endings = Endings(
-            lockdir, self._ledger, policy.output_directory, self._run_for_study, fsync=policy.fsync
+            lockdir,
+            self._ledger,
+            policy.output_directory,
+            self._let_commands_go_first,
+            self._run_for_study,
+            fsync=policy.fsync,
         )
         self._studies = Studies(lockdir, self._ledger, self._endings)
         queue = Queue(policy.jobs, policy.retries)
@@ -91,6 +96,7 @@ class Keeper:
         self._requests = Requests(lockdir, self._studies, self.commands)
         self._leftovers = Leftovers(lockdir)
         self._objects: dict[str, Stored] = {}  # by the job of their command
+        self._awaited: dict[str, list[Study]] = {}  # jobs that a worker waits for; other studies that do
 
     def recover(self, now: float) -> None:
         """Take over what an earlier keeper has left."""
@@ -142,9 +148,22 @@ class Keeper:
         if not self.commands.add(job, lambda: self._hooks.of_object(stored)):
             return
         self._objects[job] = stored
+        if stored.association.sender.waits == WAITS_FOR_COMMANDS:
+            self._awaited[job] = []
         self._ledger.need(stored.association)
         if study is not None:
             study.commands_left += 1
+
+    def _let_commands_go_first(self, study: Study) -> None:
+        """Have a study that an object has ended wait for that object's command, if somebody else does.
+
+        Then (--exec-sync) one runs after the other, in storescp's order.
+        """
+        for job, followers in self._awaited.items():
+            stored = self._objects[job]
+            if stored.record.generation != study.generation and study.is_of(stored.association.sender.peer):
+                followers.append(study)
+                study.commands_left += 1
 
     def _run_for_study(self, study: Study) -> None:
         """Let the command of a study run whose files have their names."""
@@ -156,6 +175,8 @@ class Keeper:
 
     def _settled(self, job: str) -> None:
         """Go on with what has waited for a command."""
+        for follower in self._awaited.pop(job, ()):
+            self._endings.settled_command(follower)
         stored = self._objects.pop(job, None)
         if stored is None:
             study = self._endings.find(generation_of(job))

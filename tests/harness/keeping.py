@@ -136,15 +136,15 @@ class Site:
         keeper.recover(now)
         return keeper
 
-    def worker(self, peer: str) -> Worker:
-        """Give a worker that serves an association of a peer."""
-        return Worker(self, peer)
+    def worker(self, peer: str, waits: str = "") -> Worker:
+        """Give a worker that serves an association of a peer, and waits for what `study.record` says."""
+        return Worker(self, peer, waits)
 
 
 class Worker:
     """A worker: takes objects through the steps of the recipe; dies where it is told to."""
 
-    def __init__(self, site: Site, peer: str) -> None:
+    def __init__(self, site: Site, peer: str, waits: str = "") -> None:
         self._site = site
         self.peer = peer
         policy = TrackerPolicy(
@@ -152,11 +152,11 @@ class Worker:
             rules=site.rules.encode(),
             renames=site.rules.renames,
             hook="xcr" if site.on_reception else "",
-            waits="",
+            waits=waits,
             boot=OTHER_BOOT,
             fsync=False,
         )
-        self._tracker = Tracker(policy, Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost"))
+        self._tracker = Tracker(policy, Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost", waits))
         self._steps: Iterator[str] | None = None
         self.at = ""  # the object that it is at
         self.is_written_down = False  # its line is
