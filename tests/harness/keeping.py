@@ -254,7 +254,9 @@ class Descriptors:
         try:
             yield
         finally:
-            self._opened |= _open_descriptors() - before
+            after = _open_descriptors()
+            # What it has closed since may be somebody else's next.
+            self._opened = (self._opened & after) | (after - before)
 
     def close(self) -> None:
         """Close them all."""
