@@ -1,7 +1,8 @@
 """Studies on their way from sealed to done: planned, renamed, their command run (steps 2 to 5 of `study.completion`).
 
 A study waits until the commands for its objects have been settled, and what else goes before it, and until the
-generations of it before have been renamed, since they may share a directory.  A big one is renamed a piece a turn, so that everything else goes on.
+generations of it before have been renamed, since they may share a directory.  A big one is renamed a piece a turn, so
+that everything else goes on.
 
 A step that fails is tried again later and later.  Only `recover` raises `OSError`.
 """

@@ -3,8 +3,8 @@
     journals/.MAKER, open/.GENERATION/, requests/.NAME, failed/.NAME      something that was being made
     replies/MAKER                                                         the FIFO of a worker that nobody reads
 
-Each is made and gets its name within a moment, so what was there at the last look too, ten seconds ago, is removed; by no
-clock, which may step.  Who was stopped for so long finds it gone, and makes it anew.  Raises nothing.
+Each is made and gets its name within a moment, so what was there at the last look too, ten seconds ago, is removed; by
+no clock, which may step.  Who was stopped for so long finds it gone, and makes it anew.  Raises nothing.
 """
 
 from __future__ import annotations
