@@ -193,7 +193,9 @@ def _verbosity(settings: Settings) -> Verbosity:
         dumps = Dumps(logging.INFO if settings.verbose_pc else logging.DEBUG)
     # Whoever is not told the name need not wait for it.
     host_lookup = settings.host_lookup and (log.isEnabledFor(logging.INFO) or names_peers(settings))
-    return Verbosity(dumps=dumps, host_lookup=host_lookup, is_child=settings.fork)
+    # A log configuration may have a pattern with %X{study}.
+    tells_study = settings.log_format == "json" or settings.log_config is not None
+    return Verbosity(dumps=dumps, host_lookup=host_lookup, is_child=settings.fork, tells_study=tells_study)
 
 
 def limits(settings: Settings) -> Limits:

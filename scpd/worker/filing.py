@@ -28,7 +28,7 @@ from scpd.worker.placing import Placing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scpd.dimse.messages import Request
     from scpd.process.signals import Wakeup
@@ -100,7 +100,9 @@ class Filing:
             except OSError as error:
                 raise self._refusal(error) from None
 
-    def glanced(self, data: DataSet, transfer_syntax: str) -> DataSet:
+    def glanced(
+        self, data: DataSet, transfer_syntax: str, saw: Callable[[Mapping[int, bytes]], None]
+    ) -> DataSet:
         """Give a data set as it arrives, and have its study seen on the way: for who does not look at it himself."""
         from scpd.dataset.glance import STUDY, STUDY_AND_PATIENT, Glance  # with --bit-preserving only
 
@@ -111,11 +113,11 @@ class Filing:
             glance.feed(portion[0], sum(map(len, portion[0])))
             if not is_seen and glance.is_past_study:
                 is_seen = True
-                self.saw(glance.found)
+                saw(glance.found)
             yield portion
         glance.finish()
         if not is_seen:
-            self.saw(glance.found)
+            saw(glance.found)
 
     def enter(self, place: Subdirectory) -> str:
         """Let the object get its name in the directory of its study; give that one's name, empty without sorting."""

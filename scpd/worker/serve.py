@@ -47,18 +47,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
+_LONGEST_UID = 128  # characters in a log: twice what a UID may have (PS3.5 9.1)
+
 
 class Verbosity:
-    """What is told of an association: the peer's name, dumps of what it says (`None`: none), that we are a child."""
+    """What is told of an association: the peer's name, dumps of what it says (`None`: none), that we are a child.
 
-    __slots__ = ("dumps", "host_lookup", "is_child")
+    `tells_study` is for a log that can show the Study Instance UID of the object at hand.
+    """
+
+    __slots__ = ("dumps", "host_lookup", "is_child", "tells_study")
 
     def __init__(
-        self, *, dumps: Dumps | None = None, host_lookup: bool = False, is_child: bool = True
+        self,
+        *,
+        dumps: Dumps | None = None,
+        host_lookup: bool = False,
+        is_child: bool = True,
+        tells_study: bool = False,
     ) -> None:
         self.dumps = dumps
         self.host_lookup = host_lookup
         self.is_child = is_child
+        self.tells_study = tells_study
 
 
 class ServicePolicy:
@@ -226,8 +237,12 @@ class _Worker:
             titles = readable(calling), readable(called)
             filing = self._policy.filing.begin(*titles, self._peer.host, self._host_name)
         if store is not None:
-            return ObjectStore(store, calling, called, filing)
+            tell_study = self._tell_study if self._policy.verbosity.tells_study else None
+            return ObjectStore(store, calling, called, filing, tell_study)
         return None if filing is None else IgnoredObjects(filing)
+
+    def _tell_study(self, study_instance_uid: str) -> None:
+        self._around.logs.association.study = study_instance_uid[:_LONGEST_UID]
 
     def _introduce(self, calling: str, called: str) -> None:
         """Say who has come."""
@@ -290,6 +305,7 @@ class _Worker:
         if self._store is not None:
             self._store.prepare()
             self._store.settle(self._around.wakeup)
+        self._around.logs.association.study = ""  # it is at hand no more
         if self._policy.faults is not None:
             self._policy.faults.after(self._around.wakeup)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from scpd.dataset.identity import study_uid
 from scpd.dimse import messages, status
 from scpd.errors import Refused
 from scpd.store.filemeta import FileMeta
@@ -27,6 +28,8 @@ from scpd.worker.form import Announced, FormingStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from scpd.process.signals import Wakeup
     from scpd.store.duplicates import Policy as Publication
     from scpd.store.sink import Incoming
@@ -98,6 +101,7 @@ class ObjectStore:
         "_output",
         "_policy",
         "_publication",
+        "_tell_study",
         "_tells_names",
     )
 
@@ -107,10 +111,15 @@ class ObjectStore:
         calling_ae_title: bytes,
         called_ae_title: bytes,
         filing: Filing | None = None,
+        tell_study: Callable[[str], None] | None = None,
     ) -> None:
-        """Without `filing` objects lie in the output directory itself, and nothing is recorded."""
+        """Without `filing` objects lie in the output directory itself, and nothing is recorded.
+
+        `tell_study` is told the Study Instance UID of each data set that is looked at, as soon as it is known.
+        """
         self._policy = policy
         self._filing = filing
+        self._tell_study = tell_study
         self._folder = ""  # the directory that the object goes to, with a slash
         self._publication = naming.publication(
             policy.naming, policy.duplicates, is_bit_preserving=policy.form is None
@@ -210,7 +219,7 @@ class ObjectStore:
     ) -> Incoming:
         """Write what arrives, whatever it is."""
         if self._filing is not None:
-            data = self._filing.glanced(data, context.transfer_syntax)
+            data = self._filing.glanced(data, context.transfer_syntax, self._saw)
         incoming = self._opened().create()
         try:
             incoming.write([self._file_meta(request, context.transfer_syntax)])
@@ -236,8 +245,15 @@ class ObjectStore:
         )
         self._opened()
         assert self._forming is not None  # noqa: S101 - there is a form
-        saw = None if self._filing is None else self._filing.saw
+        saw = None if self._filing is None and self._tell_study is None else self._saw
         return self._forming.receive(announced, data, progress, saw), announced.stored_syntax
+
+    def _saw(self, found: Mapping[int, bytes]) -> None:
+        """Pass on what a data set says of its study."""
+        if self._tell_study is not None:
+            self._tell_study(study_uid(found))
+        if self._filing is not None:
+            self._filing.saw(found)
 
     def _publish(self, incoming: Incoming, name: str, publication: Publication) -> None:
         is_fixed = self._policy.naming != naming.TIME  # else it is known when it is taken

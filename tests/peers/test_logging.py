@@ -137,6 +137,26 @@ def test_json_tells_no_status_before_there_is_one(
     assert {json.loads(line)["status"] for line in server.stderr.splitlines()} == {None}
 
 
+@pytest.mark.parametrize(("options", "is_known"), [("", True), ("+B -su study", True), ("+B", False)])
+def test_json_tells_the_study_of_the_object_at_hand_where_somebody_looks_at_it(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: str, is_known: bool
+) -> None:
+    server = scpd("--fork", "-v", "-d", "--duplicates", "refuse", "--log-format", "json", *options.split())
+    peer = raw_peer(server)
+    peer.associate(calling="CT_1")
+    image, other = ct_image(2000, study_uid="1.2.3"), ct_image(2000, study_uid="1.2.4")
+    answers = [store(peer, one).status for one in (image, other, image)]
+    peer.release()
+    server.wait_for_log("Association Release")
+
+    records = [json.loads(line) for line in server.stderr.splitlines()]
+    (refused,) = [record for record in records if record["message"].startswith("Store SCP Failed")]
+    around = [record for record in records if re.match("Received Store|Association Re", record["message"])]
+    assert answers == [0, 0, 0x0111]
+    assert refused["study"] == ("1.2.3" if is_known else None)
+    assert {record["study"] for record in around} == {None}
+
+
 def test_log_files_are_opened_anew_at_sigusr1_by_the_master_and_by_workers_alike(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
 ) -> None:
