@@ -1,5 +1,7 @@
 """What keepers have done with commands, so that the next keeper does not do it again.
 
+scpd_studies(7), accounting 1 to 3:
+
     keepers/NAME      what one keeper has written, and nobody else:
         settled JOB           the command has run, or was set aside or dropped
         tried   JOB TIMES     it has failed so often

@@ -1,5 +1,7 @@
 """The commands of a site: waiting, running, retried, set aside; every one runs at least once (--exec-*).
 
+scpd_studies(7), running 1 and running 5 to 7; 2 to 4 are `keeper.runner`.
+
 What has ended is written into the accounts first, and then the files of the run are removed: a crash between leaves a
 command that has run on record.  One that is set aside is written down in failed/ first of all; where there is no room
 for that it counts as running on disk, and not as settled, until there is.  Raises `OSError` only where a directory

@@ -1,4 +1,4 @@
-"""Who is the keeper of a lock directory: the one that has its lock.
+"""Who is the keeper of a lock directory: the one that has its lock (scpd_studies(7), electing 1 to 4).
 
     keeper    locked by the keeper; says its process id and boot, for who is curious
 

@@ -1,4 +1,4 @@
-"""Studies on their way from sealed to done: planned, renamed, their command run (steps 2 to 5 of `study.completion`).
+"""Studies on their way from sealed to done: planned, renamed, their command run (scpd_studies(7), completing 2 to 5).
 
 A study waits until the commands for its objects have been settled, and what else goes before it, and until the
 generations of it before have been renamed, since they may share a directory.  A big one is renamed a piece a turn, so

@@ -218,7 +218,10 @@ class Ledger:
         news.stored.append(Stored(association, entry, news.now, is_of_this_boot=is_of_this_boot))
 
     def _settle(self, association: Association, news: News) -> None:
-        """Find out what became of objects of which a worker that is gone has not said it."""
+        """Find out what became of objects of which a worker that is gone has not said it.
+
+        It was killed behind scpd_studies(7), publishing 4, and before 6.
+        """
         pending = association.pending
         while pending:
             number, entry = next(iter(pending.items()))

@@ -1,4 +1,4 @@
-"""What an administrator asks of the keeper (scpctl): files in the lock directory, each carried out once.
+"""What an administrator asks of the keeper (scpctl): files in the lock directory (scpd_studies(7), asking 1 to 4).
 
     requests/NAME    one line: complete STUDY, retry JOB, or drop JOB
 

@@ -8,6 +8,8 @@ The command has the daemon's working directory and stdout; nothing comes in by i
 which the runner passes everything on to the daemon's.  It has no other descriptor, and the signals of a program that
 was just started.
 
+The runner's part of scpd_studies(7), running 3 to 4:
+
 1. The command's process writes JOB.run, and becomes the command.  (Killed before: no JOB.run, and nothing was run.)
    If JOB.run is there already, the job is run by somebody else, and this one leaves.
 2. It ends, or gets SIGTERM when its time is over, and SIGKILL 5 s later, both with its whole process group.

@@ -1,9 +1,10 @@
 """The open studies of a lock directory, as the keeper sees them: whose objects they have, and when they are sealed.
 
 A study is entered when a worker is at it, gets objects as journals tell of them, and is tried when the rules say so
-(`study.rules`): who gets its locks seals it.  Before that all journals are read once more, so that no object is missed
-that somebody has stored; while one cannot be read, or an object is on its way, nothing is sealed.  What is sealed is
-handed on (`keeper.endings`).  A study without objects is removed as soon as nobody is at it.
+(`study.rules`): who gets its locks seals it (scpd_studies(7), sealing 1 to 4).  Before that all journals are read once
+more, so that no object is missed that somebody has stored; while one cannot be read, or an object is on its way,
+nothing is sealed.  What is sealed is handed on (`keeper.endings`).  A study without objects is removed as soon as
+nobody is at it.
 
 What in open/ cannot be a study is set aside.  Sealing that fails is tried again.  Raises `OSError` if it cannot be
 read which study is open: who goes on without would forget objects, who begins anew does not.

@@ -1,4 +1,6 @@
-"""What all who use a lock directory must agree on: options that decide what becomes of a study (scpd_studies(7)).
+"""What all who use a lock directory must agree on: options that decide what becomes of a study.
+
+scpd_studies(7), agreeing 1 to 3:
 
     rules    NAME TAB VALUE TAB CHECKSUM for each option, written by who finds nobody else; an empty value: not given
 

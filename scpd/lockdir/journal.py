@@ -4,6 +4,8 @@ A journal is locked by its writer; if nobody has it locked, the writer is gone a
 made under a name that begins with a dot and gets its own when it is locked and has its first line.  Its lines are those
 of `lockdir.records`; what they mean is the room's that writes them.
 
+What is written when says scpd_studies(7), publishing 4 to 7.
+
 A crash leaves: a file with a dot, which the keeper removes if nobody has it locked; a torn last line, which nobody
 reads.
 

@@ -1,4 +1,6 @@
-"""The end of a study, step by step; every step may be done twice, by whoever comes next (scpd_studies(7)).
+"""The end of a study, step by step; every step may be done twice, by whoever comes next.
+
+scpd_studies(7), completing 1 to 5:
 
     1  sealed/KEY.GENERATION/ is there: no worker comes to it any more
     2  sealed/KEY.GENERATION/plan is written, once: who finds one takes that

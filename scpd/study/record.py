@@ -1,5 +1,7 @@
 """What a worker writes down of each object: the lines of its journal, and what they mean.
 
+scpd_studies(7), opening 6 and publishing 4 to 7 write them:
+
     journal BOOT-ID CALLING CALLED HOST PEER-NAME WAITS   the first line: one association
     opened  KEY GENERATION                                a study that the worker is about to store an object in
     object  NUMBER AT GENERATION DIRECTORY NAME INODE SIZE CLASS INSTANCE STUDY SYNTAX HOOK

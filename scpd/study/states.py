@@ -1,4 +1,4 @@
-"""The state of a study on disk: open, then sealed; and the locks that tell who is at it.
+"""The state of a study on disk: open, then sealed; and the locks that tell who is at it (scpd_studies(7)).
 
     open/KEY/study                the generation, the Study Instance UID and the rules; locked on two bytes
     open/KEY/directory            the name of its directory, written once, by who publishes its first object
@@ -128,7 +128,10 @@ class OpenStudy:
         self.directory = ""  # as long as this worker does not know it
 
     def begin(self) -> bool:
-        """Become busy with it; `False`, and nothing has happened, if it is not open any more."""
+        """Become busy with it; `False`, and nothing has happened, if it is not open any more.
+
+        scpd_studies(7), opening 5.
+        """
         wait_to_share(self._descriptor, BUSY)
         if self.is_current():
             return True
@@ -153,7 +156,10 @@ class OpenStudy:
             os.close(self._descriptor)
 
     def find_directory(self, choose: Callable[[], str], *, flush: bool) -> str:
-        """Give the name of its directory; if it has none yet, the one that `choose` makes and returns."""
+        """Give the name of its directory; if it has none yet, the one that `choose` makes and returns.
+
+        scpd_studies(7), naming 1 to 5.
+        """
         if not self.directory:
             self.directory = self._read_directory() or self._choose_directory(choose, flush=flush)
         return self.directory
@@ -186,7 +192,10 @@ class OpenStudy:
 
 
 def open_study(lockdir: LockDirectory, study_instance_uid: str, rules: str, *, flush: bool) -> OpenStudy:
-    """Become busy with the open study of this UID; open one by these rules if there is none."""
+    """Become busy with the open study of this UID; open one by these rules if there is none.
+
+    scpd_studies(7), opening 1 to 5.
+    """
     key = key_of(study_instance_uid)
     for _ in range(_MOST_TRIES):
         study = _find(lockdir, key)
@@ -239,7 +248,7 @@ def _open_study_file(lockdir: LockDirectory, key: str) -> tuple[int, About | Non
 
 
 def _make(lockdir: LockDirectory, key: str, about: About, *, flush: bool) -> None:
-    """Open a study, or find that another worker has; both are fine."""
+    """Open a study, or find that another worker has; both are fine (scpd_studies(7), opening 2 to 4)."""
     parent, prepared = lockdir.opened(layout.OPEN), f".{about.generation}"
     os.mkdir(prepared, 0o777, dir_fd=parent)
     try:
@@ -282,11 +291,14 @@ class Seal:
         self._descriptor, self.about = _open_study_file(lockdir, key)
 
     def try_locks(self, *, hold_too: bool) -> bool:
-        """Try to be the only one at it."""
+        """Try to be the only one at it (scpd_studies(7), sealing 1)."""
         return lock(self._descriptor, BUSY) and (not hold_too or lock(self._descriptor, HOLD))
 
     def carry_out(self, generation: str) -> bool:
-        """Seal it if it is this generation; `False` if it is not any more, or not where it should be."""
+        """Seal it if it is this generation; `False` if it is not any more, or not where it should be.
+
+        scpd_studies(7), sealing 3.
+        """
         opened = self._lockdir.opened(layout.OPEN)
         if self.about is None or self.about.generation != generation:
             return False
@@ -297,7 +309,7 @@ class Seal:
         return True
 
     def let_go(self) -> None:
-        """Let the locks go, and with them whoever waits for one."""
+        """Let the locks go, and with them whoever waits for one (scpd_studies(7), sealing 4)."""
         os.close(self._descriptor)
 
 

@@ -1,11 +1,14 @@
 """The worker's side of studies and commands: one tracker for an association, opened at its first object.
 
-    began          busy with the object's study, as soon as its UID is known    `busy` of scpd_studies(7)
-    place          the study is open still; its directory
-    publishing     the line of record, flushed: the object's rename follows
-    stored, failed the note behind it: what became of the rename
-    ended          hold goes to this study if the object was stored; busy with it no more
-    settle         wait for the keeper, where the options ask for it
+    began          1  busy with the object's study, as soon as its UID is known
+    place          2  the study is open still; its directory
+    publishing     4  the line of record, flushed: the object's rename follows
+    stored, failed 6  the note behind it: what became of the rename
+    ended          7  hold goes to this study if the object was stored; busy with it no more
+    settle         8  wait for the keeper, where the options ask for it
+
+The numbers are those of scpd_studies(7), publishing 1 to 8, which says what a crash between any two leaves.  Step 3,
+the lock of the directory, is `publishing`'s too.
 
 An object that is refused before `publishing` leaves no line; one without a study (no sorting, or nothing hangs on the
 end of a study) goes without `began` and `place`.  The keeper looks at deadlines by itself: it is woken only when it
@@ -128,7 +131,7 @@ class Tracker:
         self._be_at(states.open_study(self._lockdir, study_instance_uid, policy.rules, flush=policy.fsync))
 
     def _be_at(self, study: states.OpenStudy) -> None:
-        """Note in the journal, if that is news, which study we are busy with."""
+        """Note in the journal, if that is news, which study we are busy with (scpd_studies(7), opening 6)."""
         self._current = study
         if study.about.generation != self._opened:
             self._is_opened = True
@@ -194,7 +197,10 @@ class Tracker:
             self._lockdir.wake()
 
     def _go_on_to(self, study: states.OpenStudy) -> None:
-        """Hold it instead of another one: at no moment does nobody hold the study of our last object."""
+        """Hold it instead of another one: at no moment does nobody hold the study of our last object.
+
+        scpd_studies(7), publishing 7.
+        """
         held = self._held
         if study is held:
             study.end()

@@ -13,14 +13,13 @@ from scpd.cli import mdoc, options
 from scpd.cli.rows import OUTPUT, Argument, Option, Section
 from scpd.dimse import status
 from scpd.process import exitcodes, signals
+from tests.harness.manuals import complaints
 from tests.harness.programs import real_program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = mdoc.PAGE.read_text(encoding="utf-8")
-# mandoc wants lines of 80 bytes and the pages of others installed; ours have one sentence each.
-ACCEPTED = re.compile("input text line longer than 80 bytes|referenced manual not found|outdated mandoc.db")
 
 
 def section(name: str) -> str:
@@ -38,25 +37,18 @@ def text_of(option: Option, **columns: object) -> str:
     return mdoc.options_text([Section("group", "", OUTPUT, (option,))])
 
 
-def lint(path: Path) -> list[str]:
-    run = subprocess.run(
-        [real_program("mandoc"), "-Tlint", str(path)], capture_output=True, text=True, check=False
-    )
-    return [line for line in (run.stdout + run.stderr).splitlines() if not ACCEPTED.search(line)]
-
-
 def test_the_committed_page_is_what_table_and_frame_give() -> None:
     assert mdoc.page(mdoc.FRAME.read_text(encoding="utf-8")) == PAGE, "run python -m scpd.cli.mdoc"
 
 
 def test_mandoc_has_nothing_to_complain_about() -> None:
-    assert lint(mdoc.PAGE) == []
+    assert complaints(mdoc.PAGE) == []
 
 
 def test_mandoc_would_complain(tmp_path: Path) -> None:
     path = tmp_path / "scpd.8"
     path.write_text(PAGE.replace(".El\n", "", 1))
-    assert lint(path) != []
+    assert complaints(path) != []
 
 
 @pytest.mark.parametrize("option", options.OPTIONS, ids=lambda option: option.long)
