@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.harness.servers import REPOSITORY
 
 if TYPE_CHECKING:
@@ -110,3 +112,19 @@ def test_a_log_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     assert "missing/scpd.log" in ended.stderr
     assert "logger.cfg:1: " in ended.stderr
     assert "ghost" in ended.stderr
+
+
+@pytest.mark.parametrize("path", ["file", "missing/x", "file/x"])
+def test_a_lock_directory_that_cannot_be_is_an_error_as_at_the_start(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").touch()
+    words = ["--lock-directory", path, "-xcr", "true", "11112"]
+    checked, started = check(tmp_path, "--check-config", *words), check(tmp_path, *words)
+    assert (checked.returncode, started.returncode) == (1, 1)
+    assert checked.stderr.removeprefix("scpd: ") == started.stderr.removeprefix("F: ")
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.mark.parametrize("words", [["--lock-directory", "new", "-xcr", "true"], ["--lock-directory", "a/b"]])
+def test_one_that_can_be_made_or_that_nobody_asks_for_is_none(tmp_path: Path, words: list[str]) -> None:
+    assert check(tmp_path, "--check-config", *words, "11112").returncode == 0
+    assert list(tmp_path.iterdir()) == []
