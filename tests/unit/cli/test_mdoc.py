@@ -105,6 +105,7 @@ VALUES = (
     "STUDY_INSTANCE_UID",
     "TRANSFER_SYNTAX_UID",
     "OBJECTS",
+    "JOB",
 )
 
 
