@@ -69,8 +69,10 @@ def keeper_role(
     if not settings.keeper or not needs_keeper(settings):
         return None
     from scpd.keeper.service import Surroundings, run
+    from scpd.master.upkeep import LEAST_GRACE
 
     policy = keeper_policy(settings, environment)
+    policy.grace = max(policy.grace, LEAST_GRACE)  # its master ends it when less is left
 
     def keep(wakeup: Wakeup, heartbeat: Heartbeat) -> int:
         return run(policy, Surroundings(wakeup, title.show, heartbeat.beat, heartbeat.master))

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from scpd.process.signals import Wakeup
 
 _SILENCE_SECONDS = 60.0
-_LEAST_GRACE = 10.0
+LEAST_GRACE = 10.0
+_LATER = 1.0  # than a keeper that ends by itself, which is killed else
 _LONGEST_DELAY = 30.0
 _A_WHILE = 60.0  # a keeper that lived so long is not at fault
 _TIME = Struct("d")
@@ -127,7 +128,7 @@ class Upkeep:
         if not self._pid:
             return
         if self._ends_at is None:
-            self._ends_at = max(grace_until or now, now + _LEAST_GRACE)
+            self._ends_at = max(grace_until or now, now + LEAST_GRACE + _LATER)
             os.kill(self._pid, signal.SIGTERM)
         elif now >= self._ends_at:
             self._ends_at = float("inf")
