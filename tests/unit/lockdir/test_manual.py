@@ -12,7 +12,7 @@ from scpd import filing_policies
 from scpd.cli.mdoc import MANUALS
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
-from scpd.keeper import accounts, endings, hooks, keeper, leftovers, requests
+from scpd.keeper import accounts, endings, hooks, keeper, leftovers, requests, service
 from scpd.keeper.runfiles import END, RUN, End, Trace
 from scpd.lockdir import layout, records
 from scpd.process import locks
@@ -210,15 +210,15 @@ def test_the_code_cites_every_procedure_and_no_step_that_is_none() -> None:
         (rules.RETRY_SECONDS, "once more each second"),
         (completion._LONGEST_SECONDS, "at most 50 ms"),
         (keeper._LONGEST_SLEEP, "every 10 seconds at least"),
-        (keeper._ELECTION_SECONDS, "once a second"),
+        (service._ELECTION_SECONDS, "once a second"),
         (endings._RETRY_SECONDS, "tried again after 5 seconds"),
-        (leftovers.LOOK_SECONDS / 60, "stay for a minute"),
+        (leftovers.LOOK_SECONDS, "10 seconds later"),
         (layout._PUBLISH_LOCKS, "modulo 64"),
     ],
 )
 def test_the_numbers_are_those_of_the_code(value: float, text: str) -> None:
     assert text in TEXT
-    numbers = {"50 ms": 0.05, "a second": 1.0, "each second": 1.0, "a minute": 1.0}
+    numbers = {"50 ms": 0.05, "a second": 1.0, "each second": 1.0}
     told = [number for word, number in numbers.items() if word in text]
     assert value == (told[0] if told else float(re.findall(r"\d+", text)[0]))
 
