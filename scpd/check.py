@@ -50,6 +50,7 @@ def _problems(
 def _of_storing(settings: Settings) -> Iterator[str]:
     from scpd.keeper_policies import lock_directory, needs_keeper
     from scpd.lockdir.agreement import check as check_lock_directory
+    from scpd.lockdir.agreement import check_place
     from scpd.store.directory import check_output_directory
     from scpd.store.names import check_extension, check_prefix
 
@@ -61,7 +62,9 @@ def _of_storing(settings: Settings) -> Iterator[str]:
         lambda: check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     )
     if needs_keeper(settings) and os.path.isdir(settings.output_directory):
-        yield from _refusal(lambda: check_lock_directory(lock_directory(settings)))
+        place = lock_directory(settings)
+        yield from _refusal(lambda: check_place(place, settings.output_directory))
+        yield from _refusal(lambda: check_lock_directory(place))
 
 
 def _refusal(step: Callable[[], None]) -> Iterator[str]:

@@ -44,8 +44,9 @@ def use_lock_directory(settings: Settings) -> int | None:
     """
     if not needs_keeper(settings):
         return None
-    from scpd.lockdir.agreement import use
+    from scpd.lockdir.agreement import check_place, use
 
+    check_place(lock_directory(settings), settings.output_directory)
     return use(lock_directory(settings), agreed_options(settings))
 
 

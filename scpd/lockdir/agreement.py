@@ -52,6 +52,18 @@ def use(path: str, options: Options) -> int:
         raise StartError(f"cannot use lock directory: {path}: {error.strerror}") from None
 
 
+def check_place(path: str, output_directory: str) -> None:
+    """Raise `StartError` where the lock directory and the directories of studies would get into each other's way.
+
+    A peer may choose the name of a study's directory, but none that begins with a dot.
+    """
+    place, output = (f"{os.path.realpath(each).rstrip('/')}/" for each in (path, output_directory))
+    if output.startswith(place):
+        raise StartError(f"lock directory must not hold the output directory: {path}")
+    if place.startswith(output) and place[len(output)] != ".":
+        raise StartError(f"lock directory in the output directory must begin with a dot: {path}")
+
+
 def check(path: str) -> None:
     """Raise `StartError` unless `use` could make or use the lock directory; nothing is made, nobody is asked."""
     there = path if os.path.lexists(path) else os.path.dirname(path.rstrip("/")) or "."

@@ -11,7 +11,7 @@ import pytest
 
 from scpd.errors import StartError
 from scpd.lockdir import layout, records
-from scpd.lockdir.agreement import GIVEN, check, use
+from scpd.lockdir.agreement import GIVEN, check, check_place, use
 from tests.harness.forked import in_child
 from tests.harness.wrapped import require_root
 
@@ -174,3 +174,29 @@ class TestCheck:
             check(f"{tmp_path}/file")
         with pytest.raises(StartError, match="no/dir: No such file or directory"):
             check(f"{tmp_path}/no/dir")
+
+
+class TestPlace:
+    """Where it may lie: a peer may choose names in the output directory, but none that begins with a dot."""
+
+    @pytest.mark.parametrize("place", ["in/.scpd", "in/.locks/a", "elsewhere", "input", "in/../locks"])
+    def test_beside_studies(self, tmp_path: Path, place: str) -> None:
+        check_place(f"{tmp_path}/{place}", f"{tmp_path}/in")
+        check_place(f"{tmp_path}/{place}/", f"{tmp_path}/in/")
+
+    @pytest.mark.parametrize("place", ["in/locks", "in/a/.locks", "link/locks"])
+    def test_not_where_a_study_may_be(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / "link").symlink_to(tmp_path / "in")
+        with pytest.raises(StartError, match=f"output directory must begin with a dot: {tmp_path}/{place}$"):
+            check_place(f"{tmp_path}/{place}", f"{tmp_path}/in")
+
+    @pytest.mark.parametrize("place", ["in", "in/", ".", "link"])
+    def test_not_around_them(self, tmp_path: Path, place: str) -> None:
+        (tmp_path / "link").symlink_to(tmp_path / "in")
+        with pytest.raises(StartError, match="must not hold the output directory"):
+            check_place(f"{tmp_path}/{place}", f"{tmp_path}/in")
+
+    def test_the_root_is_not_for_locks(self, tmp_path: Path) -> None:
+        with pytest.raises(StartError, match=r"must not hold the output directory: /$"):
+            check_place("/", str(tmp_path))
+        check_place("/.locks", "/")
