@@ -7,6 +7,7 @@ is a defect a test of its own says so, and scpd(8) too.
 from __future__ import annotations
 
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.harness.scripts import SECONDS, Objects, Stamps, play, tree
-from tests.harness.storing import log_lines
+from tests.harness.storing import complaints, log_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,3 +284,21 @@ class TestKnownDefects:
 
         assert ours.events == theirs.events
         assert ours.events[0].startswith("xcs #f in IN/X_T1 ")
+
+    def test_a_directory_that_the_machine_does_not_allow_is_no_fault_of_the_object(
+        self,
+        scpd: ServerFactory,
+        storescp: ServerFactory,
+        raw_peer: Callable[..., RawPeer],
+        tmp_path: Path,
+    ) -> None:
+        servers = scpd("-ss", "X", "--lock-directory", str(tmp_path / "lock")), storescp("-ss", "X")
+        statuses = []
+        for server in servers:
+            shutil.rmtree(server.inbox)
+            statuses += play("A1", server, raw_peer, Objects())
+
+        assert statuses == [0xA700, 0xC000]
+        (ours,), (theirs,) = map(complaints, servers)
+        assert theirs.startswith(f"E: could not create subdirectory for study: {servers[1].inbox}/X_")
+        assert "No such file or directory" in ours
