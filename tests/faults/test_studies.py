@@ -133,7 +133,13 @@ def assert_nothing_is_lost(server: Server, hook: Hook, studies: Iterable[list[St
 
 
 @pytest.mark.parametrize(
-    "seed", [random.SystemRandom().randrange(10**6), pytest.param(4711, marks=pytest.mark.long)]
+    "sorting",
+    [
+        ("-ss", "X"),
+        pytest.param(("-su", "X"), marks=pytest.mark.long),
+        pytest.param(("-sp", "-xs"), marks=pytest.mark.long),
+    ],
+    ids=["by time", "by uid", "by patient, waiting for commands"],
 )
 def test_whoever_is_killed_no_study_is_lost_or_stays_open(
     scpd: ServerFactory,
@@ -141,11 +147,12 @@ def test_whoever_is_killed_no_study_is_lost_or_stays_open(
     hook: Hook,
     reserved_port: ReservedPort,
     is_long: bool,
-    seed: int,
+    sorting: tuple[str, ...],
 ) -> None:
+    seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
     peers, studies, objects = (8, 5, 20) if is_long else (4, 5, 10)
-    words = ["--fork", "-ss", "X", "-rns", "-xcs", hook.command, "-tos", "1"]
+    words = ["--fork", *sorting, "-rns", "-xcs", hook.command, "-tos", "1"]
     chaos = Chaos(lambda: scpd(*words, inbox=tmp_path / "inbox", port=reserved_port), seed)
     made = [[series(objects) for _ in range(studies)] for _ in range(peers)]
     done = threading.Event()
@@ -166,7 +173,11 @@ def test_whoever_is_killed_no_study_is_lost_or_stays_open(
     wait_until_all_has_ended(chaos.server)
     assert_nothing_is_lost(chaos.server, hook, flat(made))
     for names in directories(chaos.server).values():
-        assert names == numbered(len(names))
+        if "-su" in sorting:
+            # What is sent again may replace a file that is just to be renamed: nobody has that one's number then.
+            assert all(len(name) == 8 and name[:2] == "CT" and name[2:].isdigit() for name in names)
+        else:
+            assert names == numbered(len(names))
 
 
 class TestEndOfTheMaster:

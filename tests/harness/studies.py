@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,9 +103,13 @@ class Hook:
         """Give the runs for one study."""
         return [run for run in self.runs() if run.study == study]
 
-    def wait_for(self, count: int, server: Server) -> list[Run]:
+    def wait_for(self, count: int, server: Server, seconds: float = SECONDS) -> list[Run]:
         """Wait until so many have run; give them all."""
-        server.wait_for(lambda: len(self.runs()) >= count, SECONDS, f"{count} commands")
+
+        def have_run() -> bool:  # to read them all again and again would take the time that they need
+            return len(os.listdir(self._folder)) >= count and len(self.runs()) >= count
+
+        server.wait_for(have_run, seconds, f"{count} commands")
         return self.runs()
 
 

@@ -271,11 +271,12 @@ class TestRules:
     ) -> None:
         server = scpd("--fork", "-ss", "X", "-xcr", received.command, "-xcs", hook.command, "-tos", NEVER)
         first, second, foreign = series(2), series(1), [series(1), series(1)]
-        peer, other = associated(raw_peer, server), associated(raw_peer, server, "OTHER")
-        store_all(peer, first[:1])
+        store_alone(raw_peer, server, first[:1])  # so nobody holds it
+        other = associated(raw_peer, server, "OTHER")
         for study in foreign:
             store_all(other, study)
         hook.wait_for(1, server)
+        peer = associated(raw_peer, server)
         store_all(peer, first[1:])
         received.wait_for(4, server)
         assert [run.study for run in hook.runs()] == [study_of(foreign[0])]
@@ -288,12 +289,13 @@ class TestRules:
         self, scpd: ServerFactory, raw_peer: Connect, hook: Hook, received: Hook
     ) -> None:
         commands = ["-xcr", received.command, "-xcs", hook.command]
-        server = scpd("--fork", "-ss", "X", "-rns", *commands, "-tos", "2", "--eostudy-by", "timeout")
+        server = scpd("--fork", "-ss", "X", "-rns", *commands, "-tos", "3", "--eostudy-by", "timeout")
         studies = [series(3), series(3)]
         peer = associated(raw_peer, server)
         for n in range(3):  # A B A B A B
-            for study in studies:
+            for number, study in enumerate(studies, 1):
                 store_all(peer, study[n : n + 1])
+                received.wait_for(2 * n + number, server)  # the keeper has seen it
         peer.release()
 
         runs = hook.wait_for(2, server)

@@ -62,7 +62,7 @@ def send_all(jobs: list[list[tuple[Server, list[Path], str]]]) -> None:
 
 def assert_each_is_complete(server: Server, hook: Hook, studies: list[Study]) -> None:
     """Fail unless each study has one directory, all its objects by number in their order, and had one command then."""
-    runs = hook.wait_for(len(studies), server)
+    runs = hook.wait_for(len(studies), server, SECONDS + len(studies))
     wait_until_all_has_ended(server)
     assert len(hook.runs()) == len(runs) == len(studies)
     found = directories(server)
@@ -209,6 +209,7 @@ class TestTwoMasters:
         assert_each_is_complete(second, hook, [objects])
 
 
+@pytest.mark.timeout(1200)
 def test_at_size_each_study_is_completed_once_after_its_last_object(
     scpd: ServerFactory, tmp_path: Path, hook: Hook, is_long: bool
 ) -> None:
