@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.lockdir import layout
+from scpd.lockdir.layout import LockDirectory
 from tests.harness.commands import Commands
 from tests.harness.processes import children_of
 from tests.harness.waiting import wait_until
@@ -43,3 +45,20 @@ def new_commands(tmp_path: Path) -> Iterator[Callable[..., Commands]]:
 def commands(new_commands: Callable[..., Commands]) -> Commands:
     """The commands of one keeper."""
     return new_commands()
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """An output directory with a lock directory."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    layout.make(str(folder / ".scpd"))
+    return folder
+
+
+@pytest.fixture
+def lockdir(output: Path) -> Iterator[LockDirectory]:
+    """The lock directory of that."""
+    directory = LockDirectory(str(output / ".scpd"))
+    yield directory
+    directory.close()

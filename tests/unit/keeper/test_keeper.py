@@ -1,95 +1,264 @@
-"""What a keeper does in which order."""
+"""The keeper's turns: who waits is answered when all is done, what crashes leave is taken up, and it ends in time."""
 
 from __future__ import annotations
 
+import os
+import signal
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.study.record import WAITS_FOR_COMMANDS, WAITS_FOR_RENAMING
+from scpd.keeper.election import Election
+from scpd.keeper.hooks import Hooks
+from scpd.keeper.keeper import Keeper, KeeperPolicy, run
+from scpd.lockdir.layout import LockDirectory
+from scpd.process.fork import spawn
+from scpd.process.signals import Wakeup
 from scpd.study.rules import Rules
+from tests.harness.journals import THIS_BOOT, JournalFile
 from tests.harness.keeping import Site
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from scpd.keeper.ledger import News
+    from tests.harness.keeping import Worker
 
-def a_site(tmp_path: Path, *, any_peer: bool) -> Site:
-    rules = Rules(timeout=None, any_peer=any_peer, renames=True, runs=True)
-    return Site(tmp_path, rules, on_reception=True)
-
-
-def commands(site: Site) -> list[str]:
-    """Give the commands started since the last look."""
-    found = [command.replace(f"{site.output}/study_", "") for _, command, _ in site.commands.started]
-    site.commands.started.clear()
-    return found
+RULES = Rules(timeout=100, renames=True, runs=True)
 
 
-@pytest.mark.parametrize("other", ["SAME", "OTHER"])
-def test_who_waits_for_commands_sees_his_object_s_before_the_study_ends_that_it_ended(
-    tmp_path: Path, other: str
-) -> None:
-    site = a_site(tmp_path, any_peer=True)
-    keeper = site.keeper(0)
-    first = site.worker("SAME", WAITS_FOR_COMMANDS)
-    first.begin("1", "a")
-    first.finish()
-    keeper.turn(1)
-    keeper.turn(2)
-    assert commands(site) == ["xcr 1/CT.a"]
-    if other == "OTHER":
-        first.release()
-    second = first if other == "SAME" else site.worker(other, WAITS_FOR_COMMANDS)
-    second.begin("2", "b")
-    second.finish()
-
-    keeper.turn(3)
-    assert commands(site) == ["xcr 2/CT.b"]
-    assert (site.output / "study_1" / "CT.a").exists()
-    keeper.turn(4)
-    assert commands(site) == ["xcs 1"]
-    assert (site.output / "study_1" / "CT000001").exists()
-    second.release()
-    keeper.close()
+def answers(site: Site, worker: Worker) -> list[int]:
+    replies = worker._tracker._replies
+    assert replies is not None
+    try:
+        return [int(line) for line in os.read(replies._descriptor, 1000).splitlines()]
+    except BlockingIOError:
+        return []
 
 
-def test_who_does_not_wait_holds_up_no_study(tmp_path: Path) -> None:
-    site = a_site(tmp_path, any_peer=True)
-    keeper = site.keeper(0)
-    worker = site.worker("SAME", WAITS_FOR_RENAMING)
-    worker.begin("1", "a")
-    worker.finish()
-    keeper.turn(1)
-    keeper.turn(2)
-    assert commands(site) == ["xcr 1/CT.a"]
-    worker.begin("2", "b")
+def store(worker: Worker, study: str, instance: str) -> None:
+    worker.begin(study, instance)
     worker.finish()
 
-    keeper.turn(3)
-    assert commands(site) == ["xcr 2/CT.b", "xcs 1"]
-    assert (site.output / "study_1" / "CT000001").exists()
-    worker.release()
-    keeper.close()
+
+class TestAnswers:
+    @pytest.fixture
+    def site(self, tmp_path: Path) -> Site:
+        return Site(tmp_path, RULES, on_reception=True)
+
+    @pytest.fixture
+    def keeper(self, site: Site) -> Iterator[Keeper]:
+        made = site.keeper(monotonic())
+        yield made
+        made.close()
+
+    def test_who_waits_for_commands_is_answered_after_them(self, site: Site, keeper: Keeper) -> None:
+        worker = site.worker("ONE", "xs")
+        store(worker, "1.1", "1")
+        now = monotonic()
+        keeper.turn(now)
+        assert [job.endswith(".1.xcr") for job, _, _ in site.commands.started] == [True]
+        assert not answers(site, worker)
+        keeper.turn(now)
+        assert answers(site, worker) == [1]
+        store(worker, "1.2", "2")
+        for _ in range(5):
+            before = len(site.commands.started)
+            keeper.turn(now)
+            if answers(site, worker):
+                break
+            assert len(site.commands.started) > before or before == 3
+        else:
+            pytest.fail("no answer")
+        assert [job.rpartition(".")[2] for job, _, _ in site.commands.started] == ["xcr", "xcr", "xcs"]
+        worker.release()
+
+    def test_who_waits_for_renaming_is_answered_after_it(self, tmp_path: Path) -> None:
+        (tmp_path / "single").mkdir()
+        site = Site(tmp_path / "single", Rules(timeout=None, any_peer=True, renames=True))
+        keeper = site.keeper(monotonic())
+        worker = site.worker("ONE", "single")
+        store(worker, "1.1", "1")
+        keeper.turn(monotonic())
+        assert answers(site, worker) == [1]
+        store(worker, "1.2", "2")
+        keeper.turn(monotonic())
+        assert answers(site, worker) == [2]
+        assert os.listdir(site.output / "study_1.1") == ["CT000001"]
+        worker.release()
+        keeper.close()
+
+    def test_who_begins_to_wait_while_others_are_sealed_is_not_answered_too_early(
+        self, site: Site, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other, worker = site.worker("TWO"), site.worker("ONE", "xs")
+        store(other, "1.9", "9")
+        store(worker, "1.1", "1")
+        now = monotonic()
+        for _ in range(3):
+            keeper.turn(now)
+        answers(site, worker)
+        look, looks = keeper._ledger.look, []
+
+        def late_look(at: float) -> News:
+            looks.append(at)
+            if len(looks) == 2:  # the one under the locks
+                store(worker, "1.2", "2")
+            return look(at)
+
+        monkeypatch.setattr(type(keeper._ledger), "look", lambda _, at: late_look(at))
+        other.release()
+        keeper.turn(now + 101)  # seals 1.9, and 1.1 by its time, too
+        assert not answers(site, worker)
+        for _ in range(6):
+            keeper.turn(now + 101)
+        assert answers(site, worker) == [2]
+        assert sum(job.endswith("xcs") for job, _, _ in site.commands.started) == 2
+        worker.release()
+
+    def test_the_next_keeper_answers_whom_the_last_one_has_not(self, site: Site, keeper: Keeper) -> None:
+        worker = site.worker("ONE", "xs")
+        store(worker, "1.1", "1")
+        keeper.turn(monotonic())
+        keeper.close()
+        successor = site.keeper(monotonic())
+        successor.turn(monotonic())
+        assert answers(site, worker) == [1]
+        successor.close()
+        worker.release()
+
+    def test_without_descriptors_the_answer_comes_later(
+        self, site: Site, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        worker = site.worker("ONE", "xs")
+        store(worker, "1.1", "1")
+        real_open = os.open
+
+        def open_nothing_to_write(name: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:
+            if name == worker._tracker._journal.maker and flags & os.O_WRONLY:
+                raise OSError(24, "Too many open files")
+            return real_open(name, flags, *rest, dir_fd=dir_fd)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", open_nothing_to_write)
+            keeper.turn(monotonic())
+            keeper.turn(monotonic())
+        assert not answers(site, worker)
+        keeper.turn(monotonic())
+        assert answers(site, worker) == [1]
+        worker.release()
+
+    def test_a_killed_workers_fifo_goes_with_its_journal(self, site: Site, keeper: Keeper) -> None:
+        lockdir = LockDirectory(str(site.lock_directory))
+        worker = JournalFile(lockdir, "killed", waits="xs")
+        os.mkfifo(site.lock_directory / "replies/killed")
+        worker.die()
+        keeper.turn(monotonic())
+        assert not os.listdir(site.lock_directory / "replies")
+        assert os.listdir(site.lock_directory / "journals") == ["dead"]
+        assert not os.listdir(site.lock_directory / "journals/dead")
+        lockdir.close()
 
 
-def test_another_senders_object_holds_up_no_study_where_it_does_not_end_it(tmp_path: Path) -> None:
-    site = a_site(tmp_path, any_peer=False)
-    keeper = site.keeper(0)
-    worker, other = site.worker("ONE", WAITS_FOR_COMMANDS), site.worker("OTHER", WAITS_FOR_COMMANDS)
-    worker.begin("1", "a")
-    worker.finish()
-    keeper.turn(1)
-    keeper.turn(2)
-    worker.begin("2", "b")
-    worker.finish()
-    keeper.turn(3)  # its command runs, the first study waits for it
-    assert commands(site) == ["xcr 1/CT.a", "xcr 2/CT.b"]
-    other.begin("3", "c")
-    other.finish()
+class TestTheProcess:
+    """`run`, in a process of its own."""
 
-    keeper.turn(4)
-    assert commands(site) == ["xcr 3/CT.c", "xcs 1"]
-    worker.release()
-    other.release()
-    keeper.close()
+    @pytest.fixture
+    def lock_directory(self, output: Path) -> str:
+        return str(output / ".scpd")
+
+    @pytest.fixture
+    def start(self, output: Path, lock_directory: str) -> Iterator[Callable[..., int]]:
+        wakeup = Wakeup()
+        started: list[int] = []
+
+        def start(command: str = "true", grace: float = 30) -> int:
+            policy = KeeperPolicy(
+                lock_directory=lock_directory,
+                output_directory=str(output),
+                hooks=Hooks(on_reception=command, on_end_of_study=None, output_directory=str(output)),
+                boot=THIS_BOOT,
+                jobs=2,
+                retries=0,
+                exec_timeout=None,
+                grace=grace,
+                fsync=False,
+                environment=dict(os.environ),
+            )
+            started.append(
+                spawn(lambda: run(policy, wakeup, lambda _: None, lambda: None), wakeup, (0, 1, 2))
+            )
+            return started[-1]
+
+        yield start
+        for pid in started:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def is_keeper(self, lockdir: LockDirectory) -> bool:
+        election = Election(lockdir)
+        is_won = election.is_won()
+        election.resign()
+        return not is_won
+
+    def has_ended(self, pid: int) -> bool:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def cpu_seconds(self, pid: int) -> float:
+        from pathlib import Path
+
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def test_told_to_end_it_lets_a_command_finish_and_starts_no_other(
+        self, start: Callable[..., int], lockdir: LockDirectory, output: Path
+    ) -> None:
+        waiting = f"until test -e {output}/go; do sleep 0.1; done"
+        pid = start(f"echo >> {output}/begun; {waiting}; echo >> {output}/done")
+        worker = JournalFile(lockdir, "m")
+        for number in range(3):
+            worker.store(number + 1, hook="xcr")
+        lockdir.wake()
+
+        def count(name: str) -> int:
+            return len((output / name).read_text()) if (output / name).exists() else 0
+
+        wait_until(lambda: lockdir.wake() and count("begun") == 2, 30)
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
+        before = self.cpu_seconds(pid)
+        begin = monotonic()
+        wait_until(lambda: monotonic() - begin > 1, 30)
+        os.kill(pid, signal.SIGTERM)
+        assert self.cpu_seconds(pid) - before < 0.5  # told twice it does not spin
+        assert not self.has_ended(pid)
+        (output / "go").touch()
+        wait_until(lambda: self.has_ended(pid), 30)
+        assert (count("begun"), count("done")) == (2, 2)
+        worker.die()
+
+    def test_it_leaves_when_its_lock_was_replaced(
+        self, start: Callable[..., int], lockdir: LockDirectory, output: Path
+    ) -> None:
+        pid = start()
+        wait_until(lambda: self.is_keeper(lockdir), 30)
+        (output / ".scpd/keeper").unlink()
+        lockdir.wake()
+        wait_until(lambda: self.has_ended(pid), 30)
+
+    def test_the_second_waits_for_its_turn_and_ends_when_told_to(
+        self, start: Callable[..., int], lockdir: LockDirectory
+    ) -> None:
+        first = start()
+        wait_until(lambda: self.is_keeper(lockdir), 30)
+        second = start()
+        os.kill(second, signal.SIGTERM)
+        wait_until(lambda: self.has_ended(second), 30)
+        third = start()
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: self.has_ended(first), 30)
+        wait_until(lambda: self.is_keeper(lockdir) and lockdir.wake(), 30)
+        assert not self.has_ended(third)

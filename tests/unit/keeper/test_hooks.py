@@ -1,0 +1,81 @@
+"""What a command is told, and what is kept of it when it is set aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scpd.keeper.hooks import Hooks, kept
+from scpd.keeper.ledger import Association, Stored
+from scpd.study.plan import make_plan
+from scpd.study.record import Sender
+from tests.harness.journals import an_object
+
+if TYPE_CHECKING:
+    from scpd.jobs.values import Values
+    from scpd.study.record import ObjectRecord
+
+HOOKS = Hooks(on_reception="r", on_end_of_study="s", output_directory="/out", prefix="X", extension=".dcm")
+SENDER = Sender("boot", "CALLING", "CALLED", "10.0.0.1", "ct.example.org")
+
+
+def facts(values: Values) -> dict[str, object]:
+    return {name: getattr(values, name) for name in type(values).__slots__} | {"directory": values.directory}
+
+
+def of(entry: ObjectRecord, hooks: Hooks = HOOKS) -> Values:
+    association = Association("m", SENDER, None)  # type: ignore[arg-type]
+    return hooks.of_object(Stored(association, entry, 1.0, is_of_this_boot=True))
+
+
+def test_a_command_for_an_object_is_told_all_of_it() -> None:
+    assert facts(of(an_object(1, "CT.1.dcm", directory="X_1", study_instance_uid="1.1"))) == {
+        "directory": "/out/X_1",
+        "output_directory": "/out",
+        "study_directory": "X_1",
+        "prefix": "X",
+        "extension": ".dcm",
+        "file": "CT.1.dcm",
+        "calling_aet": "CALLING",
+        "called_aet": "CALLED",
+        "peer": "ct.example.org",
+        "sop_class_uid": "1.2",
+        "sop_instance_uid": "9.1",
+        "study_instance_uid": "1.1",
+        "transfer_syntax_uid": "1.2.840.10008.1.2",
+        "objects": 1,
+    }
+
+
+def test_of_an_object_that_was_not_kept_there_is_no_file_and_no_directory() -> None:
+    hooks = Hooks(on_reception="r", on_end_of_study=None, output_directory=None)
+    values = of(an_object(1, "", study_instance_uid=""), hooks)
+    assert (values.file, values.directory, values.study_instance_uid) == (None, None, None)
+
+
+def test_a_command_for_a_study_is_told_of_the_study_and_its_last_sender() -> None:
+    other = Sender("boot", "FIRST", "CALLED", "10.0.0.2", "mr")
+    objects = [(other, an_object(1, directory="X_1")), (SENDER, an_object(2, "CT.2", directory="X_1"))]
+    values = HOOKS.of_study(make_plan("1.1", "X_1", objects, None))
+    assert (values.calling_aet, values.peer, values.objects) == ("CALLING", "ct.example.org", 2)
+    assert (values.file, values.sop_instance_uid, values.directory) == (None, None, "/out/X_1")
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.integers(0, 10**6))
+def test_any_command_that_is_retried_is_told_the_same(title: str, uid: str, objects: int) -> None:
+    values = of(an_object(1, "CT.1.dcm", directory="X_1", sop_instance_uid=uid))
+    values.calling_aet, values.objects = title, objects
+    assert facts(HOOKS.of_failed(kept(values))) == facts(values)
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "/etc", ".scpd", "a/b", "a\0b", ""])
+@pytest.mark.parametrize("attribute", ["study_directory", "file"])
+def test_a_forged_name_leads_nowhere(attribute: str, name: str) -> None:
+    values = HOOKS.of_failed(
+        {attribute: name, "objects": "9" * 5000, "output_directory": "/", "nonsense": "x"}
+    )
+    assert getattr(values, attribute) is None
+    assert (values.directory, values.objects) == ("/out", None)
