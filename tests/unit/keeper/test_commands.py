@@ -264,7 +264,7 @@ def full_failed(lockdir: LockDirectory, output: Path) -> Iterator[Path]:
     elsewhere = output / ".scpd/elsewhere"
     path.rename(elsewhere)
     elsewhere.rmdir()
-    yield path
+    return path
 
 
 def test_one_that_cannot_be_set_aside_is_not_settled_until_it_can(

@@ -11,7 +11,8 @@ import pytest
 
 from scpd.keeper.election import Election
 from scpd.keeper.hooks import Hooks
-from scpd.keeper.keeper import Keeper, KeeperPolicy, run
+from scpd.keeper.keeper import Keeper, KeeperPolicy
+from scpd.keeper.service import Surroundings, run
 from scpd.lockdir.layout import LockDirectory
 from scpd.process.fork import spawn
 from scpd.process.signals import Wakeup
@@ -189,7 +190,9 @@ class TestTheProcess:
                 environment=dict(os.environ),
             )
             started.append(
-                spawn(lambda: run(policy, wakeup, lambda _: None, lambda: None), wakeup, (0, 1, 2))
+                spawn(
+                    lambda: run(policy, Surroundings(wakeup, lambda _: None, lambda: None)), wakeup, (0, 1, 2)
+                )
             )
             return started[-1]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.keeper.keeper import Keeper
 from scpd.keeper.requests import ask
 from scpd.lockdir import records
 from scpd.lockdir.layout import LockDirectory
@@ -18,6 +17,8 @@ from tests.harness.keeping import Site
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from scpd.keeper.keeper import Keeper
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.keeper.keeper import Keeper
 from scpd.lockdir import records
 from scpd.lockdir.layout import LockDirectory
 from scpd.process.locks import share
@@ -22,6 +21,8 @@ from tests.harness.keeping import Site, crash_at
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from scpd.keeper.keeper import Keeper
 
 TIMEOUT = 100.0
 GENERATION = "0123456789abcdef"
