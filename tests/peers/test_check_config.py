@@ -114,17 +114,17 @@ def test_a_log_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     assert "ghost" in ended.stderr
 
 
-@pytest.mark.parametrize("path", ["file", "missing/x", "file/x"])
+@pytest.mark.parametrize("path", [".file", ".missing/x", ".file/x"])
 def test_a_lock_directory_that_cannot_be_is_an_error_as_at_the_start(tmp_path: Path, path: str) -> None:
-    (tmp_path / "file").touch()
+    (tmp_path / ".file").touch()
     words = ["--lock-directory", path, "-xcr", "true", "11112"]
     checked, started = check(tmp_path, "--check-config", *words), check(tmp_path, *words)
     assert (checked.returncode, started.returncode) == (1, 1)
     assert checked.stderr.removeprefix("scpd: ") == started.stderr.removeprefix("F: ")
-    assert sorted(tmp_path.iterdir()) == [tmp_path / "file"]
+    assert sorted(tmp_path.iterdir()) == [tmp_path / ".file"]
 
 
-@pytest.mark.parametrize("words", [["--lock-directory", "new", "-xcr", "true"], ["--lock-directory", "a/b"]])
+@pytest.mark.parametrize("words", [["--lock-directory", ".new", "-xcr", "true"], ["--lock-directory", "a/b"]])
 def test_one_that_can_be_made_or_that_nobody_asks_for_is_none(tmp_path: Path, words: list[str]) -> None:
     assert check(tmp_path, "--check-config", *words, "11112").returncode == 0
     assert list(tmp_path.iterdir()) == []

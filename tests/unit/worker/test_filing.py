@@ -201,8 +201,8 @@ class TestSorting:
     def test_the_log_tells_of_directories_in_storescps_words(
         self, scene: Scene, caplog: pytest.LogCaptureFixture
     ) -> None:
-        store = scene.store(scene.policy())
         with caplog.at_level(logging.INFO):
+            store = scene.store(scene.policy())
             for study, instance in (("1.2.3", "1"), ("1.2.3", "2"), ("1.2.4", "3"), ("1.2.3", "4")):
                 send(store, study, instance)
 
