@@ -104,8 +104,16 @@ class Endings:
             try:
                 self._step(study)
                 study.failures = 0
+            except FileNotFoundError:
+                self._vanished(study)
             except OSError as error:
                 self._failed(study, error, now)
+
+    def _vanished(self, study: Study) -> None:
+        """Its sealed state is not there: another keeper, to whom our lock was lost, has done all; or somebody else."""
+        log.warning("the state of sealed study %s has vanished from the lock directory", study.uid)
+        self._next_generation(study)
+        self.finish(study)
 
     def _failed(self, study: Study, error: OSError, now: float) -> None:
         delay = min(_RETRY_SECONDS * 2.0 ** min(study.failures, 16), _LONGEST_RETRY_SECONDS)

@@ -1,6 +1,6 @@
 """A lock directory with workers and a keeper in this process: what they do, step by step, and where they may crash.
 
-The workers are real trackers, the keeper is the real one; only the commands do not run: `Ledgerless` notes them.  OFD
+The workers are real trackers, the keeper is the real one; only the commands do not run: it is noted which would.  OFD
 locks belong to open files, not to processes, so several of each can live here.  A crash closes descriptors, as the
 kernel would, and does nothing else.
 """
@@ -22,7 +22,7 @@ from scpd.study.record import ObjectRecord, Sender
 from scpd.study.tracker import Tracker, TrackerPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from scpd.study.rules import Rules
@@ -70,20 +70,26 @@ def crash_at(step: int) -> Iterator[None]:
 
 
 class InstantCommands:
-    """In place of `keeper.running.Running`: each command ends at the next look; what was started is noted."""
+    """In place of `keeper.running.Running`, for one keeper: each command ends at the next look.
 
-    def __init__(self) -> None:
-        self.started: list[tuple[str, str, dict[str, str]]] = []
+    What was started is told to the site, which also knows what runs there though its keeper has crashed.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
         self._running: list[str] = []
 
     def __len__(self) -> int:
         return len(self._running)
 
     def adopt(self) -> list[str]:
+        self._running = list(self._site.running)
         return list(self._running)
 
     def start(self, job: str, command: str, environment: dict[str, str]) -> None:
-        self.started.append((job, command, environment))
+        self._site.commands.started.append((job, command, environment))
+        self._site.on_start(job, environment)
+        self._site.running[job] = None
         self._running.append(job)
 
     def ended(self, _: float) -> list[Ended]:
@@ -91,13 +97,20 @@ class InstantCommands:
         return [Ended(job, End(1, 1)) for job in jobs]
 
     def forget(self, job: str) -> None:
-        pass
+        self._site.running.pop(job, None)
 
     def descriptors(self) -> Iterator[int]:
         return iter(())
 
     def next_time(self, _: float) -> float | None:
         return None
+
+
+class Started:
+    """What was started at a site, by whichever keeper: job, command, environment."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str, dict[str, str]]] = []
 
 
 class Site:
@@ -110,7 +123,10 @@ class Site:
         layout.make(str(self.lock_directory))
         self.rules = rules
         self.on_reception = on_reception
-        self.commands = InstantCommands()
+        self.commands = Started()
+        self.running: dict[str, None] = {}  # jobs, in order
+        self.generations: dict[str, str] = {}  # of the objects that were stored, by instance
+        self.on_start: Callable[[str, dict[str, str]], None] = lambda *_: None
         self.studies = 0  # directories made
 
     def keeper(self, now: float) -> Keeper:
@@ -132,19 +148,19 @@ class Site:
             fsync=False,
             environment={},
         )
-        keeper = Keeper(policy, LockDirectory(str(self.lock_directory)), self.commands)  # type: ignore[arg-type]
+        keeper = Keeper(policy, LockDirectory(str(self.lock_directory)), InstantCommands(self))  # type: ignore[arg-type]
         keeper.recover(now)
         return keeper
 
     def worker(self, peer: str, waits: str = "") -> Worker:
-        """Give a worker that serves an association of a peer, and waits for what `study.record` says."""
+        """Give a worker that serves an association of a peer."""
         return Worker(self, peer, waits)
 
 
 class Worker:
     """A worker: takes objects through the steps of the recipe; dies where it is told to."""
 
-    def __init__(self, site: Site, peer: str, waits: str = "") -> None:
+    def __init__(self, site: Site, peer: str, waits: str) -> None:
         self._site = site
         self.peer = peer
         policy = TrackerPolicy(
@@ -156,7 +172,8 @@ class Worker:
             boot=OTHER_BOOT,
             fsync=False,
         )
-        self._tracker = Tracker(policy, Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost", waits))
+        sender = Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost", waits)
+        self._tracker = Tracker(policy, sender)
         self._steps: Iterator[str] | None = None
         self.at = ""  # the object that it is at
         self.is_written_down = False  # its line is
@@ -214,6 +231,7 @@ class Worker:
         yield "written down"
         inode = temporary.stat().st_ino
         temporary.rename(self._site.output / directory / name)
+        self._site.generations[instance] = tracker._busy().about.generation
         yield "renamed"
         tracker.stored(number, name, inode)
         yield "stored"
@@ -249,13 +267,12 @@ class Descriptors:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note what is opened here and not closed."""
+        """Note what is opened here and not closed; numbers that are closed may become somebody else's."""
         before = _open_descriptors()
         try:
             yield
         finally:
             after = _open_descriptors()
-            # What it has closed since may be somebody else's next.
             self._opened = (self._opened & after) | (after - before)
 
     def close(self) -> None:

@@ -1,7 +1,9 @@
 """Any interleaving of workers and keepers, any crash: what must be true of studies is true (scpd_studies(7)).
 
 - every stored object is in exactly one directory, and none is lost or overwritten;
-- every study is completed exactly once per opening, and its command runs at least once, after the renames;
+- every study is completed exactly once per opening, and its command runs at least once (exactly once if no keeper
+  crashes or loses its lease): after the last of its objects was stored, their commands have been started and all have
+  their new names, and it is told how many they are;
 - numbering has no gaps;
 - nothing is left open at the end.
 """
@@ -12,7 +14,9 @@ import shutil
 import tempfile
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,34 +24,66 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scpd.study.rules import EITHER, NEXT, TIMEOUT, Rules
 from tests.harness.keeping import Descriptors, Site, Worker, crash_at
 
+if TYPE_CHECKING:
+    from scpd.keeper.keeper import Keeper
+
 TIMEOUT_SECONDS = 100.0
 STUDIES = ["1.1", "1.2", "1.3"]
 PEERS = ["ONE", "TWO"]
+LAST_STUDY = "1.9"
 
 
 class Receiver(RuleBasedStateMachine):
     """Workers, keepers and time."""
 
     @initialize(
-        by=st.sampled_from([EITHER, TIMEOUT, NEXT]), renames=st.booleans(), on_reception=st.booleans()
+        by=st.sampled_from([EITHER, TIMEOUT, NEXT]),
+        renames=st.booleans(),
+        on_reception=st.booleans(),
+        any_peer=st.booleans(),
     )
-    def start(self, by: str, renames: bool, on_reception: bool) -> None:
+    def start(self, by: str, renames: bool, on_reception: bool, any_peer: bool) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="scpd-model-"))
-        rules = Rules(timeout=TIMEOUT_SECONDS, by=by, renames=renames, runs=True)
+        rules = Rules(timeout=TIMEOUT_SECONDS, by=by, any_peer=any_peer, renames=renames, runs=True)
         self.site = Site(self.directory, rules, on_reception=on_reception)
+        self.site.on_start = self._check_start
+        self.most_workers = 1 if any_peer else 4  # --single-process
         self.workers: list[Worker] = []
-        self.keeper = None
+        self.keeper: Keeper | None = None
+        self.lost: Keeper | None = None  # a keeper that was stopped, and does not know that there is another
+        self.is_smooth = True  # no keeper has crashed or lost its lease
         self.descriptors = Descriptors()
         self.now = monotonic()
         self.instances = 0
         self.stored: set[str] = set()
+        self.ended: set[str] = set()  # generations whose command was started
+
+    def _check_start(self, job: str, variables: dict[str, str]) -> None:
+        """See that the command of a study comes when all is done that it comes after."""
+        if not job.endswith(".xcs"):
+            return
+        generation = job.removesuffix(".xcs").rpartition(".")[2]
+        instances = {instance for instance, of in self.site.generations.items() if of == generation}
+        assert variables["SCPD_OBJECTS"] == str(len(instances))
+        if self.site.on_reception:
+            started = {
+                given["SCPD_SOP_INSTANCE_UID"]
+                for other, _, given in self.site.commands.started
+                if other.endswith(".xcr")
+            }
+            assert started >= instances
+        if self.site.rules.renames:
+            names = {path.name for path in Path(variables["SCPD_DIRECTORY"]).iterdir()}
+            assert not names & {f"CT.{instance}" for instance in instances}
+        assert not (self.is_smooth and generation in self.ended)
+        self.ended.add(generation)
 
     def _worker(self, index: int) -> Worker:
         return self.workers[index % len(self.workers)]
 
     @rule(peer=st.sampled_from(PEERS))
     def connect(self, peer: str) -> None:
-        if len(self.workers) < 4:
+        if len(self.workers) < self.most_workers:
             self.workers.append(self.site.worker(peer))
 
     @precondition(lambda self: self.workers)
@@ -108,10 +144,30 @@ class Receiver(RuleBasedStateMachine):
 
     @rule(step=st.integers(1, 60))
     def keep_and_crash(self, step: int) -> None:
+        self.is_smooth = False
         with crash_at(step):
             self.keep()
         self.keeper = None
         self.descriptors.close()
+
+    @precondition(lambda self: self.keeper and not self.lost)
+    @rule()
+    def lose_the_lease(self) -> None:
+        """Stop the keeper, and let another be elected."""
+        self.is_smooth = False
+        self.lost, self.keeper = self.keeper, None
+        self.lost_descriptors, self.descriptors = self.descriptors, Descriptors()
+        self.keep()
+
+    @precondition(lambda self: self.lost)
+    @rule(step=st.integers(1, 60), crashes=st.booleans())
+    def go_on_unaware(self, step: int, crashes: bool) -> None:
+        """Let the stopped keeper do what it was about to do, a whole turn at most; then it leaves, or crashes."""
+        lost, self.lost = self.lost, None
+        assert lost is not None
+        with crash_at(step if crashes else 0), self.lost_descriptors.watched():
+            lost.turn(self.now)
+        self.lost_descriptors.close()
 
     @rule()
     def let_time_pass(self) -> None:
@@ -136,44 +192,59 @@ class Receiver(RuleBasedStateMachine):
             self._end()
         finally:
             self.descriptors.close()
+            if self.lost is not None:
+                self.lost_descriptors.close()
             shutil.rmtree(self.directory)
 
     def _end(self) -> None:
         for worker in self.workers:
             worker.die()
         self.workers.clear()
-        for _ in range(12):
+        for peer in PEERS:  # each goes on to another study
+            worker = self.site.worker(peer)
+            self.instances += 1
+            worker.begin(LAST_STUDY, f"9.{self.instances}")
+            worker.finish()
+            self.stored.add(worker.at)
+            worker.release()
+        for _ in range(12 + self.instances):  # two commands a turn
             self.keep()
             self.now += TIMEOUT_SECONDS + 1
         self.every_object_is_in_exactly_one_place()
+        by_next = self.site.rules.by == NEXT
         lock_directory = self.site.lock_directory
-        by_next_only = self.site.rules.by == NEXT
-        if not by_next_only:
-            for part in ("open", "sealed", "journals/dead", "replies", "strange", "failed"):
-                assert not list((lock_directory / part).iterdir()), part
-        assert not list((lock_directory / "sealed").iterdir())
-        self._check_commands()
-        if self.site.rules.renames and not by_next_only:
+        assert [path.name for path in (lock_directory / "open").iterdir()] == (
+            [LAST_STUDY] if by_next else []
+        )
+        for part in ("sealed", "replies", "strange", "failed") + (() if by_next else ("journals/dead",)):
+            assert not list((lock_directory / part).iterdir()), part
+        assert len(list((lock_directory / "journals").iterdir())) == 1
+        self._check_commands(set() if not by_next else {self.site.generations[f"9.{self.instances}"]})
+        if self.site.rules.renames:
             self._check_numbers()
 
-    def _check_commands(self) -> None:
+    def _check_commands(self, still_open: set[str]) -> None:
         started = self.site.commands.started
         of_objects = {
             variables["SCPD_SOP_INSTANCE_UID"] for job, _, variables in started if job.endswith(".xcr")
         }
         if self.site.on_reception:
             assert of_objects >= self.stored
-        ended = {variables["SCPD_DIRECTORY"] for job, _, variables in started if job.endswith(".xcs")}
-        if self.site.rules.by != NEXT:
-            assert {Path(path).name for path in ended} == {
-                path.parent.name for path in self.site.output.glob("study_*/*")
-            }
+        assert self.ended == set(self.site.generations.values()) - still_open
 
     def _check_numbers(self) -> None:
         for directory in self.site.output.glob("study_*"):
+            if self.site.rules.by == NEXT and directory.name == f"study_{LAST_STUDY}":
+                continue
             names = sorted(path.name for path in directory.iterdir())
             assert names == [f"CT{number:06}" for number in range(1, len(names) + 1)]
 
 
-Receiver.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+Receiver.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 TestAnyInterleaving = Receiver.TestCase
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+class TestVeryManyInterleavings(Receiver.TestCase):  # type: ignore[misc, name-defined]
+    settings = settings(max_examples=3000, stateful_step_count=60, deadline=None)
