@@ -107,6 +107,10 @@ class Sealed:
 
     def write_plan(self, plan: Plan) -> Plan:
         """Make this the plan unless there is one; give the one that is."""
+        if self._fsync:
+            # The seal first: an open study must never be found with a plan.
+            os.fsync(self._lockdir.opened(layout.SEALED))
+            os.fsync(self._lockdir.opened(layout.OPEN))
         temporary = f".{PLAN}.{os.getpid()}.{os.urandom(4).hex()}"
         try:
             self._write(temporary, plan.encode())
