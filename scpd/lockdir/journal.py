@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _ALIVE = 0  # the byte that the writer has locked
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 18
+_LONGEST = 1 << 32  # bytes: ten million objects; a sparse file has room for more than anybody can read
 _MOST_TRIES = 20
 _LONGEST_MAKER = 64
 _MAKER_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
@@ -124,12 +125,12 @@ class JournalReader:
 
     def _new_lines(self) -> list[list[str]]:
         lines: list[list[str]] = []
-        while piece := os.pread(self._descriptor, _PIECE, self._offset):
+        while self._offset < _LONGEST and (piece := os.pread(self._descriptor, _PIECE, self._offset)):
             self._offset += len(piece)
             *whole, self._rest = (self._rest + piece).split(b"\n")
             self._rest = self._rest[: records.LONGEST + 1]  # nobody writes longer ones
             for line in whole:
-                fields = records.decode(line)
+                fields = records.decode(line) if len(line) <= records.LONGEST else None
                 if fields is None:
                     self.skipped += bool(line)
                 else:

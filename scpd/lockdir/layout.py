@@ -15,7 +15,9 @@
     strange/                what nobody here could have written, set aside
 
 Directories and names only: what the files say is written and read by the rooms that they belong to.  Nothing follows
-a link below the lock directory.  Raises `OSError`.
+a link below the lock directory, and nothing waits for who has put a FIFO in the place of a file.  What stands where a
+lock file should be is set aside, and so is, by the keeper (`mend`), what stands where a directory or the FIFO should
+be.  Raises `OSError`.
 """
 
 from __future__ import annotations
@@ -36,15 +38,26 @@ PUBLISH, STRANGE = "publish", "strange"
 _DIRECTORIES = (JOURNALS, DEAD, REPLIES, OPEN, SEALED, KEEPERS, RUNNING, FAILED, REQUESTS, PUBLISH, STRANGE)
 _PUBLISH_LOCKS = 64
 _MOST_STAYING = 1000
+_LONGEST_OLD_NAME = 200  # bytes: in strange/ there is something behind it
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FIFO_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 # What says that something is none of ours: a link, a directory, a FIFO, a device.  All else, such as too many open
 # files, says nothing of it.
 _NOT_OURS = frozenset(
-    (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG)
+    (
+        errno.ELOOP,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EINVAL,
+        errno.ENXIO,
+        errno.ENODEV,
+        errno.ENAMETOOLONG,
+        errno.ESPIPE,
+    )
 )
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -64,6 +77,19 @@ def make(path: str) -> None:
         lockdir.close()
 
 
+def mend(lockdir: LockDirectory) -> None:
+    """Set aside what stands in the place of a directory, and make that anew: for the keeper's start."""
+    for part in (STRANGE, *_DIRECTORIES):
+        parent, _, name = part.rpartition("/")
+        try:
+            lockdir.opened(part)
+        except OSError as error:
+            if not is_strange(error) and error.errno != errno.ENOENT:
+                raise
+            lockdir.set_aside(name, parent)
+            _make_directory(name, lockdir.opened(parent) if parent else lockdir.descriptor)
+
+
 def _make_directory(name: str, parent: int | None = None) -> None:
     with suppress(FileExistsError):
         os.mkdir(name, 0o777, dir_fd=parent)
@@ -74,6 +100,14 @@ def _make_fifo(name: str, directory: int) -> None:
         os.mkfifo(name, 0o666, dir_fd=directory)
     if not stat.S_ISFIFO(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
         raise FileExistsError(17, "not a FIFO", name)
+
+
+def _open_fifo(name: str, directory: int) -> int:
+    descriptor = os.open(name, _FIFO_FLAGS, dir_fd=directory)
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a FIFO", name)
 
 
 class LockDirectory:
@@ -112,7 +146,24 @@ class LockDirectory:
     def open_lock_file(self, name: str, part: str = "") -> int:
         """Open a file that is there to be locked; make it if it is not there."""
         directory = self.opened(part) if part else self.descriptor
-        return os.open(name, _LOCK_FLAGS, 0o666, dir_fd=directory)
+        try:
+            return _open_regular(name, _LOCK_FLAGS, directory)
+        except OSError as error:
+            if not is_strange(error):
+                raise
+        self.set_aside(name, part)
+        return _open_regular(name, _LOCK_FLAGS, directory)
+
+    def open_wake(self) -> int:
+        """Open the FIFO, as the keeper does: it never ends, however often its writers come and go."""
+        try:
+            return _open_fifo(WAKE, self.descriptor)
+        except OSError as error:
+            if not is_strange(error) and error.errno != errno.ENOENT:
+                raise
+        self.set_aside(WAKE, "")
+        _make_fifo(WAKE, self.descriptor)
+        return _open_fifo(WAKE, self.descriptor)
 
     def open_publish_lock(self, directory_name: str) -> int:
         """Open the lock of a study directory, which shares it with others of other names."""
@@ -120,10 +171,12 @@ class LockDirectory:
 
     def set_aside(self, name: str, part: str) -> None:
         """Move to `strange/` what nobody can have written; say so.  What cannot be moved stays, which is said once."""
-        where = self.opened(part) if part else self.descriptor
-        strange = f"{part.replace('/', '-')}-{name}"[:200] + f".{os.urandom(4).hex()}"
+        old_name = _begin_of(f"{part.replace('/', '-')}-{name}", _LONGEST_OLD_NAME)
+        strange = f"{old_name}.{os.urandom(4).hex()}"
         try:
-            os.rename(name, strange, src_dir_fd=where, dst_dir_fd=self.opened(STRANGE))
+            self._move(name, part, strange)
+        except FileNotFoundError:
+            pass  # somebody was faster
         except OSError as error:
             if f"{part}/{name}" not in self._staying and len(self._staying) < _MOST_STAYING:
                 self._staying.add(f"{part}/{name}")
@@ -132,6 +185,14 @@ class LockDirectory:
                 )
         else:
             log.warning("%s/%s in the lock directory is not ours, moved to strange/%s", part, name, strange)
+
+    def _move(self, name: str, part: str, strange: str) -> None:
+        if "/" in name:
+            raise OSError(errno.EINVAL, "no name", name)  # it would be a path that leads elsewhere
+        where = self.opened(part) if part else self.descriptor
+        # In the place of strange/ itself nothing can be moved below it.
+        there = where if name == STRANGE and not part else self.opened(STRANGE)
+        os.rename(name, strange, src_dir_fd=where, dst_dir_fd=there)
 
     def wake(self) -> bool:
         """Tell the keeper to look; `False` if there is none."""
@@ -152,9 +213,21 @@ class LockDirectory:
         return True
 
 
+def _begin_of(name: str, most: int) -> str:
+    """Give as many characters as fit into so many bytes."""
+    begin = name[:most]
+    while len(os.fsencode(begin)) > most:
+        begin = begin[:-1]
+    return begin
+
+
 def open_to_read(name: str, directory: int) -> int:
     """Open a file of which nobody knows what it is: no link, no waiting for anybody, and nothing but a file."""
-    descriptor = os.open(name, _READ_FLAGS, dir_fd=directory)
+    return _open_regular(name, _READ_FLAGS, directory)
+
+
+def _open_regular(name: str, flags: int, directory: int) -> int:
+    descriptor = os.open(name, flags, 0o666, dir_fd=directory)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)

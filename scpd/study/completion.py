@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _LONGEST_SECONDS = 0.05
 _PATIENCE_SECONDS = 0.5
 _MOST_OF_A_PLAN = 1 << 28  # bytes
+_LONGEST_NAME = 255
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -55,7 +56,16 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 def is_plain_name(name: str) -> bool:
     """Tell whether this can be the name of something in a directory, not hidden there, and harmless in a log."""
-    return 0 < len(name) < 256 and name[0] != "." and "/" not in name and _without_bytes(name).isprintable()
+    if not name or name[0] == "." or "/" in name or not _without_bytes(name).isprintable():
+        return False
+    return _has_room(name)
+
+
+def _has_room(name: str) -> bool:
+    try:
+        return len(os.fsencode(name)) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # of a locale that lacks the characters
+        return False
 
 
 def _without_bytes(name: str) -> str:

@@ -340,6 +340,16 @@ def test_what_is_no_file_is_not_opened_and_nobody_waits(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_line_that_is_longer_than_any_of_ours_is_skipped(lockdir: LockDirectory, path: Path) -> None:
+    long = records.encode(("object", "x" * 2 * records.LONGEST))
+    (path / "journals/odd").write_bytes(line(1) + long + line(2))
+    reader = JournalReader("odd", lockdir.opened(layout.JOURNALS))
+    reader.read_head()
+    assert reader.read() == [records.decode(line(2).rstrip(b"\n"))]
+    assert reader.skipped == 1
+    reader.close()
+
+
 # A full disk.
 
 

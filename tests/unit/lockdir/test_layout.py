@@ -169,11 +169,51 @@ def test_a_lock_file_is_made_and_is_one_for_all(lockdir: LockDirectory, path: Pa
         os.close(it)
 
 
-def test_a_lock_file_that_is_a_link_is_not_followed(lockdir: LockDirectory, path: Path) -> None:
-    (path / "keeper").symlink_to(path.with_name("elsewhere"))
-    with pytest.raises(OSError, match="links"):
-        lockdir.open_lock_file("keeper")
+@pytest.mark.parametrize("kind", ["link", "directory", "fifo"])
+def test_what_stands_in_the_place_of_a_lock_file_is_set_aside(
+    lockdir: LockDirectory, path: Path, kind: str
+) -> None:
+    if kind == "link":
+        (path / "keeper").symlink_to(path.with_name("elsewhere"))
+    else:
+        {"directory": os.mkdir, "fifo": os.mkfifo}[kind](path / "keeper")
+    os.close(lockdir.open_lock_file("keeper"))
+    assert stat.S_ISREG((path / "keeper").lstat().st_mode)
+    assert len(os.listdir(path / "strange")) == 1
     assert not path.with_name("elsewhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "file", "link", "directory"])
+def test_the_fifo_is_made_anew_when_something_has_taken_its_place(
+    lockdir: LockDirectory, path: Path, kind: str
+) -> None:
+    (path / "wake").unlink()
+    if kind == "link":
+        (path / "wake").symlink_to("/dev/zero")
+    elif kind != "nothing":
+        {"directory": os.mkdir, "file": lambda at: at.write_bytes(b"x")}[kind](path / "wake")
+    descriptor = lockdir.open_wake()
+    assert lockdir.wake()
+    assert os.read(descriptor, 10) == b"\n"
+    os.close(descriptor)
+
+
+def test_a_name_that_leads_elsewhere_is_not_set_aside(lockdir: LockDirectory, path: Path) -> None:
+    victim = path.with_name("victim")
+    victim.touch()
+    (path / "strange/open-..").mkdir()
+    for name in ("../../victim", str(victim)):
+        lockdir.set_aside(name, "open")
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\u4e00" * 85])
+def test_the_longest_names_are_set_aside(lockdir: LockDirectory, path: Path, name: str) -> None:
+    (path / "requests" / name).touch()
+    lockdir.set_aside(name, "requests")
+    (strange,) = os.listdir(path / "strange")
+    assert strange.rpartition(".")[0] in f"requests-{name}"
+    assert strange.startswith("requests-")
 
 
 def test_a_study_directory_has_one_of_64_locks(lockdir: LockDirectory, path: Path) -> None:
