@@ -191,7 +191,12 @@ def _lines(descriptor: int) -> Iterator[bytes]:
 def write_failed(lockdir: LockDirectory, job: str, values: Mapping[str, str]) -> None:
     """Set a command aside where an administrator finds it."""
     data = b"".join(records.encode(pair) for pair in values.items())
-    layout.write_whole(job, data, lockdir.opened(layout.FAILED), flush=True)
+    directory = lockdir.opened(layout.FAILED)
+    try:
+        layout.write_whole(job, data, directory, flush=True)
+    except IsADirectoryError:
+        lockdir.set_aside(job, layout.FAILED)
+        layout.write_whole(job, data, directory, flush=True)
 
 
 def read_failed(lockdir: LockDirectory, job: str) -> dict[str, str] | None:

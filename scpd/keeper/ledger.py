@@ -243,7 +243,7 @@ class Ledger:
             if _has_inode(entry.name, entry.inode, directory):
                 return entry.name
             with os.scandir(directory) as files:
-                return next((file.name for file in files if file.inode() == entry.inode), "")
+                return next((file.name for file in files if _is_file(file, entry.inode)), "")
         finally:
             os.close(directory)
 
@@ -333,6 +333,10 @@ def _has_inode(name: str, inode: int, directory: int) -> bool:
         return os.stat(name, dir_fd=directory, follow_symlinks=False).st_ino == inode
     except OSError:
         return False
+
+
+def _is_file(file: os.DirEntry[str], inode: int) -> bool:
+    return file.inode() == inode and is_plain_name(file.name) and file.is_file(follow_symlinks=False)
 
 
 def _is_possible(entry: ObjectRecord) -> bool:

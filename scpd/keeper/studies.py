@@ -21,7 +21,7 @@ from itertools import islice
 from scpd.keeper.generations import OPEN, PLANNED, RENAMED, make_study
 from scpd.lockdir import layout
 from scpd.study.rules import Rulebook
-from scpd.study.states import Seal, is_key, read_sealed
+from scpd.study.states import Seal, has_lost_study, is_key, read_sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,11 @@ class Studies:
     def recover(self, now: float) -> None:
         """Take over what lies there, at the keeper's start."""
         for key in os.listdir(self._lockdir.opened(layout.OPEN)):
-            if key[0] != ".":
+            if key[0] == ".":
+                continue
+            if has_lost_study(self._lockdir, key):
+                self._lockdir.set_aside(key, layout.OPEN)
+            else:
                 self._enter(key, now)
 
     def opened(self, key: str, generation: str, now: float) -> None:

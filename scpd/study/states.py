@@ -313,6 +313,22 @@ class Seal:
         os.close(self._descriptor)
 
 
+def has_lost_study(lockdir: LockDirectory, key: str) -> bool:
+    """Tell whether there is a state without the file that all states have: no worker could ever come to it.
+
+    One with nothing in it is none: a worker puts its own in its place.
+    """
+    try:
+        state = _open_state(lockdir, key)
+    except OSError:
+        return False
+    try:
+        names = os.listdir(state)
+    finally:
+        os.close(state)
+    return bool(names) and STUDY not in names
+
+
 def read_sealed(lockdir: LockDirectory, name: str) -> About | None:
     """Read what is said of a sealed study; `None` if there is none of this name, or nothing that we could have said.
 

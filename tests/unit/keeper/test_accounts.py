@@ -179,6 +179,12 @@ def test_any_values_that_are_set_aside_are_found(values: dict[str, str]) -> None
         lockdir.close()
 
 
+def test_a_directory_in_the_place_of_what_is_set_aside_goes(lockdir: LockDirectory, output: Path) -> None:
+    (output / ".scpd/failed/m.1.xcr").mkdir()
+    write_failed(lockdir, "m.1.xcr", {"a": "b"})
+    assert read_failed(lockdir, "m.1.xcr") == {"a": "b"}
+
+
 @pytest.mark.parametrize("job", ["../requests/x", "a\0b", "", ".", "..", "x" * 300, "/etc/passwd"])
 def test_what_is_no_jobs_name_is_not_looked_for(lockdir: LockDirectory, output: Path, job: str) -> None:
     (output / ".scpd/requests/x").write_bytes(records.encode(("a", "b")))

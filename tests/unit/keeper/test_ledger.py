@@ -127,6 +127,17 @@ class TestWhatCounts:
         assert names_of(news) == [name]
         assert [association.maker for association in news.ended] == ["m"]
 
+    @pytest.mark.parametrize("kind", ["hidden", "a directory"])
+    def test_of_a_dead_worker_only_a_file_counts_that_can_have_been_published(
+        self, lockdir: LockDirectory, ledger: Ledger, output: Path, kind: str
+    ) -> None:
+        found = output / {"hidden": ".CT.1", "a directory": "study"}[kind]
+        found.touch() if kind == "hidden" else found.mkdir()
+        journal = JournalFile(lockdir, "m")
+        journal.write(an_object(1, "CT.1", directory="", inode=found.stat().st_ino).encode())
+        journal.die()
+        assert names_of(ledger.look(1)) == []
+
     def test_an_object_of_which_nothing_is_kept_counts_though_its_worker_died(
         self, lockdir: LockDirectory, ledger: Ledger
     ) -> None:

@@ -183,15 +183,28 @@ def foreign(path: Path, kind: str) -> None:
         "no rules": About(GENERATION, "1.1", "x").encode(),
         "no generation": records.encode(("study", "../x", "1.1", rules)),
         "torn": About(GENERATION, "1.1", rules).encode()[:-4],
-        "a directory": b"",
     }
     if kind == "a directory":
         (path / "study").mkdir()
+    elif kind == "a fifo":
+        os.mkfifo(path / "study")
+    elif kind == "no study":
+        (path / "other").touch()
     else:
         (path / "study").write_bytes(contents[kind])
 
 
-KINDS = ["file", "link", "another study's", "no rules", "no generation", "torn", "a directory"]
+KINDS = [
+    "file",
+    "link",
+    "another study's",
+    "no rules",
+    "no generation",
+    "torn",
+    "a directory",
+    "a fifo",
+    "no study",
+]
 
 
 @pytest.mark.parametrize("where", ["open/1.1", f"sealed/1.1.{GENERATION}"])
