@@ -77,6 +77,7 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
 def _keep(settings: Settings) -> int:
     from scpd import filing_policies, keeper_policies
     from scpd.keeper.service import Surroundings, run
+    from scpd.process import exitcodes
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
@@ -88,7 +89,8 @@ def _keep(settings: Settings) -> int:
     in_use = filing_policies.use_lock_directory(settings)  # noqa: F841
     policy = keeper_policies.keeper_policy(settings, dict(os.environ))
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNHEARD)
-    return run(policy, Surroundings(Wakeup(), Title(_NAME).show, _beat))
+    code = run(policy, Surroundings(Wakeup(), Title(_NAME).show, _beat))
+    return SUCCESS if code == exitcodes.OK else FAILURE
 
 
 def _beat() -> None:

@@ -6,7 +6,8 @@ looking, however often it is woken.
 
 It is elected by a lock; who loses waits for its turn.  Told to end (SIGTERM), it lets running commands finish within
 the grace period and starts no other; those that still run then are left to the next keeper.  A keeper whose master has
-gone ends at once, and so does one whose lock somebody has replaced.
+gone ends at once, and so does one whose lock somebody has replaced.  What the machine does not allow is said in one
+line: whoever starts the next keeper lets it begin anew.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from scpd.keeper.running import Running
 from scpd.lockdir import layout
 from scpd.lockdir.layout import LockDirectory
 from scpd.process import exitcodes
+from scpd.process.locks import is_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ log = logging.getLogger("dcmtk.apps.storescp")
 _ELECTION_SECONDS = 1.0  # between two attempts to be the keeper
 _SHARE_OF_TIME = 4.0  # so many times as long as a look took there is none
 _LONGEST_REST = 0.5
-_WAKE_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_FIFO_SIZE = 1 << 20  # of the largest that an unprivileged process can make, pipe(7)
 
 
 class Surroundings:
@@ -68,6 +70,16 @@ class Surroundings:
 
 def run(policy: KeeperPolicy, around: Surroundings) -> int:
     """Be the keeper as soon as there is no other, and until told to end; give the exit code."""
+    try:
+        _run(policy, around)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        log.error("the keeper cannot go on: %s%s", where, error.strerror)
+        return exitcodes.FAILED
+    return exitcodes.OK
+
+
+def _run(policy: KeeperPolicy, around: Surroundings) -> None:
     lockdir = LockDirectory(policy.lock_directory)
     election = Election(lockdir)
     around.show("keeper, waiting for its turn")
@@ -79,13 +91,13 @@ def run(policy: KeeperPolicy, around: Surroundings) -> int:
         _keep(policy, lockdir, election, around)
     election.resign()
     lockdir.close()
-    return exitcodes.OK
 
 
 def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, around: Surroundings) -> None:
-    wake = os.open(layout.WAKE, _WAKE_FLAGS, dir_fd=lockdir.descriptor)
+    layout.mend(lockdir)
+    wake = _Wake(lockdir)
     directory = lockdir.opened(layout.RUNNING)
-    launcher = Launcher(directory, wake, around.wakeup, around.show, policy.exec_timeout)
+    launcher = Launcher(directory, wake.descriptor, around.wakeup, around.show, policy.exec_timeout)
     running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
     keeper = Keeper(policy, lockdir, running)
     keeper.recover(monotonic())
@@ -101,13 +113,36 @@ def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, arou
         around.show(f"keeper, {keeper}")
         loop.sleep()
     keeper.close()
-    os.close(wake)
+    wake.close()
+
+
+class _Wake:
+    """The FIFO by which the keeper is woken; made anew if somebody has replaced it."""
+
+    def __init__(self, lockdir: LockDirectory) -> None:
+        self._lockdir = lockdir
+        self.descriptor = lockdir.open_wake()
+
+    def take(self) -> None:
+        """Empty it, at most once: who writes faster than we read shall not keep us from our work."""
+        with suppress(BlockingIOError):
+            os.read(self.descriptor, _FIFO_SIZE)
+        if is_at(self.descriptor, layout.WAKE, self._lockdir.descriptor):
+            return
+        log.warning("somebody has replaced the FIFO that wakes the keeper")
+        descriptor = self._lockdir.open_wake()
+        os.dup2(descriptor, self.descriptor, inheritable=False)  # the number is known to others
+        os.close(descriptor)
+
+    def close(self) -> None:
+        """Let it go."""
+        os.close(self.descriptor)
 
 
 class _Loop:
     """The keeper's turns, in time."""
 
-    def __init__(self, keeper: Keeper, wake: int, around: Surroundings, grace: float) -> None:
+    def __init__(self, keeper: Keeper, wake: _Wake, around: Surroundings, grace: float) -> None:
         self._keeper = keeper
         self._wake = wake
         self._around = around
@@ -128,9 +163,7 @@ class _Loop:
     def turn(self) -> None:
         """Do what can be done."""
         begin = monotonic()
-        with suppress(BlockingIOError):
-            while len(os.read(self._wake, 1 << 16)) == 1 << 16:
-                pass
+        self._wake.take()
         self._keeper.turn(begin, stopping=self._ends_at is not None)
         end = monotonic()
         self._rests_until = end + min((end - begin) * _SHARE_OF_TIME, _LONGEST_REST)
@@ -144,7 +177,7 @@ class _Loop:
         if self._ends_at is not None:
             wanted = min(wanted, self._ends_at)
         tellers = self._around.tellers()
-        ready = _wait([*tellers, self._wake, *self._keeper.descriptors()], wanted - now)
+        ready = _wait([*tellers, self._wake.descriptor, *self._keeper.descriptors()], wanted - now)
         if self._around.master in ready:
             log.info("the master has gone, leaving the lock directory to another keeper")
             self._ends_at = now

@@ -6,6 +6,7 @@ import logging
 
 OK = 0
 START_FAILED = 1  # the master: command line, directories, sockets
+FAILED = 71  # the machine does not allow what is to be done, and that was said; EX_OSERR
 CRASHED = 70  # an exception that nobody expected, EX_SOFTWARE of sysexits.h
 # A worker's association that did not end by a release.
 REJECTED = 10
@@ -17,6 +18,7 @@ STOPPED = 14
 # What each means for whoever reads the master's log: level and text.
 MEANINGS: dict[int, tuple[int, str]] = {
     OK: (logging.DEBUG, "ended"),
+    FAILED: (logging.WARNING, "failed, see the line above"),
     CRASHED: (logging.ERROR, "failed: a defect of scpd, see the lines above"),
     REJECTED: (logging.DEBUG, "rejected the association"),
     ABORTED: (logging.DEBUG, "aborted the association"),

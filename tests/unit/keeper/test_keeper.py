@@ -14,6 +14,7 @@ from scpd.keeper.hooks import Hooks
 from scpd.keeper.keeper import Keeper, KeeperPolicy
 from scpd.keeper.service import Surroundings, run
 from scpd.lockdir.layout import LockDirectory
+from scpd.process import exitcodes
 from scpd.process.fork import spawn
 from scpd.process.signals import Wakeup
 from scpd.study.rules import Rules
@@ -251,6 +252,36 @@ class TestTheProcess:
         (output / ".scpd/keeper").unlink()
         lockdir.wake()
         wait_until(lambda: self.has_ended(pid), 30)
+
+    @pytest.mark.parametrize("kind", ["nothing", "a file", "a directory"])
+    def test_it_is_woken_though_somebody_has_replaced_the_fifo(
+        self, start: Callable[..., int], lockdir: LockDirectory, output: Path, kind: str
+    ) -> None:
+        pid = start()
+        wait_until(lambda: self.is_keeper(lockdir), 30)
+        wake = output / ".scpd/wake"
+        old = os.open(wake, os.O_RDWR | os.O_NONBLOCK)
+        wake.unlink()
+        if kind != "nothing":
+            wake.touch() if kind == "a file" else wake.mkdir()
+        os.write(old, b"\n")
+        os.close(old)
+        wait_until(lambda: wake.is_fifo() and lockdir.wake(), 30)
+        worker = JournalFile(lockdir, "m")
+        worker.die()
+        assert lockdir.wake()
+        wait_until(lambda: os.listdir(output / ".scpd/journals") == ["dead"], 5)  # it sleeps for ten
+        assert not self.has_ended(pid)
+
+    def test_what_the_machine_does_not_allow_ends_it_with_a_code(
+        self, start: Callable[..., int], lockdir: LockDirectory, output: Path
+    ) -> None:
+        (output / ".scpd").rename(output / "elsewhere")
+        pid = start()
+        wait_until(lambda: self.has_ended(pid), 30)
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        assert ended.si_status == exitcodes.FAILED
 
     def test_the_second_waits_for_its_turn_and_ends_when_told_to(
         self, start: Callable[..., int], lockdir: LockDirectory
