@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from scpd.cli.settings import Settings
     from scpd.keeper.keeper import KeeperPolicy
+    from scpd.keeper.vacancy import Vacancy
     from scpd.master.upkeep import Heartbeat
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
@@ -60,6 +61,15 @@ def keeper_policy(settings: Settings, environment: Mapping[str, str]) -> KeeperP
         fsync=settings.fsync,
         environment=environment,
     )
+
+
+def keeper_vacancy(settings: Settings) -> Vacancy | None:
+    """Say who looks whether somebody else is the keeper; `None` if none is needed, or the master has its own."""
+    if settings.keeper or not needs_keeper(settings):
+        return None
+    from scpd.keeper.vacancy import Vacancy
+
+    return Vacancy(lock_directory(settings))
 
 
 def keeper_role(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,7 +216,8 @@ def roles(
 ) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
-    from scpd.keeper_policies import keeper_role
+    from scpd.keeper.vacancy import LONGEST_SECONDS
+    from scpd.keeper_policies import keeper_role, keeper_vacancy
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
@@ -230,10 +232,15 @@ def roles(
         around = Surroundings(title, wakeup, logs)
         return serve(work.sock, Peer(work.address), policy, around, work.deadline)
 
+    keep = keeper_role(settings, title, environment)
+    vacancy = keeper_vacancy(settings)
+
     def sweep_output_directory() -> int:
         title.show("sweeper")
+        if vacancy is not None:
+            vacancy.look(monotonic())
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
     learn(policy)
-    keep = keeper_role(settings, title, environment)
-    return Roles(serve_assignment, sweep_output_directory, keep, logs)
+    often = () if vacancy is None else (LONGEST_SECONDS,)
+    return Roles(serve_assignment, sweep_output_directory, keep, logs, *often)

@@ -38,7 +38,7 @@ log = logging.getLogger("dcmtk.apps.storescp")
 # How long the listeners rest when the machine is out of descriptors, processes or memory.
 _REST_SECONDS = 0.5
 _COMPLAINT_SECONDS = 60.0
-# The sweeper looks again after this long, and at once when a worker did not end by its own will.
+# The sweeper looks again after this long, unless told otherwise, and at once when a worker did not end by its own will.
 _SWEEP_SECONDS = 300.0
 # poll(2) takes an int of milliseconds.
 _LONGEST_WAIT = 3600.0
@@ -62,7 +62,7 @@ class Roles:
     keeps it.
     """
 
-    __slots__ = ("keep", "logs", "serve", "sweep")
+    __slots__ = ("keep", "logs", "serve", "sweep", "sweep_seconds")
 
     def __init__(
         self,
@@ -70,11 +70,13 @@ class Roles:
         sweep: Callable[[], int],
         keep: Callable[[signals.Wakeup, Heartbeat], int] | None,
         logs: Logging,
+        sweep_seconds: float = _SWEEP_SECONDS,
     ) -> None:
         self.serve = serve
         self.keep = keep
         self.sweep = sweep
         self.logs = logs
+        self.sweep_seconds = sweep_seconds
 
 
 class Supervisor:
@@ -278,7 +280,7 @@ class Supervisor:
         return True
 
     def _sweep(self, now: float) -> None:
-        self._next_sweep = now + _SWEEP_SECONDS
+        self._next_sweep = now + self._roles.sweep_seconds
         try:
             pid = spawn(self._roles.sweep, self._wakeup, self._kept)
         except OSError as error:
