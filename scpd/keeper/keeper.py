@@ -74,7 +74,10 @@ class KeeperPolicy:
 class Keeper:
     """A keeper that has won its election: all that it knows, and what it does in one turn."""
 
-    def __init__(self, policy: KeeperPolicy, lockdir: LockDirectory, running: Running) -> None:
+    def __init__(
+        self, policy: KeeperPolicy, lockdir: LockDirectory, running: Running, is_elected: Callable[[], bool]
+    ) -> None:
+        self._is_elected = is_elected
         self._hooks = policy.hooks
         self._lockdir = lockdir
         self._running = running
@@ -121,7 +124,7 @@ class Keeper:
         waiting = self._ledger.waiting()
         self._requests.take(now)
         self._studies.somebody_left(now)
-        self._studies.seal_due(now, lambda: self._look(now))
+        self._studies.seal_due(now, lambda: self._look_again(now))
         self.commands.end(now)
         self._endings.advance(now)
         if not stopping:
@@ -132,6 +135,10 @@ class Keeper:
 
     def _look(self, now: float) -> None:
         self._apply(self._ledger.look(now), now)
+
+    def _look_again(self, now: float) -> bool:
+        self._look(now)
+        return self._is_elected()
 
     def _apply(self, news: News, now: float) -> None:
         for key, generation in news.opened:

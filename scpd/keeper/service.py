@@ -99,7 +99,7 @@ def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, arou
     directory = lockdir.opened(layout.RUNNING)
     launcher = Launcher(directory, wake.descriptor, around.wakeup, around.show, policy.exec_timeout)
     running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
-    keeper = Keeper(policy, lockdir, running)
+    keeper = Keeper(policy, lockdir, running, election.is_won)
     keeper.recover(monotonic())
     loop = _Loop(keeper, wake, around, policy.grace)
     while not loop.is_over():

@@ -128,23 +128,28 @@ class Studies:
             self.rulebook.touch(generation, now)
         self._held.clear()
 
-    def seal_due(self, now: float, look: Callable[[], None]) -> None:
-        """Seal what is due and has nobody at it; `look` reads what workers have written meanwhile."""
+    def seal_due(self, now: float, look: Callable[[], bool]) -> None:
+        """Seal what is due and has nobody at it.
+
+        `look` reads what workers have written meanwhile, and tells whether we are the keeper still.  After that no
+        other can have put journals aside that it did not see; and with the locks ours nothing is added to the studies,
+        however long we are stopped before we seal them.
+        """
         due = {str(item.study): item.by_next for item in self.rulebook.due(now)}
         due.update({generation: True for generation, time in self._empty.items() if time <= now})
         waiting = iter(due.items())
         while part := dict(islice(waiting, _MOST_SEALED_AT_ONCE)):
             self._seal(part, now, look)
 
-    def _seal(self, due: dict[str, bool], now: float, look: Callable[[], None]) -> None:
+    def _seal(self, due: dict[str, bool], now: float, look: Callable[[], bool]) -> None:
         seals: dict[str, Seal] = {}
         try:
             for generation, by_next in due.items():
                 seal = self._locked(self._open[generation], now, by_next=by_next)
                 if seal is not None:
                     seals[generation] = seal
-            if seals:
-                look()  # with the locks ours nobody adds to them: what was added until now is seen
+            if seals and not look():
+                return
             for generation, seal in seals.items():
                 if self._may_be_sealed(self._open[generation], now, has_hold=due[generation]):
                     self._seal_one(self._open[generation], seal, now)

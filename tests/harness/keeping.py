@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from scpd.keeper.hooks import Hooks
@@ -35,7 +35,7 @@ class Crash(BaseException):
 
 
 class _CrashPoints:
-    """Raises `Crash` before the so many-th step at which this process changes the file system."""
+    """Does something before the so many-th step at which this process changes the file system, or locks."""
 
     EVENTS = frozenset(
         ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "ctypes.set_errno", "fcntl.fcntl")
@@ -43,13 +43,18 @@ class _CrashPoints:
 
     def __init__(self) -> None:
         self.left = -1
+        self.action: Callable[[], None] = _crash
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, _: tuple[Any, ...]) -> None:
         if self.left > 0 and event in self.EVENTS:
             self.left -= 1
             if not self.left:
-                raise Crash
+                self.action()
+
+
+def _crash() -> None:
+    raise Crash
 
 
 _points: list[_CrashPoints] = []
@@ -58,13 +63,18 @@ _points: list[_CrashPoints] = []
 @contextmanager
 def crash_at(step: int) -> Iterator[None]:
     """Let what is done here crash before its so many-th step, if it has so many; swallows the crash."""
+    with suppress(Crash), interrupted_at(step, _crash):
+        yield
+
+
+@contextmanager
+def interrupted_at(step: int, action: Callable[[], None]) -> Iterator[None]:
+    """Let somebody else act before the so many-th step of what is done here, if it has so many."""
     if not _points:
         _points.append(_CrashPoints())  # an audit hook stays for ever
-    _points[0].left = step
+    _points[0].action, _points[0].left = action, step
     try:
         yield
-    except Crash:
-        pass
     finally:
         _points[0].left = -1
 
@@ -94,6 +104,7 @@ class InstantCommands:
 
     def ended(self, _: float) -> list[Ended]:
         jobs, self._running = self._running, []
+        self._site.ended.update(jobs)
         return [Ended(job, End(1, 1)) for job in jobs]
 
     def forget(self, job: str) -> None:
@@ -125,6 +136,8 @@ class Site:
         self.on_reception = on_reception
         self.commands = Started()
         self.running: dict[str, None] = {}  # jobs, in order
+        self.ended: set[str] = set()  # jobs
+        self.elections = 0
         self.generations: dict[str, str] = {}  # of the objects that were stored, by instance
         self.on_start: Callable[[str, dict[str, str]], None] = lambda *_: None
         self.studies = 0  # directories made
@@ -148,7 +161,14 @@ class Site:
             fsync=False,
             environment={},
         )
-        keeper = Keeper(policy, LockDirectory(str(self.lock_directory)), InstantCommands(self))  # type: ignore[arg-type]
+        self.elections += 1
+        election = self.elections
+        keeper = Keeper(
+            policy,
+            LockDirectory(str(self.lock_directory)),
+            InstantCommands(self),  # type: ignore[arg-type]
+            lambda: election == self.elections,
+        )
         keeper.recover(now)
         return keeper
 
@@ -237,6 +257,12 @@ class Worker:
         yield "stored"
         tracker.ended()
 
+    def is_out_of_place(self, *, by_hold: bool) -> bool:
+        """Tell whether a study was sealed that it is busy with, or holds if that counts."""
+        tracker = self._tracker
+        studies = [tracker._current, tracker._held if by_hold else None]
+        return any(study is not None and not study.is_current() for study in studies)
+
     def refuse(self) -> None:
         """Give up the object that it is at, before its line is written."""
         self._steps = None
@@ -274,6 +300,10 @@ class Descriptors:
         finally:
             after = _open_descriptors()
             self._opened = (self._opened & after) | (after - before)
+
+    def leave_to(self, other: Descriptors) -> None:
+        """Forget those that are another one's, opened while this one was watched."""
+        self._opened -= other._opened
 
     def close(self) -> None:
         """Close them all."""

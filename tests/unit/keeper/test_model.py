@@ -2,8 +2,9 @@
 
 - every stored object is in exactly one directory, and none is lost or overwritten;
 - every study is completed exactly once per opening, and its command runs at least once (exactly once if no keeper
-  crashes or loses its lease): after the last of its objects was stored, their commands have been started and all have
+  crashes or loses its lease): after the last of its objects was stored, their commands have ended and all have
   their new names, and it is told how many they are;
+- no study is sealed that a worker is busy with, or holds where only the second rule may end it;
 - numbering has no gaps;
 - nothing is left open at the end.
 """
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from scpd.study.rules import EITHER, NEXT, TIMEOUT, Rules
-from tests.harness.keeping import Descriptors, Site, Worker, crash_at
+from tests.harness.keeping import Descriptors, Site, Worker, crash_at, interrupted_at
 
 if TYPE_CHECKING:
     from scpd.keeper.keeper import Keeper
@@ -66,12 +67,12 @@ class Receiver(RuleBasedStateMachine):
         instances = {instance for instance, of in self.site.generations.items() if of == generation}
         assert variables["SCPD_OBJECTS"] == str(len(instances))
         if self.site.on_reception:
-            started = {
+            ended = {
                 given["SCPD_SOP_INSTANCE_UID"]
                 for other, _, given in self.site.commands.started
-                if other.endswith(".xcr")
+                if other.endswith(".xcr") and other in self.site.ended
             }
-            assert started >= instances
+            assert ended >= instances
         if self.site.rules.renames:
             names = {path.name for path in Path(variables["SCPD_DIRECTORY"]).iterdir()}
             assert not names & {f"CT.{instance}" for instance in instances}
@@ -150,6 +151,37 @@ class Receiver(RuleBasedStateMachine):
         self.keeper = None
         self.descriptors.close()
 
+    @precondition(lambda self: any(worker.is_written_down for worker in self.workers))
+    @rule(step=st.integers(1, 60), index=st.integers(0, 3), dies=st.booleans())
+    def keep_while_an_object_comes(self, step: int, index: int, dies: bool) -> None:
+        """Let a worker end its object, and leave, somewhere in the middle of a keeper's turn."""
+        worker = self._worker(index)
+        if not worker.is_busy or not worker.is_written_down:
+            return
+
+        def end() -> None:
+            self.workers.remove(worker)
+            if not dies:
+                worker.finish()
+                self.stored.add(worker.at)
+            worker.die()
+
+        if self.keeper is None:
+            self.keep()
+        with interrupted_at(step, end):
+            self.keep()
+
+    @precondition(lambda self: self.workers)
+    @rule(index=st.integers(0, 3), study=st.sampled_from(STUDIES), steps=st.integers(0, 4))
+    def store_and_die(self, index: int, study: str, steps: int) -> None:
+        worker = self._worker(index)
+        if worker.is_busy:
+            return
+        self.begin(index, study)
+        for _ in range(steps):
+            self.go_on(index)
+        self.kill_a_worker(index)
+
     @precondition(lambda self: self.keeper and not self.lost)
     @rule()
     def lose_the_lease(self) -> None:
@@ -158,6 +190,25 @@ class Receiver(RuleBasedStateMachine):
         self.lost, self.keeper = self.keeper, None
         self.lost_descriptors, self.descriptors = self.descriptors, Descriptors()
         self.keep()
+
+    @precondition(lambda self: self.keeper and not self.lost)
+    @rule(step=st.integers(1, 40))
+    def lose_the_lease_in_the_middle(self, step: int) -> None:
+        """Stop the keeper somewhere in a turn, let another do what it can, and let the first one go on."""
+        self.is_smooth = False
+        lost, lost_descriptors, self.descriptors = self.keeper, self.descriptors, Descriptors()
+        self.keeper = None
+        assert lost is not None
+
+        def another() -> None:
+            self.keep()
+            self.keep()
+
+        self.now += 0.01
+        with interrupted_at(step, another), lost_descriptors.watched():
+            lost.turn(self.now)
+        lost_descriptors.leave_to(self.descriptors)
+        lost_descriptors.close()
 
     @precondition(lambda self: self.lost)
     @rule(step=st.integers(1, 60), crashes=st.booleans())
@@ -176,6 +227,13 @@ class Receiver(RuleBasedStateMachine):
     @rule()
     def let_some_time_pass(self) -> None:
         self.now += TIMEOUT_SECONDS / 3
+
+    @invariant()
+    def nobody_is_sealed_out(self) -> None:
+        """See that each study is open that a worker is busy with, or holds where only the second rule ends it."""
+        if hasattr(self, "site"):
+            by_hold = self.site.rules.by == NEXT
+            assert not any(worker.is_out_of_place(by_hold=by_hold) for worker in self.workers)
 
     @invariant()
     def every_object_is_in_exactly_one_place(self) -> None:

@@ -334,3 +334,17 @@ def test_numbering_goes_on_when_a_study_is_opened_anew(site: Site, keeper: Keepe
         turns(keeper, now)
     assert study_files(site) == [f"CT{number:06}" for number in range(1, 7)]
     assert [variables["SCPD_OBJECTS"] for _, _, variables in site.commands.started] == ["2"] * 3
+
+
+def test_a_sealed_study_that_another_keeper_has_completed_is_done(
+    site: Site, keeper: Keeper, now: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(site, "1.1", "1")
+    turns(keeper, now)
+    (study,) = keeper._studies
+    keeper._studies._close(study)
+    keeper._endings.enter(study)
+    shutil.rmtree(site.lock_directory / "open/1.1")
+    turns(keeper, now + TIMEOUT + 1)
+    assert is_clean(site)
+    assert "the state of sealed study 1.1 has vanished from the lock directory" in caplog.messages
