@@ -26,7 +26,7 @@ from scpd.study.record import WAITS_FOR_COMMANDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scpd.keeper.generations import Study
     from scpd.keeper.hooks import Hooks
