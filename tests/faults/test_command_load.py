@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.harness.clients import scpctl
@@ -120,6 +121,15 @@ def test_commands_of_8_associations_all_run_and_leave_no_zombie(
     server.wait_for(lambda: zombies(server) == [], PATIENCE)
 
 
+def kill(server: Server) -> list[int]:
+    """Kill what lives of a server's processes; give whom."""
+    victims = [found.pid for found in server.session()]
+    for pid in victims:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return victims
+
+
 def zombies(server: Server) -> list[int]:
     family = {server.pid, *(child.pid for child in children_of(server.pid))}
     return [found.pid for found in processes() if found.parent in family and not found.is_running]
@@ -142,9 +152,9 @@ def test_every_acknowledged_object_has_its_command_though_all_is_killed(
     acknowledged = [name for peer in peers for name in send(peer, count // 3)]
     send_half(peers[0], ct_image(100_000))
     old.wait_for(lambda: lines(out), PATIENCE)
-    for process in sorted(old.session(), key=lambda found: found.pid == old.pid):
-        os.kill(process.pid, signal.SIGKILL)
+    old.process.kill()  # first of all, so that nobody forks any more
     old.wait()
+    old.wait_for(lambda: not kill(old), PATIENCE, "the end of all")
 
     new = scpd(*options, inbox=old.inbox, port=reserved_port)
     peer = raw_peer(new)
