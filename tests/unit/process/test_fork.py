@@ -105,7 +105,7 @@ def test_a_child_has_the_descriptors_that_it_is_to_keep_and_no_others() -> None:
         reader, writer = os.pipe()
 
         def role() -> int:
-            found = [number for number in range(256) if os.path.exists(f"/proc/self/fd/{number}")]
+            found = [number for number in range(4096) if os.path.exists(f"/proc/self/fd/{number}")]
             os.write(writer, bytes(found))
             return 0
 
