@@ -106,11 +106,11 @@ def test_a_child_has_the_descriptors_that_it_is_to_keep_and_no_others() -> None:
 
         def role() -> int:
             found = [number for number in range(4096) if os.path.exists(f"/proc/self/fd/{number}")]
-            os.write(writer, bytes(found))
+            os.write(writer, " ".join(map(str, found)).encode("ascii"))
             return 0
 
         assert exit_code(spawn(role, Quiet(), (*reversed(kept), writer))) == 0  # type: ignore[arg-type]
-        return [list(os.read(reader, 999)), sorted([0, 1, 2, *kept, writer])]
+        return [[int(number) for number in os.read(reader, 9999).split()], sorted([0, 1, 2, *kept, writer])]
 
     found, expected = in_child(work)
     assert found == expected
