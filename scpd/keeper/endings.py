@@ -41,16 +41,18 @@ class Endings:
     whose own command may run, and has it `finish` after that.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it has to tell, and to ask
         self,
         lockdir: LockDirectory,
         ledger: Ledger,
         output_directory: str,
         on_sealed: Callable[[Study], None],
         on_renamed: Callable[[Study], None],
+        is_elected: Callable[[], bool],
         *,
         fsync: bool,
     ) -> None:
+        self._is_elected = is_elected
         self._lockdir = lockdir
         self._ledger = ledger
         self._output_directory = output_directory
@@ -140,6 +142,8 @@ class Endings:
     def _plan(self, study: Study) -> None:
         with Sealed(self._lockdir, study.name, fsync=self._fsync) as sealed:
             plan = sealed.read_plan()
+            if plan is None and not self._is_elected():
+                return  # we may have missed what the keeper knows
             if plan is None and study.objects:
                 plan = sealed.write_plan(self._new_plan(study))
         if plan is not None:

@@ -82,13 +82,14 @@ class Keeper:
         self._lockdir = lockdir
         self._running = running
         self._accounts = Accounts(lockdir)
-        self._ledger = Ledger(lockdir, policy.output_directory, policy.boot)
+        self._ledger = Ledger(lockdir, policy.output_directory, policy.boot, is_elected)
         self._endings = Endings(
             lockdir,
             self._ledger,
             policy.output_directory,
             self._let_commands_go_first,
             self._run_for_study,
+            is_elected,
             fsync=policy.fsync,
         )
         self._studies = Studies(lockdir, self._ledger, self._endings)
@@ -130,8 +131,9 @@ class Keeper:
         if not stopping:
             self.commands.start(now)
         self._answer(waiting)
-        self._accounts.keep_up(self._matters, now)
-        self._leftovers.sweep(now)
+        if self._is_elected():  # else what the other one has written would be removed
+            self._accounts.keep_up(self._matters, now)
+            self._leftovers.sweep(now)
 
     def _look(self, now: float) -> None:
         self._apply(self._ledger.look(now), now)

@@ -7,8 +7,8 @@ says of studies has been done, and so have its commands.  Only journals of livin
 
 Objects are ordered by the monotonic clock that all processes of a boot share; what was received before that boot comes
 first.  What nobody here can have written is moved to `strange/`.  What cannot be read now is tried again at the next
-look, and `has_missed` something until then; that is said once.  Raises `OSError` if the directory itself cannot be
-read.
+look, and `has_missed` something until then; that is said once.  Who is not the keeper any more moves and removes
+nothing: the one that is would not see it.  Raises `OSError` if the directory itself cannot be read.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from scpd.study.record import ObjectRecord, Sender, is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scpd.lockdir.layout import LockDirectory
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -91,14 +93,22 @@ class Ledger:
         "_boot",
         "_complained",
         "_dead",
+        "_is_elected",
         "_lockdir",
         "_output_directory",
         "_waiting",
         "has_missed",
     )
 
-    def __init__(self, lockdir: LockDirectory, output_directory: str, boot: str) -> None:
+    def __init__(
+        self,
+        lockdir: LockDirectory,
+        output_directory: str,
+        boot: str,
+        is_elected: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._lockdir = lockdir
+        self._is_elected = is_elected
         self._output_directory = output_directory
         self._boot = boot
         self._alive: dict[str, Association] = {}
@@ -278,6 +288,8 @@ class Ledger:
         if association.is_alive or association.needs > 0:
             return
         self._dead.pop(association.maker, None)
+        if not self._is_elected():
+            return
         for part in (layout.DEAD, layout.JOURNALS):  # the latter if it could not be put aside
             with suppress(OSError):
                 os.unlink(association.maker, dir_fd=self._lockdir.opened(part))
@@ -293,6 +305,8 @@ class Ledger:
         self._dead[maker] = self._alive.pop(maker)
         self._waiting.pop(maker, None)
         self._complained.discard(maker)
+        if not self._is_elected():
+            return
         journals, dead = self._lockdir.opened(layout.JOURNALS), self._lockdir.opened(layout.DEAD)
         with suppress(OSError):  # no room: it stays where it is
             os.rename(maker, maker, src_dir_fd=journals, dst_dir_fd=dead)

@@ -32,6 +32,8 @@ TIMEOUT_SECONDS = 100.0
 STUDIES = ["1.1", "1.2", "1.3"]
 PEERS = ["ONE", "TWO"]
 LAST_STUDY = "1.9"
+INDEX = st.integers(0, 2)
+ALL_STEPS = 9
 
 
 class Receiver(RuleBasedStateMachine):
@@ -79,61 +81,75 @@ class Receiver(RuleBasedStateMachine):
         assert not (self.is_smooth and generation in self.ended)
         self.ended.add(generation)
 
-    def _worker(self, index: int) -> Worker:
-        return self.workers[index % len(self.workers)]
-
-    @rule(peer=st.sampled_from(PEERS))
-    def connect(self, peer: str) -> None:
-        if len(self.workers) < self.most_workers:
+    def _idle(self, index: int, peer: str) -> Worker | None:
+        """Give an idle worker of a peer, a new one if there is room."""
+        found = [worker for worker in self.workers if worker.peer == peer and not worker.is_busy]
+        if len(self.workers) < self.most_workers and index >= len(found):
             self.workers.append(self.site.worker(peer))
+            return self.workers[-1]
+        return found[index % len(found)] if found else None
 
-    @precondition(lambda self: self.workers)
-    @rule(index=st.integers(0, 3), study=st.sampled_from(STUDIES))
-    def store(self, index: int, study: str) -> None:
-        worker = self._worker(index)
-        if worker.is_busy:
-            return
+    def _busy(self, index: int) -> Worker:
+        busy = [worker for worker in self.workers if worker.is_busy]
+        return busy[index % len(busy)]
+
+    def _some_idle(self) -> list[Worker]:
+        return [worker for worker in self.workers if not worker.is_busy]
+
+    def _go_on(self, worker: Worker, steps: int) -> None:
+        for _ in range(steps):
+            if worker.is_busy and worker.go_on() == "renamed":
+                self.stored.add(worker.at)
+
+    def _begin(self, worker: Worker, study: str, steps: int) -> None:
         self.instances += 1
         worker.begin(study, f"9.{self.instances}")
-        worker.finish()
-        self.stored.add(worker.at)
+        self._go_on(worker, steps)
 
-    @precondition(lambda self: self.workers)
-    @rule(index=st.integers(0, 3), study=st.sampled_from(STUDIES))
-    def begin(self, index: int, study: str) -> None:
-        worker = self._worker(index)
-        if not worker.is_busy:
-            self.instances += 1
-            worker.begin(study, f"9.{self.instances}")
+    @rule(index=INDEX, peer=st.sampled_from(PEERS), study=st.sampled_from(STUDIES))
+    def store(self, index: int, peer: str, study: str) -> None:
+        worker = self._idle(index, peer)
+        if worker is not None:
+            self._begin(worker, study, ALL_STEPS)
 
-    @precondition(lambda self: any(worker.is_busy for worker in self.workers))
-    @rule(index=st.integers(0, 3))
-    def go_on(self, index: int) -> None:
-        worker = self._worker(index)
-        if worker.is_busy and worker.go_on() == "renamed":
-            self.stored.add(worker.at)
+    @rule(index=INDEX, peer=st.sampled_from(PEERS), study=st.sampled_from(STUDIES), steps=st.integers(0, 4))
+    def begin(self, index: int, peer: str, study: str, steps: int) -> None:
+        worker = self._idle(index, peer)
+        if worker is not None:
+            self._begin(worker, study, steps)
 
-    @precondition(lambda self: any(worker.is_busy for worker in self.workers))
-    @rule(index=st.integers(0, 3))
+    @rule(index=INDEX, peer=st.sampled_from(PEERS), study=st.sampled_from(STUDIES), steps=st.integers(0, 4))
+    def store_and_die(self, index: int, peer: str, study: str, steps: int) -> None:
+        worker = self._idle(index, peer)
+        if worker is not None:
+            self._begin(worker, study, steps)
+            self.workers.remove(worker)
+            worker.die()
+
+    @precondition(lambda self: len(self._some_idle()) < len(self.workers))
+    @rule(index=INDEX, steps=st.integers(1, 4))
+    def go_on(self, index: int, steps: int) -> None:
+        self._go_on(self._busy(index), steps)
+
+    @precondition(lambda self: len(self._some_idle()) < len(self.workers))
+    @rule(index=INDEX)
     def refuse(self, index: int) -> None:
-        worker = self._worker(index)
-        if worker.is_busy and worker.at not in self.stored and not worker.is_written_down:
+        worker = self._busy(index)
+        if not worker.is_written_down:
             worker.refuse()
 
-    @precondition(lambda self: self.workers)
-    @rule(index=st.integers(0, 3))
+    @precondition(lambda self: self._some_idle())
+    @rule(index=INDEX)
     def release(self, index: int) -> None:
-        worker = self._worker(index)
-        if not worker.is_busy:
-            worker.release()
-            self.workers.remove(worker)
+        idle = self._some_idle()
+        worker = idle[index % len(idle)]
+        self.workers.remove(worker)
+        worker.release()
 
     @precondition(lambda self: self.workers)
-    @rule(index=st.integers(0, 3))
+    @rule(index=INDEX)
     def kill_a_worker(self, index: int) -> None:
-        worker = self._worker(index)
-        worker.die()
-        self.workers.remove(worker)
+        self.workers.pop(index % len(self.workers)).die()
 
     @rule()
     def keep(self) -> None:
@@ -151,13 +167,12 @@ class Receiver(RuleBasedStateMachine):
         self.keeper = None
         self.descriptors.close()
 
-    @precondition(lambda self: any(worker.is_written_down for worker in self.workers))
-    @rule(step=st.integers(1, 60), index=st.integers(0, 3), dies=st.booleans())
+    @precondition(lambda self: any(worker.is_busy and worker.is_written_down for worker in self.workers))
+    @rule(step=st.integers(1, 30), index=INDEX, dies=st.booleans())
     def keep_while_an_object_comes(self, step: int, index: int, dies: bool) -> None:
         """Let a worker end its object, and leave, somewhere in the middle of a keeper's turn."""
-        worker = self._worker(index)
-        if not worker.is_busy or not worker.is_written_down:
-            return
+        coming = [worker for worker in self.workers if worker.is_busy and worker.is_written_down]
+        worker = coming[index % len(coming)]
 
         def end() -> None:
             self.workers.remove(worker)
@@ -170,17 +185,6 @@ class Receiver(RuleBasedStateMachine):
             self.keep()
         with interrupted_at(step, end):
             self.keep()
-
-    @precondition(lambda self: self.workers)
-    @rule(index=st.integers(0, 3), study=st.sampled_from(STUDIES), steps=st.integers(0, 4))
-    def store_and_die(self, index: int, study: str, steps: int) -> None:
-        worker = self._worker(index)
-        if worker.is_busy:
-            return
-        self.begin(index, study)
-        for _ in range(steps):
-            self.go_on(index)
-        self.kill_a_worker(index)
 
     @precondition(lambda self: self.keeper and not self.lost)
     @rule()
