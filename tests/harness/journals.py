@@ -42,6 +42,7 @@ class JournalFile:
         head = Sender(boot, peer, "CALLED", "127.0.0.1", "localhost", waits).encode()
         self._journal = Journal(lockdir, head, fsync=False, maker=maker)
         self.maker = maker
+        self._lives = True
 
     def write(self, *lines: bytes) -> None:
         for line in lines:
@@ -53,4 +54,9 @@ class JournalFile:
         self.write(entry.encode(), record.encode_stored(number, entry.name, entry.inode))
 
     def die(self) -> None:
-        self._journal.close()
+        if self._lives:
+            self._lives = False
+            self._journal.close()
+
+    def __del__(self) -> None:
+        self.die()

@@ -138,6 +138,7 @@ class Site:
         self.running: dict[str, None] = {}  # jobs, in order
         self.ended: set[str] = set()  # jobs
         self.elections = 0
+        self._lockdirs: list[LockDirectory] = []
         self.generations: dict[str, str] = {}  # of the objects that were stored, by instance
         self.on_start: Callable[[str, dict[str, str]], None] = lambda *_: None
         self.studies = 0  # directories made
@@ -163,14 +164,20 @@ class Site:
         )
         self.elections += 1
         election = self.elections
+        self._lockdirs.append(LockDirectory(str(self.lock_directory)))
         keeper = Keeper(
             policy,
-            LockDirectory(str(self.lock_directory)),
+            self._lockdirs[-1],
             InstantCommands(self),  # type: ignore[arg-type]
             lambda: election == self.elections,
         )
         keeper.recover(now)
         return keeper
+
+    def close(self) -> None:
+        """Close what its keepers had open; not for one whose crashed keepers' descriptors were closed."""
+        for lockdir in self._lockdirs:
+            lockdir.close()
 
     def worker(self, peer: str, waits: str = "") -> Worker:
         """Give a worker that serves an association of a peer."""

@@ -83,6 +83,9 @@ class Keeper:
             self.settled.append,
         )
 
+    def __del__(self) -> None:
+        self.accounts.close()
+
     def add(self, job: str = JOB) -> bool:
         def values() -> Values:
             made = Values("/out")

@@ -48,8 +48,10 @@ def store(worker: Worker, study: str, instance: str) -> None:
 
 class TestAnswers:
     @pytest.fixture
-    def site(self, tmp_path: Path) -> Site:
-        return Site(tmp_path, RULES, on_reception=True)
+    def site(self, tmp_path: Path) -> Iterator[Site]:
+        made = Site(tmp_path, RULES, on_reception=True)
+        yield made
+        made.close()
 
     @pytest.fixture
     def keeper(self, site: Site) -> Iterator[Keeper]:
@@ -92,6 +94,7 @@ class TestAnswers:
         assert os.listdir(site.output / "study_1.1") == ["CT000001"]
         worker.release()
         keeper.close()
+        site.close()
 
     def test_who_begins_to_wait_while_others_are_sealed_is_not_answered_too_early(
         self, site: Site, keeper: Keeper, monkeypatch: pytest.MonkeyPatch

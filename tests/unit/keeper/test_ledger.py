@@ -188,11 +188,13 @@ class TestWhatIsRemoved:
     def test_a_living_workers_journal_stays(
         self, lockdir: LockDirectory, ledger: Ledger, output: Path
     ) -> None:
-        JournalFile(lockdir, "m").store(1)
+        journal = JournalFile(lockdir, "m")
+        journal.store(1)
         (stored,) = ledger.look(1).stored
         ledger.need(stored.association)
         ledger.release(stored.association)
         assert listing(output, "journals") == ["dead", "m"]
+        journal.die()
 
     def test_the_next_keeper_reads_dead_ones_again(
         self, lockdir: LockDirectory, ledger: Ledger, output: Path

@@ -302,7 +302,7 @@ class Receiver(RuleBasedStateMachine):
             assert names == [f"CT{number:06}" for number in range(1, len(names) + 1)]
 
 
-Receiver.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+Receiver.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
 TestAnyInterleaving = Receiver.TestCase
 
 

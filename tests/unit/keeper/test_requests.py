@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path, Rules(timeout=None, renames=True, runs=True), on_reception=True)
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path, Rules(timeout=None, renames=True, runs=True), on_reception=True)
+    yield made
+    made.close()
 
 
 @pytest.fixture

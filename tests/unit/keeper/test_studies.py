@@ -29,8 +29,10 @@ GENERATION = "0123456789abcdef"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path, Rules(timeout=TIMEOUT, renames=True, runs=True))
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path, Rules(timeout=TIMEOUT, renames=True, runs=True))
+    yield made
+    made.close()
 
 
 @pytest.fixture
