@@ -283,6 +283,11 @@ class AnyQueue(RuleBasedStateMachine):
     def _is_unsettled(self, job: str) -> bool:
         return job in self.waiting or job in self.running
 
+    def _settle(self, job: str) -> None:
+        """Nobody waits for it any more, even if it is retried later."""
+        for after in self.after.values():
+            after.discard(job)
+
     def _one(self, data: st.DataObject, jobs: object) -> str:
         return data.draw(st.sampled_from(sorted(jobs)))  # type: ignore[call-overload, no-any-return]
 
@@ -318,6 +323,8 @@ class AnyQueue(RuleBasedStateMachine):
         is_settled = self.queue.ended(job, self.now, ok=ok)
         self.failures[job] += not ok
         assert is_settled == (ok or self.failures[job] > self.RETRIES)
+        if is_settled:
+            self._settle(job)
         if ok:
             self.settled.append(job)
         elif is_settled:
@@ -345,6 +352,7 @@ class AnyQueue(RuleBasedStateMachine):
         self.waiting.pop(job, None)
         self.due.pop(job, None)
         self.aside.discard(job)
+        self._settle(job)
         self.settled.append(job)
 
     @precondition(lambda self: self.aside)
@@ -374,6 +382,7 @@ class AnyQueue(RuleBasedStateMachine):
         for _ in range(len(self.waiting) + len(self.running) + 1):
             for job in sorted(self.running):
                 assert self.queue.ended(job, self.now, ok=True)
+                self._settle(job)
                 self.settled.append(job)
                 del self.running[job]
             self.now += 1000

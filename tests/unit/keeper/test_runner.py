@@ -97,11 +97,9 @@ def test_its_signals_are_those_of_a_program_just_started(commands: Commands, tmp
     lines = dict(
         line.split(":\t", 1) for line in (tmp_path / "out").read_text().splitlines() if ":\t" in line
     )
-    assert {name: int(lines[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")} == {
-        "SigBlk": 0,
-        "SigIgn": 0,
-        "SigCgt": 0,
-    }
+    # But for signals 32 and 33, which are the C library's own: whoever started us may have left them ignored.
+    found = [int(lines[name], 16) & ~(3 << 31) for name in ("SigBlk", "SigIgn", "SigCgt")]
+    assert found == [0, 0, 0]
 
 
 def test_it_leads_a_session_and_a_group_of_its_own(commands: Commands, tmp_path: Path) -> None:

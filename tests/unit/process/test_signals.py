@@ -17,6 +17,9 @@ from tests.harness.forked import exit_code, forked, in_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Signals 32 and 33 are the C library's own: whoever started us may have left them ignored, and nobody can change that.
+OF_THREADS = 3 << 31
+
 TERM, INT, HUP, CHLD = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD
 
 
@@ -188,4 +191,4 @@ def test_a_program_that_is_run_finds_nothing_of_ours() -> None:
     os.close(writer)
     with open(reader, encoding="utf-8") as file:
         lines = dict(line.split(":", 1) for line in file)
-    assert [int(lines[name], 16) for name in ("SigBlk", "SigIgn", "SigCgt")] == [0, 0, 0]
+    assert [int(lines[name], 16) & ~OF_THREADS for name in ("SigBlk", "SigIgn", "SigCgt")] == [0, 0, 0]
