@@ -9,6 +9,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from tests.harness.clients import storescu
 from tests.harness.objects import StorableObject, ct_image, data_set_bytes, new_uid
 from tests.harness.raw_peer import STORE_CONTEXT
 from tests.harness.storing import complaints, left_over, log_lines, store, wait_until_idle, worker_of
+from tests.harness.waiting import wait_until
 from tests.harness.wrapped import attached, require_strace
 
 if TYPE_CHECKING:
@@ -172,6 +174,11 @@ def test_no_study_leads_out_of_the_output_directory(
     assert (status, stored(server)) == (0xC000, {}) or list(stored(server)) == [".._.._x"], server.stderr
 
 
+def _let_a_millisecond_pass() -> None:
+    earliest = monotonic() + 0.002
+    wait_until(lambda: monotonic() > earliest)
+
+
 class TestBesideStorescp:
     """The same objects, one association after the other, to both."""
 
@@ -180,8 +187,11 @@ class TestBesideStorescp:
     ) -> list[int]:
         peer = raw_peer(server)
         peer.associate()
-        statuses = [store(peer, image).status for image in studies[0]]
-        statuses += [store(peer, image).status for study in studies[1:] for image in study]
+        statuses = []
+        for study in studies:
+            # In storescp two studies of one millisecond share a directory.
+            _let_a_millisecond_pass()
+            statuses += [store(peer, image).status for image in study]
         peer.release()
         wait_until_idle(server)
         return statuses
