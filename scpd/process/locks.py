@@ -48,7 +48,7 @@ def is_taken(descriptor: int, place: int) -> bool:
     return bool(_FLOCK.unpack(answer)[0] != fcntl.F_UNLCK)
 
 
-def wait_to_lock(descriptor: int, place: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def wait_to_lock(descriptor: int, place: int, patience_seconds: float | None = None) -> None:
     """Lock a byte exclusively as soon as nobody else has it; `TimeoutError` if that lasts."""
     _wait(descriptor, fcntl.F_WRLCK, place, patience_seconds)
 
@@ -67,10 +67,10 @@ def is_at(descriptor: int, name: str, directory: int) -> bool:
     return os.path.samestat(there, os.fstat(descriptor))
 
 
-def _wait(descriptor: int, kind: int, place: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
+def _wait(descriptor: int, kind: int, place: int, patience_seconds: float | None = None) -> None:
     if _set(descriptor, kind, place):
         return
-    deadline = monotonic() + patience_seconds
+    deadline = monotonic() + (PATIENCE_SECONDS if patience_seconds is None else patience_seconds)
     while not _set(descriptor, kind, place):
         if monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "somebody has held a lock for too long")
