@@ -1,7 +1,7 @@
 """From settings to what each room is told: translation, and nothing else.
 
-Only this module knows both `Settings` and the rooms; each function imports the rooms that it serves, so that a
-process imports what its role needs.
+Only this module, `filing_policies` and `keeper_policies` know both `Settings` and the rooms; each function imports the
+rooms that it serves, so that a process imports what its role needs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who is the keeper of a lock directory: the one that has its lock (scpd_studies(7), electing 1 to 4).
 
-    keeper    locked by the keeper; says its process id and boot, for who is curious
+    keeper    locked by the keeper; says its process id, for who is curious
 
 The kernel drops the lock with its holder.  On a network file system it may be lost in silence, so the keeper looks
 before each turn whether it still holds what is there: somebody may have replaced the file.  Raises `OSError`.
@@ -12,13 +12,11 @@ import os
 from contextlib import suppress
 
 from scpd.lockdir import layout
-from scpd.process.locks import is_at, is_taken, lock
+from scpd.process.locks import is_at, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scpd.lockdir.layout import LockDirectory
-
-_PLACE = 0
 
 
 class Election:
@@ -35,7 +33,9 @@ class Election:
         if self._descriptor != -1:
             return is_at(self._descriptor, layout.KEEPER, self._lockdir.descriptor)
         descriptor = self._lockdir.open_lock_file(layout.KEEPER)
-        if not lock(descriptor, _PLACE) or not is_at(descriptor, layout.KEEPER, self._lockdir.descriptor):
+        if not lock(descriptor, layout.KEEPER_LOCK) or not is_at(
+            descriptor, layout.KEEPER, self._lockdir.descriptor
+        ):
             os.close(descriptor)
             return False
         with suppress(OSError):  # no room: nobody needs it
@@ -49,17 +49,3 @@ class Election:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor != -1:
             os.close(descriptor)
-
-
-def keeper_pid(lockdir: LockDirectory) -> int | None:
-    """Give the process id of the keeper, as it says itself; `None` if there is none."""
-    descriptor = -1
-    with suppress(FileNotFoundError):
-        descriptor = layout.open_to_read(layout.KEEPER, lockdir.descriptor)
-    if descriptor == -1:
-        return None
-    try:
-        text = os.pread(descriptor, 32, 0)
-        return int(text) if is_taken(descriptor, _PLACE) and text.strip().isdigit() else None
-    finally:
-        os.close(descriptor)

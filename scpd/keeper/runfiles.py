@@ -186,7 +186,7 @@ def _write(
         descriptor = os.open(temporary, _WRITE_FLAGS, 0o666, dir_fd=directory)
         try:
             if os.write(descriptor, data) < len(data):
-                raise OSError(28, "no room for a file of a command", name)
+                raise OSError(errno.ENOSPC, "no room for a file of a command", name)
         finally:
             os.close(descriptor)
         publish(temporary, directory, name, directory)

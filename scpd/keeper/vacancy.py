@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
 from mmap import mmap
 from struct import Struct
 
 from scpd.lockdir import layout
 from scpd.lockdir.layout import LockDirectory
-from scpd.process.locks import is_taken
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
 LONGEST_SECONDS = 60.0
-_PLACE = 0
 _SINCE = Struct("d")
 _NEVER, _SAID = -1.0, -2.0
 _WHERE_WORK_IS = (layout.OPEN, layout.SEALED, layout.JOURNALS, layout.DEAD)
@@ -64,21 +61,9 @@ class Vacancy:
     def _is_vacant(self) -> bool:
         lockdir = LockDirectory(self._path)
         try:
-            return not _has_keeper(lockdir) and _has_work(lockdir)
+            return not lockdir.has_keeper() and _has_work(lockdir)
         finally:
             lockdir.close()
-
-
-def _has_keeper(lockdir: LockDirectory) -> bool:
-    descriptor = -1
-    with suppress(FileNotFoundError):
-        descriptor = layout.open_to_read(layout.KEEPER, lockdir.descriptor)
-    if descriptor == -1:
-        return False
-    try:
-        return is_taken(descriptor, _PLACE)
-    finally:
-        os.close(descriptor)
 
 
 def _has_work(lockdir: LockDirectory) -> bool:

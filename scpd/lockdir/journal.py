@@ -6,8 +6,7 @@ of `lockdir.records`; what they mean is the room's that writes them.
 
 What is written when says scpd_studies(7), publishing 4 to 7.
 
-A crash leaves: a file with a dot, which the keeper removes if nobody has it locked; a torn last line, which nobody
-reads.
+A crash leaves: a file with a dot, which the keeper removes after a while; a torn last line, which nobody reads.
 
 Raises `OSError`.
 """
@@ -60,7 +59,7 @@ class Journal:
         raise FileNotFoundError(errno.ENOENT, "a new journal vanishes whenever it is made")
 
     def _begin(self, directory: int, first_line: bytes) -> bool:
-        """Make it; `False` if the keeper looked at it before it was locked, and took it for what a crash has left."""
+        """Make it; `False` if the keeper took it meanwhile for what a crash has left."""
         self._is_torn = False
         unready = f".{self.maker}"
         self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)

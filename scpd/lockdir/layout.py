@@ -29,7 +29,10 @@ import stat
 from binascii import crc32
 from contextlib import suppress
 
+from scpd.process.locks import is_taken
+
 RULES, KEEPER, WAKE = "rules", "keeper", "wake"
+KEEPER_LOCK = 0  # the byte of `keeper` that the keeper has locked
 JOURNALS, DEAD, REPLIES = "journals", "journals/dead", "replies"
 OPEN, SEALED = "open", "sealed"
 KEEPERS, RUNNING, FAILED, REQUESTS = "keepers", "running", "failed", "requests"
@@ -99,7 +102,7 @@ def _make_fifo(name: str, directory: int) -> None:
     with suppress(FileExistsError):
         os.mkfifo(name, 0o666, dir_fd=directory)
     if not stat.S_ISFIFO(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-        raise FileExistsError(17, "not a FIFO", name)
+        raise FileExistsError(errno.EEXIST, "not a FIFO", name)
 
 
 def _open_fifo(name: str, directory: int) -> int:
@@ -153,6 +156,19 @@ class LockDirectory:
                 raise
         self.set_aside(name, part)
         return _open_regular(name, _LOCK_FLAGS, directory)
+
+    def has_keeper(self) -> bool:
+        """Tell whether somebody is the keeper; nobody's election is disturbed by it."""
+        try:
+            descriptor = open_to_read(KEEPER, self.descriptor)
+        except OSError as error:
+            if error.errno == errno.ENOENT or is_strange(error):
+                return False
+            raise
+        try:
+            return is_taken(descriptor, KEEPER_LOCK)
+        finally:
+            os.close(descriptor)
 
     def open_wake(self) -> int:
         """Open the FIFO, as the keeper does: it never ends, however often its writers come and go."""

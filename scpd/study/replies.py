@@ -18,7 +18,6 @@ from time import monotonic
 
 from scpd.errors import Stopped
 from scpd.lockdir import layout
-from scpd.process.locks import is_taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 5.0  # without any keeper
 _LOOK_SECONDS = 0.5  # from one look at the keeper's lock to the next
-_KEEPER_LOCK = 0
 _FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST = 1 << 12
 
@@ -64,7 +62,7 @@ class Replies:
             if wakeup.signalled:
                 raise Stopped
             if not poll.poll(_LOOK_SECONDS * 1000):
-                if self._has_keeper():
+                if self._lockdir.has_keeper():
                     last_seen = monotonic()
                 elif monotonic() - last_seen >= self.patience_seconds:
                     return False
@@ -77,13 +75,6 @@ class Replies:
                 self.answered = max(self.answered, *(int(line) for line in whole if line.isdigit()), -1)
                 self._rest = self._rest[-_MOST:]
         return self.answered >= number
-
-    def _has_keeper(self) -> bool:
-        descriptor = self._lockdir.open_lock_file(layout.KEEPER)
-        try:
-            return is_taken(descriptor, _KEEPER_LOCK)
-        finally:
-            os.close(descriptor)
 
     def close(self) -> None:
         """Remove it; raises nothing."""

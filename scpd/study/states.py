@@ -203,7 +203,7 @@ def open_study(lockdir: LockDirectory, study_instance_uid: str, rules: str, *, f
             _make(lockdir, key, About(new_generation(), study_instance_uid, rules), flush=flush)
         elif _has_begun(study):
             return study
-    raise FileNotFoundError(2, "study vanishes whenever it is opened", key)
+    raise FileNotFoundError(errno.ENOENT, "study vanishes whenever it is opened", key)
 
 
 def _has_begun(study: OpenStudy) -> bool:
@@ -225,7 +225,7 @@ def _find(lockdir: LockDirectory, key: str) -> OpenStudy | None:
         return None
     if about is None:
         os.close(descriptor)
-        raise OSError(22, "state of the study is corrupt", key)
+        raise OSError(errno.EINVAL, "state of the study is corrupt", key)
     return OpenStudy(lockdir, key, descriptor, about)
 
 

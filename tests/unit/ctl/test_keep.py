@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scpd.ctl.main import main
-from scpd.keeper.election import keeper_pid
+from tests.harness.lockdirs import keeper_pid
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:

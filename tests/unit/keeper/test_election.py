@@ -7,7 +7,8 @@ import resource
 import signal
 from typing import TYPE_CHECKING
 
-from scpd.keeper.election import Election, keeper_pid
+from scpd.keeper.election import Election
+from tests.harness.lockdirs import keeper_pid
 
 if TYPE_CHECKING:
     from pathlib import Path
