@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from scpd.jobs.values import Values
 from scpd.keeper.jobnames import ON_END_OF_STUDY, ON_RECEPTION, hook_of
-from scpd.study.completion import is_plain_name
+from scpd.store.names import is_plain_name
 from scpd.study.record import is_number
 
 TYPE_CHECKING = False

@@ -21,8 +21,9 @@ from sys import intern
 
 from scpd.lockdir import layout
 from scpd.lockdir.journal import JournalReader, is_maker
+from scpd.store.names import is_plain_name
 from scpd.study import record
-from scpd.study.completion import is_plain_name
+from scpd.study.completion import open_study_directory
 from scpd.study.record import ObjectRecord, Sender, is_number
 
 TYPE_CHECKING = False
@@ -33,11 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NANOSECONDS = 1e9
 _MOST_PENDING = 64  # a worker has one at a time
-# A directory that is not there, or is none, has no file with an object.
-_NO_DIRECTORY = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 _NOT_FOR_US = frozenset((errno.EACCES, errno.EPERM))
 
 
@@ -242,13 +240,10 @@ class Ledger:
 
     def _find_file(self, entry: ObjectRecord) -> str:
         """Give the name of the file with an object's inode, "" if there is none."""
-        path = f"{self._output_directory}/{entry.directory}" if entry.directory else self._output_directory
         try:
-            directory = os.open(path, _DIRECTORY_FLAGS)
-        except OSError as error:
-            if error.errno in _NO_DIRECTORY:
-                return ""
-            raise
+            directory = self._open_directory_of(entry)
+        except FileNotFoundError:
+            return ""
         try:
             if _has_inode(entry.name, entry.inode, directory):
                 return entry.name
@@ -256,6 +251,12 @@ class Ledger:
                 return next((file.name for file in files if _is_file(file, entry.inode)), "")
         finally:
             os.close(directory)
+
+    def _open_directory_of(self, entry: ObjectRecord) -> int:
+        if entry.directory:
+            return open_study_directory(self._output_directory, entry.directory)
+        # It may be a link: it is the administrator's.
+        return os.open(self._output_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def is_pending(self, generation: str) -> bool:
         """Tell whether somebody may still be about to store an object of a study, or was when he died."""

@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 
 from scpd.lockdir import layout
+from scpd.store.directory import open_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _remove(name: str, directory: int) -> None:
         os.unlink(name, dir_fd=directory)
         return
     with suppress(OSError):
-        inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        inner = open_directory(name, directory)
         try:
             for file in os.listdir(inner):
                 os.unlink(file, dir_fd=inner)

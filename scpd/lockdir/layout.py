@@ -30,6 +30,7 @@ from binascii import crc32
 from contextlib import suppress
 
 from scpd.process.locks import is_taken
+from scpd.store.directory import open_directory
 
 RULES, KEEPER, WAKE = "rules", "keeper", "wake"
 KEEPER_LOCK = 0  # the byte of `keeper` that the keeper has locked
@@ -43,7 +44,6 @@ _PUBLISH_LOCKS = 64
 _MOST_STAYING = 1000
 _LONGEST_OLD_NAME = 200  # bytes: in strange/ there is something behind it
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -132,7 +132,7 @@ class LockDirectory:
 
     def _open(self, part: str) -> int:
         parent, _, name = part.rpartition("/")
-        return os.open(name, _DIRECTORY_FLAGS, dir_fd=self.opened(parent) if parent else self.descriptor)
+        return open_directory(name, self.opened(parent) if parent else self.descriptor)
 
     def descriptors(self) -> tuple[int, ...]:
         """Give all that is open."""

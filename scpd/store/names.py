@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNKNOWN_CLASS = "UNKNOWN"
+_LONGEST_NAME = 255  # bytes
 # What storescp leaves in a UID; every other byte becomes an underscore.
 _KEPT = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -.:@_")
 _SANITISED = bytes(code if code in _KEPT else 0x5F for code in range(256))
@@ -96,3 +97,22 @@ def check_prefix(prefix: str) -> None:
         raise StartError(f"sort prefix must not contain '/' or control characters: {prefix!r}")
     if prefix.startswith("."):
         raise StartError(f"sort prefix must not begin with a dot: {prefix!r}")
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether this can be the name of something in a directory, not hidden there, and harmless in a log."""
+    if not name or name[0] == "." or "/" in name or not _without_bytes(name).isprintable():
+        return False
+    return _has_room(name)
+
+
+def _has_room(name: str) -> bool:
+    try:
+        return len(os.fsencode(name)) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # of a locale that lacks the characters
+        return False
+
+
+def _without_bytes(name: str) -> str:
+    """Leave out what stands for bytes that are no UTF-8: an administrator's extension or prefix may hold some."""
+    return "".join(char for char in name if not "\udc80" <= char <= "\udcff")

@@ -29,6 +29,7 @@ import fcntl
 import os
 from contextlib import suppress
 
+from scpd.store.directory import open_directory
 from scpd.store.makers import new_maker
 from scpd.store.rename import rename_to_free_name
 from scpd.store.subdirectory import Subdirectory
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 _STATE_DIRECTORY = ".scpd"
 _TEMPORARY = "tmp"
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # Buffers that one writev takes (IOV_MAX of Linux).
@@ -80,7 +80,7 @@ class OutputDirectory:
         self._serial = 0
         self._spare: Incoming | None = None
         self._last_size = 0
-        self._directory = os.open(path, _DIRECTORY_FLAGS)
+        self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.subdirectory = Subdirectory(self._directory, fsync=fsync)
         try:
             self._temporary = open_temporary(self._directory, make=True)
@@ -318,12 +318,11 @@ def open_temporary(directory: int, *, make: bool) -> int:
 
 
 def _open_below(parent: int, name: str, *, make: bool) -> int:
-    flags = _DIRECTORY_FLAGS | os.O_NOFOLLOW
     try:
-        return os.open(name, flags, dir_fd=parent)
+        return open_directory(name, parent)
     except FileNotFoundError:
         if not make:
             raise
     with suppress(FileExistsError):  # another worker was faster
         os.mkdir(name, dir_fd=parent)
-    return os.open(name, flags, dir_fd=parent)
+    return open_directory(name, parent)

@@ -12,7 +12,7 @@ import errno
 import os
 from contextlib import suppress
 
-_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from scpd.store.directory import open_directory
 
 
 class Subdirectory:
@@ -62,13 +62,13 @@ class Subdirectory:
     def _open_or_make(self, name: str) -> tuple[bool, int]:
         """Give a directory, made if it is not there, and whether it had to be."""
         with suppress(FileNotFoundError):
-            return False, os.open(name, _FLAGS, dir_fd=self._output)
+            return False, open_directory(name, self._output)
         is_made = True
         try:
             os.mkdir(name, 0o777, dir_fd=self._output)
         except FileExistsError:  # another worker was faster
             is_made = False
-        return is_made, os.open(name, _FLAGS, dir_fd=self._output)
+        return is_made, open_directory(name, self._output)
 
     def leave(self) -> None:
         """Let objects get their names in the output directory again."""

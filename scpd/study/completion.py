@@ -27,6 +27,8 @@ from time import monotonic
 
 from scpd.lockdir import layout
 from scpd.process.locks import release, wait_to_lock
+from scpd.store.directory import open_directory
+from scpd.store.names import is_plain_name
 from scpd.store.rename import rename_to_free_name
 from scpd.study.plan import Plan
 from scpd.study.states import PLAN
@@ -43,34 +45,13 @@ if TYPE_CHECKING:
 _LONGEST_SECONDS = 0.05
 _PATIENCE_SECONDS = 0.5
 _MOST_OF_A_PLAN = 1 << 28  # bytes
-_LONGEST_NAME = 255
 
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # What says that there is no such directory: something else has its name, or nothing can have it.
 _NO_DIRECTORY = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
 
 log = logging.getLogger("dcmtk.apps.storescp")
-
-
-def is_plain_name(name: str) -> bool:
-    """Tell whether this can be the name of something in a directory, not hidden there, and harmless in a log."""
-    if not name or name[0] == "." or "/" in name or not _without_bytes(name).isprintable():
-        return False
-    return _has_room(name)
-
-
-def _has_room(name: str) -> bool:
-    try:
-        return len(os.fsencode(name)) <= _LONGEST_NAME
-    except UnicodeEncodeError:  # of a locale that lacks the characters
-        return False
-
-
-def _without_bytes(name: str) -> str:
-    """Leave out what stands for bytes that are no UTF-8: an administrator's extension or prefix may hold some."""
-    return "".join(char for char in name if not "\udc80" <= char <= "\udcff")
 
 
 class Sealed:
@@ -82,7 +63,7 @@ class Sealed:
         self._lockdir = lockdir
         self._fsync = fsync
         self.name = name
-        self._descriptor = os.open(name, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.SEALED))
+        self._descriptor = open_directory(name, lockdir.opened(layout.SEALED))
 
     def __enter__(self) -> Self:
         return self
@@ -153,10 +134,11 @@ class Sealed:
         os.rmdir(hidden, dir_fd=sealed)
 
 
-def _open_study_directory(output_directory: str, name: str) -> int:
+def open_study_directory(output_directory: str, name: str) -> int:
+    """Open the directory of a study; `FileNotFoundError` if it is not there, nor could be."""
     if is_plain_name(name):
         try:
-            return os.open(f"{output_directory}/{name}", _DIRECTORY_FLAGS)
+            return open_directory(f"{output_directory}/{name}")
         except OSError as error:
             if error.errno not in _NO_DIRECTORY:
                 raise
@@ -172,7 +154,7 @@ class StudyDirectory:
         """Open it below the output directory; `FileNotFoundError` if it is not there, nor could be."""
         self._path = name
         self._fsync = fsync
-        self._descriptor = _open_study_directory(output_directory, name)
+        self._descriptor = open_study_directory(output_directory, name)
         try:
             self._lock = lockdir.open_publish_lock(name)
         except OSError:

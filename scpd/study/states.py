@@ -29,6 +29,7 @@ from contextlib import suppress
 from scpd.errors import Refused
 from scpd.lockdir import layout, records
 from scpd.process.locks import is_at, lock, release, wait_to_lock, wait_to_share
+from scpd.store.directory import open_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ _MOST_TRIES = 100
 
 # There is a state (and may have been sealed since); or the keeper took the prepared one for what a crash has left.
 _SOMEBODY_WAS_FASTER = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
-
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def key_of(study_instance_uid: str) -> str:
@@ -230,7 +229,7 @@ def _find(lockdir: LockDirectory, key: str) -> OpenStudy | None:
 
 
 def _open_state(lockdir: LockDirectory, key: str) -> int:
-    return os.open(key, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.OPEN))
+    return open_directory(key, lockdir.opened(layout.OPEN))
 
 
 def _open_study_file(lockdir: LockDirectory, key: str) -> tuple[int, About | None]:
@@ -265,7 +264,7 @@ def _make(lockdir: LockDirectory, key: str, about: About, *, flush: bool) -> Non
 
 
 def _write_about(about: About, name: str, parent: int, *, flush: bool) -> None:
-    state = os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)
+    state = open_directory(name, parent)
     try:
         layout.write_whole(STUDY, about.encode(), state, flush=flush)
     finally:
@@ -335,7 +334,7 @@ def read_sealed(lockdir: LockDirectory, name: str) -> About | None:
     `OSError` if that cannot be told now.
     """
     try:
-        state = os.open(name, _DIRECTORY_FLAGS, dir_fd=lockdir.opened(layout.SEALED))
+        state = open_directory(name, lockdir.opened(layout.SEALED))
         try:
             return About.decode(layout.read_small(STUDY, state))
         finally:

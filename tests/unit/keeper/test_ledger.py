@@ -127,6 +127,19 @@ class TestWhatCounts:
         assert names_of(news) == [name]
         assert [association.maker for association in news.ended] == ["m"]
 
+    def test_the_file_decides_where_the_output_directory_is_a_link_too(
+        self, lockdir: LockDirectory, output: Path, tmp_path: Path
+    ) -> None:
+        link = tmp_path / "link"
+        link.symlink_to(output)
+        (output / "CT.1").touch()
+        journal = JournalFile(lockdir, "m")
+        journal.write(an_object(1, "CT.1", directory="", inode=(output / "CT.1").stat().st_ino).encode())
+        journal.die()
+        ledger = Ledger(lockdir, str(link), THIS_BOOT)
+        assert names_of(ledger.look(1)) == ["CT.1"]
+        ledger.close()
+
     @pytest.mark.parametrize("kind", ["hidden", "a directory"])
     def test_of_a_dead_worker_only_a_file_counts_that_can_have_been_published(
         self, lockdir: LockDirectory, ledger: Ledger, output: Path, kind: str

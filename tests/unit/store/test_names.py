@@ -15,6 +15,7 @@ from scpd.store.names import (
     check_extension,
     check_prefix,
     file_name,
+    is_plain_name,
     name_beside,
     name_with_serial,
     new_uid,
@@ -205,3 +206,30 @@ def test_a_prefix_that_leaves_the_directory_or_hides_is_refused_at_start(prefix:
     with pytest.raises(StartError) as caught:
         check_prefix(prefix)
     assert str(caught.value) == f"sort prefix {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_plain"),
+    [
+        ("CT.1", True),
+        ("a b", True),
+        ("é", True),
+        ("\udce9", True),
+        ("n" * 255, True),
+        ("é" * 127, True),
+        ("é" * 128, False),
+        ("n" * 256, False),
+        ("", False),
+        (".", False),
+        ("..", False),
+        (".x", False),
+        ("a/b", False),
+        ("a\0", False),
+        ("a\n", False),
+        ("a\x1b[2J", False),
+        ("\ud800", False),
+        ("a\u202eb", False),
+    ],
+)
+def test_plain_names(name: str, is_plain: bool) -> None:
+    assert is_plain_name(name) == is_plain

@@ -11,7 +11,7 @@ from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
 from scpd.process.locks import lock, share
 from scpd.study import completion
-from scpd.study.completion import Sealed, StudyDirectory, is_plain_name
+from scpd.study.completion import Sealed, StudyDirectory
 from scpd.study.plan import Move, Plan
 
 if TYPE_CHECKING:
@@ -234,33 +234,6 @@ def test_a_forged_publish_lock_is_set_aside(lockdir: LockDirectory, output: Path
     with StudyDirectory(lockdir, str(output), "study", fsync=False) as directory:
         assert directory.names() == []
     assert len(list((output / ".scpd/strange").iterdir())) == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "is_plain"),
-    [
-        ("CT.1", True),
-        ("a b", True),
-        ("é", True),
-        ("\udce9", True),
-        ("n" * 255, True),
-        ("é" * 127, True),
-        ("é" * 128, False),
-        ("n" * 256, False),
-        ("", False),
-        (".", False),
-        ("..", False),
-        (".x", False),
-        ("a/b", False),
-        ("a\0", False),
-        ("a\n", False),
-        ("a\x1b[2J", False),
-        ("\ud800", False),
-        ("a\u202eb", False),
-    ],
-)
-def test_plain_names(name: str, is_plain: bool) -> None:
-    assert is_plain_name(name) == is_plain
 
 
 def test_records_keep_any_plain_name() -> None:
