@@ -82,17 +82,15 @@ class Queue:
         else:
             self._make_ready(name, job)
 
-    def add_set_aside(self, name: str) -> None:
-        """Take over a job that an earlier keeper has set aside."""
-        if name not in self._jobs:
-            self._place += 1
-            job = self._jobs[name] = _Job(self._place)
-            self._set_job_aside(job)
-
     def state(self, name: str) -> str:
         """Give the state of a job for an administrator; empty if it is unknown."""
         job = self._jobs.get(name)
         return job.state if job else ""
+
+    def is_running(self, name: str) -> bool:
+        """Tell whether a job runs."""
+        job = self._jobs.get(name)
+        return job is not None and job.state is _RUNNING
 
     def is_set_aside(self, name: str) -> bool:
         """Tell whether a job has failed for the last time."""

@@ -23,6 +23,7 @@ from contextlib import suppress
 
 from scpd.keeper.jobnames import is_job
 from scpd.lockdir import layout, records
+from scpd.lockdir.appending import Appending
 from scpd.lockdir.journal import new_maker
 from scpd.study.record import is_number
 
@@ -38,17 +39,14 @@ _SETTLED, _TRIED = "settled", "tried"
 _APPEND_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _LONG = 1 << 22  # bytes
 _RETRY_SECONDS = 10.0
-# Written with the next line, as in a journal: what was torn by a full disk ends before it, as no line.
-_END_OF_TORN_LINE = b"\t\n"
 
 
 class Accounts:
     """The accounts of all keepers up to now, and this one's file."""
 
     __slots__ = (
-        "_descriptor",
         "_is_behind",
-        "_is_torn",
+        "_lines",
         "_lockdir",
         "_long",
         "_name",
@@ -62,11 +60,10 @@ class Accounts:
         self._lockdir = lockdir
         self._settled: set[str] = set()
         self._tried: dict[str, int] = {}
-        self._descriptor = -1
+        self._lines = Appending(-1)  # our file
         self._name = ""  # of our file
         self._size = 0  # of our file
         self._long = _LONG  # from this size on it is renewed
-        self._is_torn = False  # the last line of our file
         self._is_behind = False  # our file lacks something
         self._retry_at = 0.0
         for name in self._others():
@@ -119,7 +116,7 @@ class Accounts:
             self._retry_at = now + _RETRY_SECONDS
             self._fall_behind(error.strerror)
             return
-        self._is_torn = self._is_behind = False
+        self._is_behind = False
         self._size = len(data)
         self._long = 2 * len(data) + _LONG  # in the long run each line is written so often
         for name in self._others():
@@ -140,7 +137,7 @@ class Accounts:
                 os.unlink(name, dir_fd=directory)
             raise
         self.close()
-        self._descriptor, self._name = descriptor, name
+        self._lines, self._name = Appending(descriptor), name
 
     def settle(self, job: str) -> None:
         """Note that a command need not run any more."""
@@ -158,16 +155,11 @@ class Accounts:
         self._settled.discard(job)
 
     def _write(self, line: bytes) -> None:
-        data = _END_OF_TORN_LINE + line if self._is_torn else line
+        self._size += len(line)
         try:
-            written = os.write(self._descriptor, data)
+            self._lines.write(line)
         except OSError as error:
             self._fall_behind(error.strerror)
-            return
-        self._size += written
-        self._is_torn = written < len(data)
-        if self._is_torn:
-            self._fall_behind("no room")
 
     def _fall_behind(self, why: str | None) -> None:
         if not self._is_behind:
@@ -176,7 +168,8 @@ class Accounts:
 
     def close(self) -> None:
         """Let it go."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor = self._lines.descriptor
+        self._lines = Appending(-1)
         if descriptor != -1:
             os.close(descriptor)
 

@@ -222,7 +222,7 @@ class Commands:
                 remove_failed(self._lockdir, job)
         if job not in self._values:
             return was_failed
-        if self.queue.state(job) == "running":
+        if self.queue.is_running(job):
             return self.queue.drop(job)
         self._unwritten.pop(job, None)
         self._settle(job)

@@ -115,9 +115,6 @@ class Ledger:
         self._complained: set[str] = set()  # journals that could not be read
         self.has_missed = False  # something, at the last look
 
-    def __len__(self) -> int:
-        return len(self._alive) + len(self._dead)
-
     def find(self, maker: str) -> Association | None:
         """Give the association of this name, if it is known."""
         return self._alive.get(maker) or self._dead.get(maker)

@@ -18,6 +18,7 @@ import os
 from contextlib import suppress
 
 from scpd.lockdir import layout, records
+from scpd.lockdir.appending import Appending
 from scpd.process.locks import is_taken, lock
 
 TYPE_CHECKING = False
@@ -31,8 +32,6 @@ _LONGEST = 1 << 32  # bytes: ten million objects; a sparse file has room for mor
 _MOST_TRIES = 20
 _LONGEST_MAKER = 64
 _MAKER_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
-# Written with the next line, since a full disk takes no byte more.  The tab is for a line that lacks but its newline.
-_END_OF_TORN_LINE = b"\t\n"
 
 
 def new_maker() -> str:
@@ -48,7 +47,7 @@ def is_maker(name: str) -> bool:
 class Journal:
     """A journal being written."""
 
-    __slots__ = ("_descriptor", "_fsync", "_is_torn", "maker")
+    __slots__ = ("_descriptor", "_fsync", "_lines", "maker")
 
     def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool, maker: str = "") -> None:
         self._fsync = fsync
@@ -60,11 +59,11 @@ class Journal:
 
     def _begin(self, directory: int, first_line: bytes) -> bool:
         """Make it; `False` if the keeper took it meanwhile for what a crash has left."""
-        self._is_torn = False
         unready = f".{self.maker}"
         self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)
         try:
             lock(self._descriptor, _ALIVE)
+            self._lines = Appending(self._descriptor)
             self.write(first_line)
             os.rename(unready, self.maker, src_dir_fd=directory, dst_dir_fd=directory)
             if self._fsync:
@@ -79,12 +78,8 @@ class Journal:
         return True
 
     def write(self, line: bytes) -> None:
-        """Append a line; what was torn by an earlier failure ends before it, as no line."""
-        data = _END_OF_TORN_LINE + line if self._is_torn else line
-        written = os.write(self._descriptor, data)
-        self._is_torn = written < len(data)
-        if self._is_torn:
-            raise OSError(errno.ENOSPC, "no room for a line of the journal")
+        """Append a line."""
+        self._lines.write(line)
 
     def flush(self) -> None:
         """Bring all lines to stable storage, if that is asked for."""

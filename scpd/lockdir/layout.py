@@ -134,13 +134,9 @@ class LockDirectory:
         parent, _, name = part.rpartition("/")
         return open_directory(name, self.opened(parent) if parent else self.descriptor)
 
-    def descriptors(self) -> tuple[int, ...]:
-        """Give all that is open."""
-        return (self.descriptor, *self._parts.values())
-
     def close(self) -> None:
         """Let it go; raises nothing."""
-        for descriptor in self.descriptors():
+        for descriptor in (self.descriptor, *self._parts.values()):
             with suppress(OSError):
                 os.close(descriptor)
         self._parts.clear()

@@ -50,11 +50,6 @@ def decode_all(lines: Iterable[bytes]) -> list[list[str]]:
     return [fields for line in lines if (fields := decode(line)) is not None]
 
 
-def escaped(text: str) -> str:
-    """Give a text as it stands in a field."""
-    return _escaped(text)
-
-
 def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and "%" not in text and " " not in text
 

@@ -218,20 +218,17 @@ def test_only_what_is_there_is_dropped_or_retried() -> None:
     assert [queue.retry(job) for job in ("a", "b", "x")] == [False] * 3
 
 
-def test_what_an_earlier_keeper_has_set_aside_or_started_is_taken_over() -> None:
+def test_what_an_earlier_keeper_has_started_is_taken_over() -> None:
     queue = Queue(2, 0)
-    queue.add_set_aside("old")
-    queue.add_set_aside("old")
     for job in ("x", "y", "z"):  # more than the limit is now
         queue.started(job)
     queue.add("a")
-    assert (queue.running, len(queue), queue.state("old")) == (3, 4, "set aside")
+    assert (queue.running, len(queue)) == (3, 4)
     queue.ended("x", NOW, ok=True)
     assert queue.startable(NOW) is None
     queue.ended("y", NOW, ok=True)
     assert queue.startable(NOW) == "a"
-    assert queue.retry("old")
-    assert len(queue) == 3
+    assert [queue.is_running(job) for job in ("x", "z", "a")] == [False, True, False]
 
 
 def test_an_end_that_is_told_twice_counts_once() -> None:

@@ -47,11 +47,6 @@ def test_a_line_is_printable_ascii_and_one_line(fields: list[str]) -> None:
     assert line.count(b"\t") == len(fields)
 
 
-@given(any_text)
-def test_an_escaped_text_is_a_field(text: str) -> None:
-    assert encode([text]).split(b"\t")[0] == records.escaped(text).encode("ascii")
-
-
 @given(any_fields, st.data())
 def test_any_torn_line_is_noticed(fields: list[str], data: st.DataObject) -> None:
     line = encode(fields)[:-1]
