@@ -8,20 +8,16 @@ A job is always the same one, whichever keeper comes to it.  Pure.
 
 from __future__ import annotations
 
-from scpd.keeper.runfiles import is_job
-
-__all__ = [
-    "ON_END_OF_STUDY",
-    "ON_RECEPTION",
-    "generation_of",
-    "hook_of",
-    "is_job",
-    "maker_of",
-    "of_object",
-    "of_study",
-]
-
 ON_RECEPTION, ON_END_OF_STUDY = "xcr", "xcs"
+
+# In a file's name there is room for a suffix and a process id behind it.
+_LONGEST = 220
+_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-%_")
+
+
+def is_job(name: str) -> bool:
+    """Tell whether this can be the name of a job."""
+    return 0 < len(name) <= _LONGEST and name[0] != "." and _CHARACTERS.issuperset(name)
 
 
 def of_object(maker: str, number: int) -> str:

@@ -102,11 +102,11 @@ class Keeper:
         self._objects: dict[str, Stored] = {}  # by the job of their command
         self._awaited: dict[str, list[Study]] = {}  # jobs that a worker waits for; other studies that do
 
-    def recover(self, now: float) -> None:
-        """Take over what an earlier keeper has left."""
+    def recover(self, now: float, beat: Callable[[], None]) -> None:
+        """Take over what an earlier keeper has left; `beat` gives a sign of life, since that may be much."""
         self._endings.recover()
         self._studies.recover(now)
-        self._apply(self._ledger.look_back(now), now)
+        self._apply(self._ledger.look_back(now, beat), now)
         self._ledger.forget_all_done()
         self._endings.advance(now)
         self.commands.adopt()

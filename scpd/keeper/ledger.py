@@ -126,18 +126,21 @@ class Ledger:
         self._look(news, layout.JOURNALS)
         return news
 
-    def look_back(self, now: float) -> News:
-        """Read everything: at the keeper's start."""
+    def look_back(self, now: float, beat: Callable[[], None]) -> News:
+        """Read everything, at the start; `beat` is called for each journal."""
         news = News(now)
         self.has_missed = False
-        self._look(news, layout.DEAD)
-        self._look(news, layout.JOURNALS)
+        # A journal may be moved from the first to the second meanwhile: in this order none is missed.
+        for part in (layout.JOURNALS, layout.DEAD):
+            self._look(news, part, beat)
         return news
 
-    def _look(self, news: News, part: str) -> None:
+    def _look(self, news: News, part: str, beat: Callable[[], None] | None = None) -> None:
         for association in list(self._alive.values()):
             self._read(association, news)
         for name in os.listdir(self._lockdir.opened(part)):
+            if beat is not None:
+                beat()
             if name[0] != "." and f"{part}/{name}" != layout.DEAD and self.find(name) is None:
                 self._begin(name, part, news)
         news.stored.sort(key=_order)

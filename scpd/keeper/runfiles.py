@@ -26,6 +26,7 @@ import os
 import stat
 from contextlib import suppress
 
+from scpd.keeper.jobnames import is_job
 from scpd.lockdir import records
 from scpd.store.rename import rename_to_free_name
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 RUN, END = ".run", ".end"
 STDERR_KEPT = 4096  # bytes
 
-# A job's name: in a file name there is room for a suffix and a process id behind it.
-_LONGEST_JOB = 220
-_JOB_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-%_")
 _TEMPORARY = ".tmp."
 # Each byte of stderr may need three, a lone one that is no UTF-8 is shown by four.
 _LARGEST_FILE = 16 * STDERR_KEPT
@@ -91,11 +89,6 @@ class End:
         """Give the file's content."""
         numbers = (self.pid, self.start, self.code, int(self.timed_out), self.milliseconds)
         return records.encode(["end", *map(str, numbers), self.stderr])
-
-
-def is_job(name: str) -> bool:
-    """Tell whether this can be the name of a job."""
-    return 0 < len(name) <= _LONGEST_JOB and name[0] != "." and _JOB_CHARACTERS.issuperset(name)
 
 
 def temporary_of(name: str) -> tuple[str, int] | None:

@@ -30,6 +30,7 @@ import signal
 from contextlib import suppress
 
 from scpd.keeper import runfiles
+from scpd.keeper.jobnames import is_job
 from scpd.keeper.runfiles import END, RUN, StrangeFileError
 from scpd.keeper.runner import JOB_VARIABLE
 from scpd.process import proc
@@ -107,7 +108,7 @@ class Running:
         jobs = set()
         for name in sorted(os.listdir(self._directory)):
             job = name.removesuffix(RUN if name.endswith(RUN) else END)
-            if job != name and runfiles.is_job(job):
+            if job != name and is_job(job):
                 jobs.add(job)
             elif (temporary := runfiles.temporary_of(name)) is None:
                 self._set_aside(name)
@@ -122,7 +123,7 @@ class Running:
 
         `environment` gets the job's name besides.
         """
-        if not runfiles.is_job(job):
+        if not is_job(job):
             raise OSError(errno.EINVAL, "no name of a job", job)
         if job in self._commands:
             return

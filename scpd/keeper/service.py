@@ -100,7 +100,7 @@ def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, arou
     launcher = Launcher(directory, wake.descriptor, around.wakeup, around.show, policy.exec_timeout)
     running = Running(launcher, lambda name: lockdir.set_aside(name, layout.RUNNING))
     keeper = Keeper(policy, lockdir, running, election.is_won)
-    keeper.recover(monotonic())
+    keeper.recover(monotonic(), around.beat)
     loop = _Loop(keeper, wake, around, policy.grace)
     while not loop.is_over():
         if not election.is_won():

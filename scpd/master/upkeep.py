@@ -84,7 +84,7 @@ class Upkeep:
         self._children = children
         self._wakeup = wakeup
         self._kept = kept
-        self._heartbeat = Heartbeat()
+        self._heartbeat: Heartbeat | None = None  # made for the first keeper
         self._pid = 0
         self._delay = 0.0
         self._started = 0.0
@@ -93,22 +93,27 @@ class Upkeep:
 
     def keep(self, now: float) -> None:
         """Fork the keeper if there is none and should be one; kill it if it is stuck."""
-        if self._pid and now - max(self._heartbeat.last(), self._started) > _SILENCE_SECONDS:
+        if self._pid and now - self._last_sign() > _SILENCE_SECONDS:
             log.error("keeper %d has given no sign of life for %g s: killing it", self._pid, _SILENCE_SECONDS)
             self._started = now  # until it is reaped
             os.kill(self._pid, signal.SIGKILL)
         role = self._role
         if role is None or self._pid or now < self._start_at:
             return
-        kept = (*self._kept, self._heartbeat.master)
+        heartbeat = self._heartbeat = self._heartbeat or Heartbeat()
+        kept = (*self._kept, heartbeat.master)
         try:
-            self._pid = spawn(lambda: role(self._wakeup, self._heartbeat), self._wakeup, kept)
+            self._pid = spawn(lambda: role(self._wakeup, heartbeat), self._wakeup, kept)
         except OSError as error:
             log.error("cannot fork a keeper: %s", error.strerror)
             self._put_off(now)
             return
         self._started = now
         self._children.add(Child(self._pid, KEEPER, ""))
+
+    def _last_sign(self) -> float:
+        """Give the time of the keeper's last sign of life; to have been started is one."""
+        return self._started if self._heartbeat is None else max(self._heartbeat.last(), self._started)
 
     def reaped(self, pid: int, now: float) -> None:
         """Note that a child has ended, if it was the keeper."""
@@ -139,5 +144,5 @@ class Upkeep:
         if self._ends_at is not None:
             return self._ends_at
         if self._pid:
-            return max(self._heartbeat.last(), self._started) + _SILENCE_SECONDS + 1
+            return self._last_sign() + _SILENCE_SECONDS + 1
         return self._start_at if self._role is not None else None

@@ -171,7 +171,7 @@ class Site:
             InstantCommands(self),  # type: ignore[arg-type]
             lambda: election == self.elections,
         )
-        keeper.recover(now)
+        keeper.recover(now, lambda: None)
         return keeper
 
     def close(self) -> None:

@@ -65,6 +65,10 @@ def no_descriptor_but_one() -> Iterator[None]:
                 os.close(descriptor)
 
 
+def beat() -> None:
+    """Give a sign of life to nobody."""
+
+
 class TestWhatCounts:
     def test_objects_of_all_journals_come_in_order_of_arrival(
         self, lockdir: LockDirectory, ledger: Ledger
@@ -217,7 +221,7 @@ class TestWhatIsRemoved:
         journal.die()
         ledger.need(ledger.look(1).stored[0].association)
         successor = Ledger(lockdir, str(output), THIS_BOOT)
-        assert names_of(successor.look_back(2)) == ["CT.1"]
+        assert names_of(successor.look_back(2, beat)) == ["CT.1"]
         assert not successor.look(3).stored
         successor.forget_all_done()
         assert not listing(output, "journals/dead")
@@ -230,7 +234,7 @@ class TestWhatIsRemoved:
             journal.store(1, at=number)
             journal.die()
         with few_descriptors(12):
-            news = ledger.look_back(1)
+            news = ledger.look_back(1, beat)
         assert len(news.stored) == 300
         assert not ledger.has_missed
         assert not listing(output, "strange")
@@ -240,7 +244,7 @@ class TestWhatCannotBeRead:
     def test_without_descriptors_nothing_is_set_aside_and_something_missed(
         self, lockdir: LockDirectory, ledger: Ledger, output: Path
     ) -> None:
-        ledger.look_back(1)
+        ledger.look_back(1, beat)
         journals = [JournalFile(lockdir, f"m{number}") for number in range(2)]
         for journal in journals:
             journal.store(1)
@@ -265,7 +269,7 @@ class TestWhatCannotBeRead:
             path.symlink_to("/etc/passwd")
         else:
             path.write_bytes({"empty": b"", "no head": b"x\n"}.get(kind, Sender("", "", "", "", "").encode()))
-        assert not ledger.look_back(1).stored
+        assert not ledger.look_back(1, beat).stored
         assert not ledger.has_missed
         assert len(listing(output, "strange")) == 1
         assert not os.path.lexists(path)
@@ -285,7 +289,7 @@ class TestWhatCannotBeRead:
             head = Sender(THIS_BOOT, "A", "B", "h", "n").encode()
             (Path(folder) / "journals/m").write_bytes(head + b"\n".join(lines))
             ledger = Ledger(lockdir, folder, THIS_BOOT)
-            ledger.look_back(1)
+            ledger.look_back(1, beat)
             ledger.close()
             lockdir.close()
 
@@ -357,3 +361,11 @@ def test_a_number_is_that_of_one_object(lockdir: LockDirectory, ledger: Ledger) 
 def test_studies_in_use_are_told(lockdir: LockDirectory, ledger: Ledger) -> None:
     JournalFile(lockdir, "m").write(record.encode_opened("1.1", "g"))
     assert ledger.look(1).opened == [("1.1", "g")]
+
+
+def test_who_reads_much_gives_signs_of_life_meanwhile(lockdir: LockDirectory, ledger: Ledger) -> None:
+    for number in range(3):
+        JournalFile(lockdir, f"m{number}").store(1, f"CT.{number}")
+    signs: list[int] = []
+    ledger.look_back(1, lambda: signs.append(1))
+    assert len(signs) >= 3
