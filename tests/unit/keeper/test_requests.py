@@ -67,6 +67,44 @@ def test_a_study_is_completed_when_asked_for_though_somebody_holds_it(
     worker.release()
 
 
+def test_a_study_that_somebody_is_busy_with_is_completed_by_the_next_keeper_too(
+    site: Site, lockdir: LockDirectory
+) -> None:
+    worker = site.worker("ONE")
+    worker.begin("1.1", "1")
+    worker.finish()
+    worker.begin("1.1", "2")
+    first = site.keeper(monotonic())
+    ask(lockdir, "complete", "1.1")
+    turns(first)
+    assert len(listing(site, "requests")) == 1
+    first.close()
+    second = site.keeper(monotonic())
+    turns(second)
+    assert len(listing(site, "requests")) == 1
+    worker.finish()
+    turns(second)
+    assert sorted(os.listdir(site.output / "study_1.1")) == ["CT000001", "CT000002"]
+    assert not listing(site, "requests")
+    second.close()
+    worker.release()
+
+
+def test_an_object_of_the_next_generation_is_not_what_was_asked_for(
+    site: Site, keeper: Keeper, lockdir: LockDirectory
+) -> None:
+    worker = site.worker("ONE")
+    worker.begin("1.1", "1")
+    worker.finish()
+    ask(lockdir, "complete", "1.1")
+    turns(keeper)
+    worker.begin("1.1", "2")
+    worker.finish()
+    turns(keeper)
+    assert sorted(os.listdir(site.output / "study_1.1")) == ["CT.2", "CT000001"]
+    worker.release()
+
+
 def test_without_a_keeper_the_next_one_does_it(site: Site, lockdir: LockDirectory) -> None:
     worker = site.worker("ONE")
     worker.begin("1.1", "1")
