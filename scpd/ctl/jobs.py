@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from scpd.ctl.exitcodes import FAILURE, SUCCESS
 from scpd.ctl.listing import as_json, say, table
 from scpd.ctl.lockdir import ask_keeper, complain, with_survey
-from scpd.ctl.survey import ON_END_OF_STUDY
+from scpd.keeper import jobnames
 from scpd.keeper.requests import DROP, RETRY
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
 
-    from scpd.ctl.survey import Stored, Study, Survey
+    from scpd.ctl.survey import Study, Survey
+    from scpd.keeper.ledger import Stored
 
 _QUEUED, _RUNNING, _FAILED = "queued", "running", "failed"
 _STATES = (_QUEUED, _RUNNING, _FAILED)
@@ -75,9 +76,9 @@ def _of_objects(survey: Survey) -> Iterator[dict[str, Any]]:
 
 
 def _facts_of_object(stored: Stored) -> dict[str, Any]:
-    sender, entry = stored.sender, stored.record
+    sender, entry = stored.association.sender, stored.record
     return {
-        **_facts(f"{stored.maker}.{entry.number}.{entry.hook}"),
+        **_facts(jobnames.of_object(stored.association.maker, entry.number)),
         "study": entry.study_instance_uid,
         "directory": entry.directory,
         "file": entry.name,
@@ -89,15 +90,15 @@ def _facts_of_object(stored: Stored) -> dict[str, Any]:
 
 def _of_studies(survey: Survey) -> Iterator[dict[str, Any]]:
     for study in survey.studies():
-        if study.rules.runs and not study.is_open:
+        if study.generation.rules.runs and not study.is_open:
             yield _facts_of_study(study)
 
 
 def _facts_of_study(study: Study) -> dict[str, Any]:
-    facts = _facts(f"{study.key}.{study.about.generation}.{ON_END_OF_STUDY}")
-    facts |= {"study": study.about.study_instance_uid, "directory": study.directory}
+    facts = _facts(jobnames.of_study(study.generation.name))
+    facts |= {"study": study.generation.uid, "directory": study.directory}
     if study.objects:
-        sender = study.objects[-1].sender
+        sender = study.objects[-1].association.sender
         facts |= {"calling_aet": sender.calling, "called_aet": sender.called, "peer": sender.name}
     return facts
 

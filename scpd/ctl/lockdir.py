@@ -28,7 +28,7 @@ def with_survey(options: Namespace, work: Callable[[Survey], int]) -> int:
     """Do something with the lock directory; give the exit code."""
     path = path_of(options)
     try:
-        with Survey(path) as survey:
+        with Survey(path, options.output_directory or os.path.dirname(os.path.abspath(path))) as survey:
             return work(survey)
     except BrokenPipeError:  # of a reader such as head(1), who has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

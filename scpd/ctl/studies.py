@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from scpd.ctl.exitcodes import FAILURE, SUCCESS
 from scpd.ctl.listing import as_json, say, span, table
 from scpd.ctl.lockdir import ask_keeper, complain, with_survey
+from scpd.ctl.survey import arrived
 from scpd.keeper.requests import COMPLETE
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from scpd.ctl.survey import Study, Survey
+    from scpd.keeper.ledger import Association, Stored
 
 _OPEN, _COMPLETING = "open", "completing"
 _HEADINGS = ("STUDY", "STATE", "OBJECTS", "AGE", "LAST", "ENDS IN", "HELD BY", "FROM", "DIRECTORY")
@@ -38,35 +40,40 @@ def run_complete(options: Namespace) -> int:
         if not named:
             complain(f"no open study {options.study}")
             return FAILURE
-        return max(ask_keeper(survey, COMPLETE, study.about.generation) for study in named)
+        return max(ask_keeper(survey, COMPLETE, study.generation.generation) for study in named)
 
     return with_survey(options, work)
 
 
 def _is_named(study: Study, name: str) -> bool:
-    names = {study.about.study_instance_uid, study.directory, study.about.generation}
+    names = {study.generation.uid, study.directory, study.generation.generation}
     return bool(name) and name in names
 
 
 def _facts(study: Study, now: float) -> dict[str, Any]:
     """Give what is told of a study; spans are seconds, and what nobody knows is None."""
-    objects, deadline = study.objects, study.deadline()
-    senders = dict.fromkeys(f"{each.sender.calling}@{each.sender.name}" for each in objects)
+    objects, deadline = study.objects, study.deadline
+    senders = dict.fromkeys(_who(stored.association) for stored in objects)
     return {
-        "study": study.about.study_instance_uid,
+        "study": study.generation.uid,
         "state": _OPEN if study.is_open else _COMPLETING,
-        "generation": study.about.generation,
+        "generation": study.generation.generation,
         "directory": study.directory or (objects[-1].record.directory if objects else ""),
         "objects": len({stored.record.name for stored in objects}),
-        "age": _since(objects[0].arrived if objects else None, now),
-        "last": _since(objects[-1].arrived if objects else None, now),
+        "age": _since(objects[0], now) if objects else None,
+        "last": _since(objects[-1], now) if objects else None,
         "ends_in": None if deadline is None else round(deadline - now, 1),
-        "holders": [f"{each.sender.calling}@{each.sender.name}" for each in study.holders],
+        "holders": list(map(_who, study.holders)),
         "peers": list(senders),
     }
 
 
-def _since(time: float | None, now: float) -> float | None:
+def _who(association: Association) -> str:
+    return f"{association.sender.calling}@{association.sender.name}"
+
+
+def _since(stored: Stored, now: float) -> float | None:
+    time = arrived(stored)
     return None if time is None else round(now - time, 1)
 
 

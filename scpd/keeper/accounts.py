@@ -58,37 +58,22 @@ class Accounts:
 
     def __init__(self, lockdir: LockDirectory) -> None:
         self._lockdir = lockdir
-        self._settled: set[str] = set()
-        self._tried: dict[str, int] = {}
+        self._settled, self._tried = read_accounts(lockdir, self._cannot_read)
         self._lines = Appending(-1)  # our file
         self._name = ""  # of our file
         self._size = 0  # of our file
         self._long = _LONG  # from this size on it is renewed
         self._is_behind = False  # our file lacks something
         self._retry_at = 0.0
-        for name in self._others():
-            self._read(name)
 
     def _others(self) -> list[str]:
         names = os.listdir(self._lockdir.opened(layout.KEEPERS))
         return [name for name in names if name != self._name]
 
-    def _read(self, name: str) -> None:
-        try:
-            descriptor = layout.open_to_read(name, self._lockdir.opened(layout.KEEPERS))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if not layout.is_strange(error):
-                raise
-            self._lockdir.set_aside(name, layout.KEEPERS)
-            return
-        for fields in records.decode_all(_lines(descriptor)):
-            match fields:
-                case ["settled", job]:
-                    self._settled.add(job)
-                case ["tried", job, times] if is_number(times):
-                    self._tried[job] = max(self._tried.get(job, 0), int(times))
+    def _cannot_read(self, name: str, error: OSError) -> None:
+        if not layout.is_strange(error):
+            raise error
+        self._lockdir.set_aside(name, layout.KEEPERS)
 
     def is_settled(self, job: str) -> bool:
         """Tell whether a command need not run any more."""
@@ -172,6 +157,33 @@ class Accounts:
         self._lines = Appending(-1)
         if descriptor != -1:
             os.close(descriptor)
+
+
+def read_accounts(
+    lockdir: LockDirectory, cannot_read: Callable[[str, OSError], None]
+) -> tuple[set[str], dict[str, int]]:
+    """Give the jobs that need not run any more, and how often others have failed, by all keepers up to now.
+
+    `cannot_read` is told of each file that cannot be.
+    """
+    settled: set[str] = set()
+    tried: dict[str, int] = {}
+    directory = lockdir.opened(layout.KEEPERS)
+    for name in os.listdir(directory):
+        try:
+            descriptor = layout.open_to_read(name, directory)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            cannot_read(name, error)
+            continue
+        for fields in records.decode_all(_lines(descriptor)):
+            match fields:
+                case ["settled", job]:
+                    settled.add(job)
+                case ["tried", job, times] if is_number(times):
+                    tried[job] = max(tried.get(job, 0), int(times))
+    return settled, tried
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:

@@ -7,8 +7,9 @@ says of studies has been done, and so have its commands.  Only journals of livin
 
 Objects are ordered by the monotonic clock that all processes of a boot share; what was received before that boot comes
 first.  What nobody here can have written is moved to `strange/`.  What cannot be read now is tried again at the next
-look, and `has_missed` something until then; that is said once.  Who is not the keeper any more moves and removes
-nothing: the one that is would not see it.  Raises `OSError` if the directory itself cannot be read.
+look, and `has_missed` something until then; that is said once.  Who is not the keeper (any more) moves and removes
+nothing, since the one that is would not see it; so scpctl can look too.  Raises `OSError` if the directory itself
+cannot be read.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from scpd.study.record import ObjectRecord, Sender, is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from scpd.lockdir.layout import LockDirectory
 
@@ -42,13 +43,24 @@ _NOT_FOR_US = frozenset((errno.EACCES, errno.EPERM))
 class Association:
     """One worker's journal, as far as it was read."""
 
-    __slots__ = ("is_alive", "last_number", "maker", "needs", "pending", "reader", "sender", "waiting_for")
+    __slots__ = (
+        "at_generation",
+        "is_alive",
+        "last_number",
+        "maker",
+        "needs",
+        "pending",
+        "reader",
+        "sender",
+        "waiting_for",
+    )
 
     def __init__(self, maker: str, sender: Sender, reader: JournalReader) -> None:
         self.maker = maker
         self.sender = sender
         self.reader = reader
         self.is_alive = True
+        self.at_generation = ""  # of the study that the worker has said to be at
         self.last_number = 0  # of the objects written down; they rise
         # What is written down, but of which it is not said whether it was stored.
         self.pending: dict[int, ObjectRecord] = {}
@@ -103,7 +115,7 @@ class Ledger:
         lockdir: LockDirectory,
         output_directory: str,
         boot: str,
-        is_elected: Callable[[], bool] = lambda: True,
+        is_elected: Callable[[], bool],
     ) -> None:
         self._lockdir = lockdir
         self._is_elected = is_elected
@@ -114,6 +126,11 @@ class Ledger:
         self._waiting: dict[str, Association] = {}  # for an answer
         self._complained: set[str] = set()  # journals that could not be read
         self.has_missed = False  # something, at the last look
+
+    def __iter__(self) -> Iterator[Association]:
+        """Give those whose journals are known: of workers that live, and of others while they are needed."""
+        yield from self._alive.values()
+        yield from self._dead.values()
 
     def find(self, maker: str) -> Association | None:
         """Give the association of this name, if it is known."""
@@ -126,8 +143,8 @@ class Ledger:
         self._look(news, layout.JOURNALS)
         return news
 
-    def look_back(self, now: float, beat: Callable[[], None]) -> News:
-        """Read everything, at the start; `beat` is called for each journal."""
+    def look_back(self, now: float, beat: Callable[[], None] | None = None) -> News:
+        """Read everything, at the start; `beat`, if given, is called for each journal."""
         news = News(now)
         self.has_missed = False
         # A journal may be moved from the first to the second meanwhile: in this order none is missed.
@@ -148,7 +165,7 @@ class Ledger:
     def _begin(self, name: str, part: str, news: News) -> None:
         """Read a journal that was not there before; nobody sees one before it has its first line."""
         if not is_maker(name):
-            self._lockdir.set_aside(name, part)
+            self._set_aside(name, part)
             return
         try:
             reader = JournalReader(name, self._lockdir.opened(part))
@@ -156,17 +173,21 @@ class Ledger:
             return
         except OSError as error:
             if layout.is_strange(error):
-                self._lockdir.set_aside(name, part)
+                self._set_aside(name, part)
             else:
                 self._missed(name, error)
             return
         sender = _sender(reader)
         if sender is None:
             reader.close()
-            self._lockdir.set_aside(name, part)
+            self._set_aside(name, part)
             return
         association = self._alive[name] = Association(name, sender, reader)
         self._read(association, news)
+
+    def _set_aside(self, name: str, part: str) -> None:
+        if self._is_elected():
+            self._lockdir.set_aside(name, part)
 
     def _missed(self, name: str, error: OSError) -> None:
         # What is not for us to read is no reason to wait: who writes here may forbid it for ever.
@@ -207,6 +228,7 @@ class Ledger:
                 association.waiting_for = int(number)
                 self._waiting[association.maker] = association
             case [record.OPENED, key, generation]:
+                association.at_generation = generation
                 news.opened.append((key, generation))
 
     def _take_object(self, association: Association, entry: ObjectRecord | None) -> None:

@@ -44,6 +44,7 @@ class Worker:
         hook: str = "",
         said: bool = True,
         stored_as: str = "",
+        inode: int = 1,
     ) -> str:
         """Store an object so many seconds ago; give the job of its command."""
         self._number += 1
@@ -55,7 +56,7 @@ class Worker:
             generation=study.about.generation if study else "",
             directory=study.directory if study else "",
             name=name,
-            inode=1,
+            inode=inode,
             size=1,
             sop_class_uid="1.2",
             sop_instance_uid="1.2.3",

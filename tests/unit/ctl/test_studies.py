@@ -123,6 +123,21 @@ def test_an_object_counts_when_it_was_stored(place: Place, capsys: pytest.Captur
     assert [facts["objects"] for facts in listed(place, capsys)] == [0]
 
 
+def test_the_last_object_of_a_killed_worker_counts_if_its_file_is_there(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = place.open("1.2.3", "x_1.2.3")
+    worker = place.worker()
+    (place.folder / "x_1.2.3").mkdir()
+    (place.folder / "x_1.2.3" / "CT.1").touch()
+    worker.store("CT.1", study, said=False, inode=(place.folder / "x_1.2.3" / "CT.1").stat().st_ino)
+    worker.leave()
+    before = place.contents()
+
+    assert [facts["objects"] for facts in listed(place, capsys)] == [1]
+    assert place.contents() == before
+
+
 def test_for_people_it_is_a_table_in_which_nothing_is_unprintable(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ledger(lockdir: LockDirectory, output: Path) -> Iterator[Ledger]:
-    made = Ledger(lockdir, str(output), THIS_BOOT)
+    made = Ledger(lockdir, str(output), THIS_BOOT, lambda: True)
     yield made
     made.close()
 
@@ -63,10 +63,6 @@ def no_descriptor_but_one() -> Iterator[None]:
         finally:
             for descriptor in taken:
                 os.close(descriptor)
-
-
-def beat() -> None:
-    """Give a sign of life to nobody."""
 
 
 class TestWhatCounts:
@@ -140,7 +136,7 @@ class TestWhatCounts:
         journal = JournalFile(lockdir, "m")
         journal.write(an_object(1, "CT.1", directory="", inode=(output / "CT.1").stat().st_ino).encode())
         journal.die()
-        ledger = Ledger(lockdir, str(link), THIS_BOOT)
+        ledger = Ledger(lockdir, str(link), THIS_BOOT, lambda: True)
         assert names_of(ledger.look(1)) == ["CT.1"]
         ledger.close()
 
@@ -220,8 +216,8 @@ class TestWhatIsRemoved:
         journal.store(1)
         journal.die()
         ledger.need(ledger.look(1).stored[0].association)
-        successor = Ledger(lockdir, str(output), THIS_BOOT)
-        assert names_of(successor.look_back(2, beat)) == ["CT.1"]
+        successor = Ledger(lockdir, str(output), THIS_BOOT, lambda: True)
+        assert names_of(successor.look_back(2)) == ["CT.1"]
         assert not successor.look(3).stored
         successor.forget_all_done()
         assert not listing(output, "journals/dead")
@@ -234,7 +230,7 @@ class TestWhatIsRemoved:
             journal.store(1, at=number)
             journal.die()
         with few_descriptors(12):
-            news = ledger.look_back(1, beat)
+            news = ledger.look_back(1)
         assert len(news.stored) == 300
         assert not ledger.has_missed
         assert not listing(output, "strange")
@@ -244,7 +240,7 @@ class TestWhatCannotBeRead:
     def test_without_descriptors_nothing_is_set_aside_and_something_missed(
         self, lockdir: LockDirectory, ledger: Ledger, output: Path
     ) -> None:
-        ledger.look_back(1, beat)
+        ledger.look_back(1)
         journals = [JournalFile(lockdir, f"m{number}") for number in range(2)]
         for journal in journals:
             journal.store(1)
@@ -269,7 +265,7 @@ class TestWhatCannotBeRead:
             path.symlink_to("/etc/passwd")
         else:
             path.write_bytes({"empty": b"", "no head": b"x\n"}.get(kind, Sender("", "", "", "", "").encode()))
-        assert not ledger.look_back(1, beat).stored
+        assert not ledger.look_back(1).stored
         assert not ledger.has_missed
         assert len(listing(output, "strange")) == 1
         assert not os.path.lexists(path)
@@ -288,8 +284,8 @@ class TestWhatCannotBeRead:
             lockdir = LockDirectory(folder)
             head = Sender(THIS_BOOT, "A", "B", "h", "n").encode()
             (Path(folder) / "journals/m").write_bytes(head + b"\n".join(lines))
-            ledger = Ledger(lockdir, folder, THIS_BOOT)
-            ledger.look_back(1, beat)
+            ledger = Ledger(lockdir, folder, THIS_BOOT, lambda: True)
+            ledger.look_back(1)
             ledger.close()
             lockdir.close()
 
