@@ -42,22 +42,12 @@ def _open_standard_streams() -> None:
 
 def run(program_name: str, words: list[str]) -> int:
     """Run as `program_name` with these arguments; give the exit code."""
-    from scpd.cli.parser import parse
+    from scpd.cli.commandline import read_command_line
     from scpd.cli.usage import error_text
     from scpd.process import exitcodes
 
-    configuration: Configuration | None = None
-
-    def read_log_config(path: str) -> Configuration:
-        """Read the file when the command line is, since quiet mode depends on it, and keep it for later."""
-        nonlocal configuration
-        from scpd.log.configfile import read_log_config  # few command lines have one
-
-        configuration = read_log_config(path, os.environ, program_name)
-        return configuration
-
     try:
-        outcome = parse(program_name, words, read_log_config)
+        outcome, configuration = read_command_line(program_name, words, os.environ)
     except UsageError as error:
         if not error.quiet:
             _say(_STDERR, error_text(program_name, str(error)))

@@ -32,19 +32,10 @@ _UNHEARD = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1)
 
 def run_keep(words: Sequence[str]) -> int:
     """Be the keeper that these words, scpd's, describe; give the exit code."""
-    from scpd.cli.parser import parse
-
-    configuration: Configuration | None = None
-
-    def read_log_config(path: str) -> Configuration:
-        nonlocal configuration
-        from scpd.log.configfile import read_log_config
-
-        configuration = read_log_config(path, os.environ, _NAME)
-        return configuration
+    from scpd.cli.commandline import read_command_line
 
     try:
-        outcome = parse(_NAME, words, read_log_config, needs_port=False)
+        outcome, configuration = read_command_line(_NAME, list(words), os.environ, needs_port=False)
     except UsageError as error:
         sys.stderr.write(f"scpctl: keep: {error}\n")
         return USAGE
