@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from scpd.lockdir import layout
+from scpd.lockdir.layout import LockDirectory
+from tests.harness.descriptors import descriptors
 
 if TYPE_CHECKING:
-    from scpd.lockdir.layout import LockDirectory
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def keeper_pid(lockdir: LockDirectory) -> int | None:
@@ -16,3 +22,26 @@ def keeper_pid(lockdir: LockDirectory) -> int | None:
         return None
     text = layout.read_small(layout.KEEPER, lockdir.descriptor).strip()
     return int(text) if text.isdigit() else None
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a lock directory may be."""
+    return tmp_path / "lock"
+
+
+@pytest.fixture
+def lockdir(path: Path) -> Iterator[LockDirectory]:
+    """A lock directory at that path."""
+    layout.make(str(path))
+    made = LockDirectory(str(path))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def no_descriptor_is_left_open() -> Iterator[None]:
+    """Fail a test that leaves one."""
+    before = descriptors(os.getpid())
+    yield
+    assert descriptors(os.getpid()) == before

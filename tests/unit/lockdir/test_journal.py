@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from scpd.lockdir import journal, layout, records
 from scpd.lockdir.journal import Journal, JournalReader
 from scpd.lockdir.layout import LockDirectory
-from tests.harness.descriptors import descriptors
 from tests.harness.forked import exit_code, forked, in_child
 
 if TYPE_CHECKING:
@@ -24,25 +23,7 @@ if TYPE_CHECKING:
 
 HEAD = records.encode(["journal", "boot"])
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "lock"
-
-
-@pytest.fixture(autouse=True)
-def _no_descriptor_is_left_open() -> Iterator[None]:
-    before = descriptors(os.getpid())
-    yield
-    assert descriptors(os.getpid()) == before
-
-
-@pytest.fixture
-def lockdir(path: Path) -> Iterator[LockDirectory]:
-    layout.make(str(path))
-    made = LockDirectory(str(path))
-    yield made
-    made.close()
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left_open")
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from tests.harness.descriptors import descriptors
 from tests.harness.forked import all_at_once, exit_code, forked, in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PROCESSES = 8
@@ -33,25 +32,7 @@ PARTS = [
     "strange",
 ]
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "lock"
-
-
-@pytest.fixture
-def lockdir(path: Path) -> Iterator[LockDirectory]:
-    layout.make(str(path))
-    made = LockDirectory(str(path))
-    yield made
-    made.close()
-
-
-@pytest.fixture(autouse=True)
-def _no_descriptor_is_left_open() -> Iterator[None]:
-    before = descriptors(os.getpid())
-    yield
-    assert descriptors(os.getpid()) == before
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left_open")
 
 
 def tree(path: Path) -> list[str]:

@@ -23,7 +23,6 @@ from tests.harness.forked import all_at_once, exit_code, forked, in_child
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from scpd.study.states import OpenStudy
@@ -32,25 +31,7 @@ UID = "1.2.826.0.1"
 RULES = "5 either - each-peer - -"
 PROCESSES = 8
 
-
-@pytest.fixture(autouse=True)
-def _no_descriptor_is_left_open() -> Iterator[None]:
-    before = descriptors(os.getpid())
-    yield
-    assert descriptors(os.getpid()) == before
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "lock"
-
-
-@pytest.fixture
-def lockdir(path: Path) -> Iterator[LockDirectory]:
-    layout.make(str(path))
-    made = LockDirectory(str(path))
-    yield made
-    made.close()
+pytestmark = pytest.mark.usefixtures("no_descriptor_is_left_open")
 
 
 def opened(lockdir: LockDirectory, uid: str = UID, rules: str = RULES) -> OpenStudy:
