@@ -24,6 +24,19 @@ def keeper_pid(lockdir: LockDirectory) -> int | None:
     return int(text) if text.isdigit() else None
 
 
+def put_what_is_no_file(path: Path, kind: str) -> bool:
+    """Put a "directory", a "fifo" or a "link" where a file should be; `False` for any other kind."""
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("/etc/passwd")
+    else:
+        return False
+    return True
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Where a lock directory may be."""

@@ -16,6 +16,7 @@ from scpd.keeper import accounts as accounts_module
 from scpd.keeper.accounts import Accounts, read_failed, remove_failed, write_failed
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
+from tests.harness.lockdirs import put_what_is_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,13 +103,7 @@ def test_it_is_renewed_when_it_is_long_and_not_at_every_turn_then(
 @pytest.mark.parametrize("kind", ["directory", "fifo", "link", "garbage", "huge", "torn"])
 def test_what_is_no_account_is_no_harm(lockdir: LockDirectory, output: Path, kind: str) -> None:
     path = output / ".scpd/keepers/odd"
-    if kind == "directory":
-        path.mkdir()
-    elif kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "link":
-        path.symlink_to("/etc/passwd")
-    else:
+    if not put_what_is_no_file(path, kind):
         contents = {
             "garbage": b"\0\xff" * 50,
             "huge": b"x" * 3_000_000 + b"\n" + records.encode(("settled", "j")),

@@ -17,6 +17,7 @@ from scpd.lockdir.layout import LockDirectory
 from scpd.study import record
 from scpd.study.record import Sender
 from tests.harness.journals import OTHER_BOOT, THIS_BOOT, JournalFile, an_object
+from tests.harness.lockdirs import put_what_is_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,13 +258,7 @@ class TestWhatCannotBeRead:
         self, lockdir: LockDirectory, ledger: Ledger, output: Path, kind: str, part: str
     ) -> None:
         path = output / ".scpd" / part / ("no name" if kind == "no name" else "odd")
-        if kind == "directory":
-            path.mkdir()
-        elif kind == "fifo":
-            os.mkfifo(path)
-        elif kind == "link":
-            path.symlink_to("/etc/passwd")
-        else:
+        if not put_what_is_no_file(path, kind):
             path.write_bytes({"empty": b"", "no head": b"x\n"}.get(kind, Sender("", "", "", "", "").encode()))
         assert not ledger.look_back(1).stored
         assert not ledger.has_missed

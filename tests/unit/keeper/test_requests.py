@@ -13,6 +13,7 @@ from scpd.lockdir import records
 from scpd.lockdir.layout import LockDirectory
 from scpd.study.rules import Rules
 from tests.harness.keeping import Site
+from tests.harness.lockdirs import put_what_is_no_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,13 +141,7 @@ def test_what_is_not_there_is_said_and_no_file_is_touched(
 @pytest.mark.parametrize("kind", ["garbage", "empty", "unknown", "three fields", "directory", "fifo", "link"])
 def test_what_is_no_request_is_set_aside(site: Site, keeper: Keeper, kind: str) -> None:
     path = site.lock_directory / "requests/odd"
-    if kind == "directory":
-        path.mkdir()
-    elif kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "link":
-        path.symlink_to("/etc/passwd")
-    else:
+    if not put_what_is_no_file(path, kind):
         contents = {
             "unknown": records.encode(("run", "rm")),
             "three fields": records.encode(("drop", "a", "b")),
