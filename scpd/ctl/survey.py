@@ -9,7 +9,6 @@ Raises `OSError` if it is no lock directory, or one that we must not read.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -91,25 +90,19 @@ class Survey:
     def _states(self) -> Iterator[Study]:
         # A study is moved from the first to the second meanwhile: in this order none is missed.
         for part in (layout.OPEN, layout.SEALED):
-            for name in os.listdir(self.lockdir.opened(part)):
-                if name[0] != ".":
-                    with suppress(OSError):
-                        study = self._read_state(name, part)
-                        if study is not None:
-                            yield study
+            names = os.listdir(self.lockdir.opened(part))
+            found = [self._read_state(name, part) for name in names if name[0] != "."]
+            yield from (study for study in found if study is not None)
 
     def _read_state(self, name: str, part: str) -> Study | None:
         parent, is_open = self.lockdir.opened(part), part == layout.OPEN
-        about = About.decode(layout.read_small(f"{name}/{STUDY}", parent))
+        about = About.decode(_read(f"{name}/{STUDY}", parent))
         key = name if about is None or is_open else name.removesuffix(f".{about.generation}")
         found = make_study(key, about)
         if found is None:
             return None
-        directory = ""
-        with suppress(FileNotFoundError):
-            fields = records.decode(layout.read_small(f"{name}/{DIRECTORY}", parent).rstrip(b"\n"))
-            directory = fields[0] if fields else ""
-        return Study(found, directory, is_open)
+        fields = records.decode(_read(f"{name}/{DIRECTORY}", parent).rstrip(b"\n"))
+        return Study(found, fields[0] if fields else "", is_open)
 
     def accounts(self) -> tuple[set[str], dict[str, int]]:
         """Give the jobs that need not run any more, and how often others have failed."""
@@ -125,6 +118,14 @@ class Survey:
         names = os.listdir(self.lockdir.opened(layout.FAILED))
         found = {name: read_failed(self.lockdir, name) for name in sorted(names) if name[0] != "."}
         return {name: values for name, values in found.items() if values is not None}
+
+
+def _read(path: str, directory: int) -> bytes:
+    """Read a file; nothing if it is not there, or nobody can read it."""
+    try:
+        return layout.read_small(path, directory)
+    except OSError:
+        return b""
 
 
 def arrived(stored: Stored) -> float | None:
