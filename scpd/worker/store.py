@@ -222,9 +222,12 @@ class ObjectStore:
             data = self._filing.glanced(data, context.transfer_syntax, self._saw)
         incoming = self._opened().create()
         try:
-            incoming.write([self._file_meta(request, context.transfer_syntax)])
+            file_meta = memoryview(self._file_meta(request, context.transfer_syntax))
             for pieces, fragments, is_last in data:
                 progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
+                if file_meta:  # written together with what comes first
+                    pieces.insert(0, file_meta)
+                    file_meta = file_meta[:0]
                 incoming.write(pieces)
         except BaseException:
             incoming.discard()
