@@ -112,6 +112,9 @@ def _option_lines(option: Option, indent: int) -> list[str]:
     short_width = _TEXT_COLUMN - 2 * 2 - _LONG_WIDTH - indent
     names = f"{' ' * indent}{option.short.ljust(short_width)}  {option.long.ljust(_LONG_WIDTH)}  "
     first, *others = _texts(option)
+    if len(names) > _TEXT_COLUMN:  # none of storescp's; the text begins below the name
+        first, others = "", [first, *others]
+        names = names.rstrip()
     return [(names + first).rstrip(), *(" " * _TEXT_COLUMN + text for text in others)]
 
 
