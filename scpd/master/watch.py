@@ -32,10 +32,13 @@ class Watch:
         self._poll = select.poll()
         self._tasks: dict[int, tuple[Callable[[Pollable], None], Pollable]] = {}
 
-    def add(self, source: Source, task: Callable[[Source], None]) -> None:
-        """Do `task(source)` whenever there is something to read from it, or it is at its end."""
+    def add(self, source: Source, task: Callable[[Source], None], events: int = POLLIN) -> None:
+        """Do `task(source)` whenever there is something to read from it, or it is at its end.
+
+        `events` may name others (poll(2)).
+        """
         descriptor = source.fileno()
-        self._poll.register(descriptor, POLLIN)
+        self._poll.register(descriptor, events)
         self._tasks[descriptor] = (task, source)  # type: ignore[assignment]  # it gets no other source
 
     def remove(self, source: Pollable) -> None:

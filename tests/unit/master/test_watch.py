@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -70,6 +71,21 @@ def test_what_an_earlier_task_of_the_turn_has_closed_is_not_asked_nor_who_has_it
     watch.wait(10)
     assert len(done) == 1
     pairs.pop()[0].close()
+
+
+def test_of_a_source_that_may_have_something_to_read_only_its_end_can_be_watched() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    watch, done = Watch(), list[socket.socket]()
+    with ours, peer:
+        watch.add(ours, done.append, select.POLLRDHUP)
+        peer.send(b"x")
+        watch.wait(0.05)
+        assert done == []
+        peer.close()
+        watch.wait(10)
+        assert done == [ours]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.0005, 0.02])
