@@ -12,6 +12,7 @@ from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Mapping
 
     from scpd.cli.settings import Settings
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging, LogPolicy
     from scpd.master.supervisor import Limits, Roles
+    from scpd.master.turnstile import Refuse
     from scpd.process.signals import Wakeup
     from scpd.process.standby import Assignment
     from scpd.process.titles import Title
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
     from scpd.worker.faults import Faults
+    from scpd.worker.peer import Peer
     from scpd.worker.rewrite import Form
     from scpd.worker.serve import ServicePolicy, Verbosity
     from scpd.worker.store import StorePolicy
@@ -200,11 +203,11 @@ def _verbosity(settings: Settings) -> Verbosity:
 
 
 def limits(settings: Settings) -> Limits:
-    """Say how many workers there may be, and how long things may take."""
+    """Say how many workers there may be, and connections of a host, and how long things may take."""
     from scpd.master.supervisor import Limits
 
     workers = settings.max_associations if settings.fork else 1
-    return Limits(workers, settings.acse_timeout, settings.grace)
+    return Limits(workers, settings.acse_timeout, settings.grace, settings.max_associations_per_host)
 
 
 def roles(
@@ -242,5 +245,21 @@ def roles(
         return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
 
     learn(policy)
-    often = () if vacancy is None else (LONGEST_SECONDS,)
-    return Roles(serve_assignment, sweep_output_directory, keep, logs, *often)
+    refuse = _refuse(settings, policy, title, logs)
+    often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
+    return Roles(serve_assignment, sweep_output_directory, keep, logs, refuse=refuse, **often)
+
+
+def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Logging) -> Refuse | None:
+    """Say how a connection beyond those that its host may have is refused."""
+    if settings.max_associations_per_host is None:
+        return None
+    from scpd.worker.refuse import RefusalPolicy, refuse
+    from scpd.worker.serve import Surroundings
+
+    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, settings.max_associations_per_host)
+
+    def refuse_connection(sock: socket.socket, peer: Peer, count: int, wakeup: Wakeup) -> int:
+        return refuse(sock, peer, count, refusal, Surroundings(title, wakeup, logs))
+
+    return refuse_connection

@@ -26,6 +26,16 @@ SECTIONS = (
                 default=(),
                 adds_up=True,
             ),
+            Option(
+                "--max-associations-per-host",
+                "",
+                "max_associations_per_host",
+                "connections that one address may have, served\nor waiting; further ones are refused",
+                arguments=(Argument("max", "uint", 1),),
+                default=None,
+                default_text="unlimited",
+                conflicts=(("--inetd",),),
+            ),
             *alternatives(
                 "fsync",
                 "fsync",

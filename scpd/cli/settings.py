@@ -80,6 +80,7 @@ class Settings:
     exec_sync: bool
     # our own options
     bind: tuple[str, ...]  # IP addresses to listen on, in their shortest form; empty: all of ip_protocol
+    max_associations_per_host: int | None  # connections served or waiting; None: unlimited
     fsync: bool
     grace: int  # seconds
     duplicates: str  # replace, keep, both or refuse
@@ -144,6 +145,7 @@ class Settings:
         "log_format",
         "log_level",
         "max_associations",
+        "max_associations_per_host",
         "max_pdu",
         "new_vrs",
         "output_directory",

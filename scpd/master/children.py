@@ -8,20 +8,25 @@ import signal
 
 from scpd.process import exitcodes
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.worker.peer import Peer
+
 log = logging.getLogger("dcmtk.apps.storescp")
 
 WORKER = "worker"
 STANDBY = "standby worker"  # forked ahead, serves nobody yet
+REFUSER = "refuser"  # answers one connection too many, and is no association
 SWEEPER = "sweeper"
 KEEPER = "keeper"
 
 
 class Child:
-    """One child process; `peer` is whom a worker serves."""
+    """One child process; `peer` is whom a worker serves or a refuser refuses."""
 
     __slots__ = ("kind", "peer", "pid")
 
-    def __init__(self, pid: int, kind: str, peer: str) -> None:
+    def __init__(self, pid: int, kind: str, peer: Peer | None = None) -> None:
         self.pid = pid
         self.kind = kind
         self.peer = peer
@@ -52,7 +57,7 @@ class Children:
         self._by_pid[child.pid] = child
         self._workers += child.kind == WORKER
 
-    def employ(self, child: Child, peer: str) -> None:
+    def employ(self, child: Child, peer: Peer) -> None:
         """Note that a standby worker serves `peer` from now on."""
         child.kind = WORKER
         child.peer = peer

@@ -2,16 +2,21 @@
 
 No byte is read from a peer.  A connection that says nothing leaves when its time is over, or for a newer one where
 there is no room, in the table or among the descriptors.
+
+While every worker is busy connections stay in the kernel's backlog: unless there is a turnstile.  One host's
+connections would stand before all others there, so with a turnstile they are let in, to be counted, and to wait here as
+many as their host may have.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
+from select import POLLRDHUP
 from time import monotonic
 
 from scpd.master.listeners import close_all
-from scpd.master.waiting import Arrival, Waiting
+from scpd.master.waiting import MOST_READY, Arrival, Waiting
 from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.master.rest import Rest
+    from scpd.master.turnstile import Turnstile
     from scpd.master.watch import Watch
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -28,10 +34,11 @@ log = logging.getLogger("dcmtk.apps.storescp")
 class Entrance:
     """The listeners, which it owns from now on, and all that came in by them and is not served yet.
 
-    `is_full()` tells whether every worker that there may be serves somebody.
+    `is_full()` tells whether every worker that there may be serves somebody; `turnstile` is `None` if a host may have
+    as many connections as it likes.
     """
 
-    __slots__ = ("_is_full", "_is_open", "_listeners", "_rest", "_waiting", "_watch")
+    __slots__ = ("_is_full", "_is_open", "_listeners", "_rest", "_turnstile", "_waiting", "_watch")
 
     def __init__(
         self,
@@ -40,17 +47,24 @@ class Entrance:
         watch: Watch,
         rest: Rest,
         is_full: Callable[[], bool],
+        turnstile: Turnstile | None,
     ) -> None:
         self._listeners = listeners
         self._waiting = waiting
         self._watch = watch
         self._rest = rest
         self._is_full = is_full
+        self._turnstile = turnstile
         self._is_open = False
 
     def open_or_shut(self, now: float) -> None:
-        """Poll the listeners or leave new connections in the backlog: while every worker is busy, while resting."""
-        self._let(is_open=self._rest.is_over(now) and not self._is_full())
+        """Poll the listeners or leave new connections in the backlog: while there is no room, while resting."""
+        self._let(is_open=self._rest.is_over(now) and self._has_room())
+
+    def _has_room(self) -> bool:
+        if self._turnstile is None:
+            return not self._is_full()
+        return len(self._waiting.ready) < MOST_READY
 
     def _let(self, *, is_open: bool) -> None:
         if is_open == self._is_open:
@@ -62,14 +76,25 @@ class Entrance:
             else:
                 self._watch.remove(listener)
 
-    def next_expiry(self) -> float | None:
-        """Give the time (monotonic seconds) at which the next one has been silent for too long."""
-        return self._waiting.next_expiry()
+    def next_times(self) -> tuple[float | None, float | None]:
+        """Give the times (monotonic seconds) at which something is to be done, if any."""
+        turnstile = self._turnstile
+        return self._waiting.next_expiry(), None if turnstile is None else turnstile.next_time()
 
-    def expire(self, now: float) -> None:
-        """Close those that have been silent for too long."""
+    def keep_time(self, now: float) -> None:
+        """Close those that have been silent for too long; let in whom the turnstile has let pass meanwhile."""
         while (expiry := self._waiting.next_expiry()) is not None and expiry <= now:
-            self._drop_oldest("said nothing")
+            self._drop(self._waiting.oldest(), "said nothing")
+        if self._turnstile is not None:
+            self._turnstile.keep_time(now)
+            self._let_in_late_ones(self._turnstile, now)
+
+    def _let_in_late_ones(self, turnstile: Turnstile, now: float) -> None:
+        for arrival in turnstile.late:
+            arrival.since = now
+            self._take_in(arrival)
+            self._watch.add(arrival, self._readable)  # which is at once, if it has spoken
+        turnstile.late.clear()
 
     def first(self) -> Arrival | None:
         """Give the connection that a worker is to have next."""
@@ -78,7 +103,10 @@ class Entrance:
 
     def let_go(self) -> None:
         """Let the first one go: a worker has it, and ours is closed."""
-        self._waiting.ready.popleft().sock.close()
+        arrival = self._waiting.ready.popleft()
+        if self._turnstile is not None:
+            self._watch.remove(arrival)
+        arrival.sock.close()
 
     def close(self) -> None:
         """Close listeners and connections, for good."""
@@ -86,6 +114,10 @@ class Entrance:
         close_all(self._listeners)
         while (arrival := self._waiting.oldest()) is not None:
             self._forget(arrival)
+        if self._turnstile is not None:
+            for arrival in self._waiting.ready:
+                self._watch.remove(arrival)
+            self._turnstile.close()
         self._waiting.close_all()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -97,14 +129,19 @@ class Entrance:
         except OSError as error:
             self._no_more_connections(error)
             return
-        if self._waiting.is_full():
-            self._drop_oldest("made room for a newer connection")
         arrival = Arrival(sock, address, monotonic())
-        self._waiting.add(arrival)
+        if self._turnstile is not None and not self._turnstile.passes(arrival):
+            return
+        self._take_in(arrival)
         if arrival.has_spoken():
             self._spoke(arrival)
         else:
             self._watch.add(arrival, self._readable)
+
+    def _take_in(self, arrival: Arrival) -> None:
+        if self._waiting.is_full():
+            self._make_room()
+        self._waiting.add(arrival)
 
     def _no_more_connections(self, error: OSError) -> None:
         """Make room if a silent connection holds the descriptor that is missing, else rest."""
@@ -112,12 +149,17 @@ class Entrance:
             self._rest.complain(
                 f"{error.strerror}: the connections that have been silent longest make room for newer ones"
             )
-            self._drop_oldest("made room for a newer connection")
+            self._make_room()
             return
         self._rest.begin(f"cannot accept a connection: {error.strerror}")
 
-    def _drop_oldest(self, why: str) -> None:
-        arrival = self._waiting.oldest()
+    def _make_room(self) -> None:
+        """Close the connection that has been silent longest: where hosts are counted, of the one that has most."""
+        waiting = self._waiting
+        arrival = waiting.oldest() if self._turnstile is None else waiting.oldest_of_most()
+        self._drop(arrival, "made room for a newer connection")
+
+    def _drop(self, arrival: Arrival | None, why: str) -> None:
         if arrival is None:
             return
         log.info("connection from %s closed, it %s", Peer(arrival.address), why)
@@ -125,8 +167,7 @@ class Entrance:
 
     def _forget(self, arrival: Arrival) -> None:
         self._waiting.remove(arrival)
-        self._watch.remove(arrival)
-        arrival.sock.close()
+        self._close(arrival)
 
     def _readable(self, arrival: Arrival) -> None:
         """Take a silent connection that is silent no more: it has spoken, or it has gone without a word."""
@@ -140,5 +181,20 @@ class Entrance:
     def _spoke(self, arrival: Arrival) -> None:
         """Put a connection among those that need a worker."""
         self._waiting.spoke(arrival)
-        if self._is_full():
+        if self._is_full() or len(self._waiting.ready) > 1:
             arrival.since = float("inf")  # it did its part; its time begins when a worker has its
+        if self._turnstile is not None:
+            # It may wait for long, and its host could have another one instead.
+            self._watch.add(arrival, self._lost, POLLRDHUP)
+
+    def _lost(self, arrival: Arrival) -> None:
+        """Forget a connection whose peer has left while it waited for a worker."""
+        log.debug("connection from %s closed before a worker was free", Peer(arrival.address))
+        self._waiting.ready.remove(arrival)
+        self._close(arrival)
+
+    def _close(self, arrival: Arrival) -> None:
+        self._watch.remove(arrival)
+        arrival.sock.close()
+        if self._turnstile is not None:
+            self._turnstile.left(Peer(arrival.address))

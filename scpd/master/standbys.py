@@ -65,7 +65,7 @@ class Standbys:
             raise
         finally:
             theirs.close()
-        child = Child(pid, STANDBY, "")
+        child = Child(pid, STANDBY)
         self._channels[child] = mine
         return child
 

@@ -16,6 +16,7 @@ from scpd.master.children import KEEPER, STANDBY, SWEEPER, Child, Children
 from scpd.master.drain import Drain
 from scpd.master.entrance import Entrance
 from scpd.master.rest import Rest
+from scpd.master.turnstile import Turnstile
 from scpd.master.upkeep import Upkeep
 from scpd.master.waiting import Waiting
 from scpd.master.watch import Watch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.log.setup import Logging
+    from scpd.master.turnstile import Refuse
     from scpd.master.upkeep import Heartbeat
     from scpd.master.waiting import Arrival
     from scpd.process.titles import Title
@@ -43,12 +45,15 @@ _LONGEST_WAIT = 3600.0
 
 
 class Limits:
-    """`workers` at a time (`None`: no limit); `acse_timeout` and `grace` in seconds."""
+    """`workers` at a time, connections `per_host` (`None`: no limit); `acse_timeout` and `grace` in seconds."""
 
-    __slots__ = ("acse_timeout", "grace", "workers")
+    __slots__ = ("acse_timeout", "grace", "per_host", "workers")
 
-    def __init__(self, workers: int | None, acse_timeout: float, grace: float) -> None:
+    def __init__(
+        self, workers: int | None, acse_timeout: float, grace: float, per_host: int | None = None
+    ) -> None:
         self.workers = workers
+        self.per_host = per_host
         self.acse_timeout = acse_timeout
         self.grace = grace
 
@@ -56,11 +61,12 @@ class Limits:
 class Roles:
     """What children do: `serve(assignment, wakeup)`, `sweep()`, `keep(wakeup, heartbeat)`, each giving an exit code.
 
-    `keep` is `None` if no keeper is wanted.  `logs` are the log files and what else logging holds open: every child
-    keeps it.
+    `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
+    `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
+    logging holds open: every child keeps it.
     """
 
-    __slots__ = ("keep", "logs", "serve", "sweep", "sweep_seconds")
+    __slots__ = ("keep", "logs", "refuse", "serve", "sweep", "sweep_seconds")
 
     def __init__(
         self,
@@ -69,12 +75,14 @@ class Roles:
         keep: Callable[[signals.Wakeup, Heartbeat], int] | None,
         logs: Logging,
         sweep_seconds: float = _SWEEP_SECONDS,
+        refuse: Refuse | None = None,
     ) -> None:
         self.serve = serve
         self.keep = keep
         self.sweep = sweep
         self.logs = logs
         self.sweep_seconds = sweep_seconds
+        self.refuse = refuse
 
 
 class Supervisor:
@@ -90,13 +98,18 @@ class Supervisor:
         self._children = Children()
         self._watch = Watch()
         self._rest = Rest()
-        waiting = Waiting(limits.acse_timeout)
-        self._entrance = Entrance(listeners, waiting, self._watch, self._rest, self._is_full)
         self._wakeup = signals.Wakeup()
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
         self._kept = roles.logs.descriptors()
         self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept)
         self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
+        self._turnstile = None
+        if limits.per_host is not None and roles.refuse is not None:
+            self._turnstile = Turnstile(
+                limits.per_host, roles.refuse, self._children, self._wakeup, self._kept
+            )
+        waiting = Waiting(limits.acse_timeout)
+        self._entrance = Entrance(listeners, waiting, self._watch, self._rest, self._is_full, self._turnstile)
         self._drain: Drain | None = None
         self._next_sweep = 0.0
 
@@ -119,7 +132,7 @@ class Supervisor:
         self._serve_ready()
 
     def _keep_time(self, now: float) -> None:
-        self._entrance.expire(now)
+        self._entrance.keep_time(now)
         if self._drain is not None:
             self._go_on_ending(self._drain, now)
             return
@@ -138,7 +151,8 @@ class Supervisor:
     def _seconds_to_wait(self, now: float) -> float:
         wake = now + _LONGEST_WAIT
         deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
-        for time in (self._entrance.next_expiry(), self._rest.until, deadline, self._upkeep.next_time()):
+        entrance = self._entrance.next_times()
+        for time in (*entrance, self._rest.until, deadline, self._upkeep.next_time()):
             if time is not None and time < wake:
                 wake = time
         return max(wake - now, 0.0)
@@ -189,7 +203,7 @@ class Supervisor:
         child = self._standbys.hand_over(Assignment(arrival.sock, arrival.address, deadline))
         if child is None:
             return False
-        self._children.employ(child, str(Peer(arrival.address)))
+        self._children.employ(child, Peer(arrival.address))
         self._show()
         return True
 
@@ -200,7 +214,7 @@ class Supervisor:
         except OSError as error:
             log.warning("cannot look for temporary files of dead workers: %s", error.strerror)
             return
-        self._children.add(Child(pid, SWEEPER, ""))
+        self._children.add(Child(pid, SWEEPER))
 
     def _signalled(self, wakeup: signals.Wakeup) -> None:
         for number in wakeup.take():
@@ -216,6 +230,8 @@ class Supervisor:
             if not by_its_own_will:
                 self._next_sweep = 0.0
             self._standbys.forget(child)
+            if self._turnstile is not None:
+                self._turnstile.reaped(child)
             self._upkeep.reaped(child.pid, monotonic())
             if child.kind == STANDBY and not by_its_own_will:
                 self._rest.begin("a worker failed before it had a connection")

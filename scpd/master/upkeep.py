@@ -109,7 +109,7 @@ class Upkeep:
             self._put_off(now)
             return
         self._started = now
-        self._children.add(Child(self._pid, KEEPER, ""))
+        self._children.add(Child(self._pid, KEEPER))
 
     def _last_sign(self) -> float:
         """Give the time of the keeper's last sign of life; to have been started is one."""

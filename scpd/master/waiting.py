@@ -11,11 +11,14 @@ import fcntl
 from collections import deque
 from struct import Struct
 
+from scpd.worker.peer import Peer
+
 TYPE_CHECKING = False  # what typing calls so, without importing it: every fork would copy some of it
 if TYPE_CHECKING:
     import socket
 
 MOST_SILENT = 1024
+MOST_READY = 1024
 
 _COUNT = Struct("i")
 # ioctl_tty(2); the module that has it is a library more for every fork to map.
@@ -67,6 +70,13 @@ class Waiting:
     def oldest(self) -> Arrival | None:
         """Give the one that has been silent longest."""
         return next(iter(self._silent), None)
+
+    def oldest_of_most(self) -> Arrival | None:
+        """Give the one that has been silent longest of the host that has most of the silent ones."""
+        by_host: dict[str, list[Arrival]] = {}
+        for arrival in self._silent:
+            by_host.setdefault(Peer(arrival.address).host, []).append(arrival)
+        return max(by_host.values(), key=len)[0] if by_host else None
 
     def spoke(self, arrival: Arrival) -> None:
         """Note that this one may be served."""

@@ -51,14 +51,16 @@ class Response(NamedTuple):
 class RawPeer:
     """A TCP connection to a server; `timeout` in seconds bounds each wait (TimeoutError).
 
+    `source` is the address that it comes from, by default what the system takes.
+
     The peer's end of the connection is None from `receive`, whether it closed or reset; `was_reset` tells.
     """
 
-    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10.0) -> None:
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10.0, source: str = "") -> None:
         self.was_reset = False
         self.peer_maximum_length = 0
         self._buffer = b""
-        self.socket = socket.create_connection((host, port), timeout)
+        self.socket = socket.create_connection((host, port), timeout, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:

@@ -25,7 +25,7 @@ START_SECONDS = 15.0
 END_SECONDS = 10.0
 STOP_SECONDS = 5.0
 # What scpd's other children show in ps.
-IDLE_TITLES = (": standby worker", ": sweeper", ": keeper", ": runner")
+IDLE_TITLES = (": standby worker", ": refusing ", ": sweeper", ": keeper", ": runner")
 OUTPUT_OPTIONS = {"-od", "--output-directory"}
 
 

@@ -29,6 +29,14 @@ LITTLE, BIG, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.1
 DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
+class Titles:
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+
+    def show(self, text: str) -> None:
+        self.shown.append(text)
+
+
 def settings(*words: str) -> Settings:
     outcome = parse("scpd", [*words, "11112"])
     assert isinstance(outcome, Settings)
@@ -275,18 +283,25 @@ def test_one_worker_at_a_time_unless_told_to_fork(words: str, workers: int | Non
     assert (limits.workers, limits.acse_timeout, limits.grace) == (workers, 9, 11)
 
 
+@pytest.mark.parametrize(("words", "per_host"), [("", None), ("--max-associations-per-host 7", 7)])
+def test_nobody_is_refused_for_the_number_of_his_connections_unless_it_is_limited(
+    tmp_path: Path, words: str, per_host: int | None
+) -> None:
+    logs = Logging(Association(), Complaints(), [])
+    given = settings(*words.split(), "-od", str(tmp_path))
+    roles = policies.roles(given, Titles(), logs)  # type: ignore[arg-type]
+
+    assert policies.limits(given).per_host == per_host
+    assert (roles.refuse is None) is (per_host is None)
+
+
 def test_the_sweeper_sweeps_the_output_directory(tmp_path: Path) -> None:
     (tmp_path / ".scpd" / "tmp").mkdir(parents=True)
     (tmp_path / ".scpd" / "tmp" / "1.2.3").touch()
-    shown: list[str] = []
-
-    class Titles:
-        def show(self, text: str) -> None:
-            shown.append(text)
-
+    titles = Titles()
     logs = Logging(Association(), Complaints(), [])
-    roles = policies.roles(settings("-od", str(tmp_path)), Titles(), logs)  # type: ignore[arg-type]
+    roles = policies.roles(settings("-od", str(tmp_path)), titles, logs)  # type: ignore[arg-type]
 
     assert roles.sweep() == 0
-    assert shown == ["sweeper"]
+    assert titles.shown == ["sweeper"]
     assert [path.name for path in (tmp_path / ".scpd" / "tmp").iterdir()] == ["lock"]

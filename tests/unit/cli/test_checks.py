@@ -55,6 +55,11 @@ def test_a_value_is_understood(name: str, text: str, value: object) -> None:
         ("-pdu", "131073", "Invalid value for option --max-pdu (overflow: 131073)"),
         ("-pdu", "0x2000", "Invalid value for option --max-pdu (0x2000)"),
         ("--max-associations", "0", "Invalid value for option --max-associations (underflow: 0)"),
+        (
+            "--max-associations-per-host",
+            "0",
+            "Invalid value for option --max-associations-per-host (underflow: 0)",
+        ),
         ("--grace", "-1", "Invalid value for option --grace (underflow: -1)"),
         ("-ll", "", "Invalid log level for --log-level option"),
         ("-ll", " info", "Invalid log level for --log-level option"),

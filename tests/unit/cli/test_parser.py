@@ -100,6 +100,7 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "rename_on_eostudy": False,
         "eostudy_timeout": None,
         "exec_sync": False,
+        "max_associations_per_host": None,
         "fsync": True,
         "grace": 30,
         "duplicates": "replace",
@@ -222,6 +223,7 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         ("--no-fsync", {"fsync": False}),
         ("--no-fsync --fsync", {"fsync": True}),
         ("--grace 0", {"grace": 0}),
+        ("--max-associations-per-host 7", {"max_associations_per_host": 7, "fork": False}),
         ("--lock-directory locks/ --no-keeper", {"lock_directory": "locks", "keeper": False}),
         # One command file for all daemons: what bounds commands is taken where there are none.
         (
@@ -300,6 +302,7 @@ def test_version_ignores_what_is_wrong_elsewhere() -> None:
         ("+p 1 1 1 -sp -id", "Invalid value for option --padding-create (odd: 1)"),
         ("+p 1 1 -F 1", "--padding-create not allowed with --write-dataset"),
         ("+p 1 1 +B 1", "--padding-create not allowed with --bit-preserving"),
+        ("-id --max-associations-per-host 2", "--max-associations-per-host not allowed with --inetd"),
         ("--reject-malformed +B 1", "--reject-malformed not allowed with --bit-preserving"),
         ("+cl 1 +te 1", "--compression-level only allowed with --write-xfer-deflated or --write-xfer-same"),
         # side effects of blocks

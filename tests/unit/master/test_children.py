@@ -11,12 +11,13 @@ import pytest
 
 from scpd.master.children import SWEEPER, WORKER, Child, Children
 from scpd.process import exitcodes
+from scpd.worker.peer import Peer
 from tests.harness.forked import ended, forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PEER = "192.0.2.1 port 1234"
+PEER = Peer(("192.0.2.1", 1234))
 
 
 def for_ever() -> int:
@@ -46,7 +47,7 @@ def children(caplog: pytest.LogCaptureFixture) -> Iterator[Children]:
 def test_nobody_has_ended_while_all_live(children: Children) -> None:
     assert not children
     children.add(Child(forked(for_ever), WORKER, PEER))
-    children.add(Child(forked(for_ever), SWEEPER, ""))
+    children.add(Child(forked(for_ever), SWEEPER))
 
     assert children
     assert children.reap() == []
@@ -59,7 +60,7 @@ def test_without_children_reaping_does_not_wait(children: Children) -> None:
 
 def test_only_workers_count_as_workers(children: Children) -> None:
     for kind in (WORKER, SWEEPER, WORKER):
-        children.add(Child(ended(lambda: 0), kind, ""))
+        children.add(Child(ended(lambda: 0), kind))
     assert children.workers == 2
     assert children.has(SWEEPER)
 
@@ -132,7 +133,7 @@ def test_a_killed_child_is_named_with_its_signal_and_its_peer(
 def test_a_child_without_a_peer_is_named_by_its_kind(
     children: Children, caplog: pytest.LogCaptureFixture
 ) -> None:
-    child = Child(ended(lambda: 0), SWEEPER, "")
+    child = Child(ended(lambda: 0), SWEEPER)
     children.add(child)
     children.reap()
 

@@ -139,6 +139,24 @@ class TestWaiting:
         assert not waiting.is_full()
         waiting.close_all()
 
+    def test_the_oldest_of_the_host_that_has_most_is_known(self) -> None:
+        waiting = Waiting(30.0)
+        assert waiting.oldest_of_most() is None
+        mapped, plain = ("::ffff:192.0.2.9", 1, 0, 0), ("192.0.2.9", 2)
+        alone, first, second, third = (
+            Arrival(socket.socket(), address, 1.0) for address in (ADDRESS, mapped, plain, plain)
+        )
+        for arrival in (alone, first, second, third):
+            waiting.add(arrival)
+
+        assert waiting.oldest_of_most() is first
+        waiting.remove(first)
+        assert waiting.oldest_of_most() is second
+        waiting.spoke(second)
+        assert waiting.oldest_of_most() is alone
+        first.sock.close()
+        waiting.close_all()
+
     def test_a_thousand_may_be_silent(self) -> None:
         waiting = Waiting(30.0)
         sock = socket.socket()
