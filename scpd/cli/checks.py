@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from scpd.cli import options, rows
 from scpd.cli.numbers import WHITE_SPACE, BadValueError, signed, unsigned
+from scpd.cli.rows import Argument
 from scpd.errors import UsageError
 
 TYPE_CHECKING = False  # what typing calls so, without importing it: a start pays for each import
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from scpd.cli.rows import Argument, Option
+    from scpd.cli.rows import Option
 
     Occurrence = tuple[int, Sequence[str]]  # where in the line, and the values that follow
 
@@ -60,6 +61,12 @@ class State:
         limits = ("--eostudy-timeout", "--eostudy-max-age")
         if self.values["eostudy_by"] == "timeout" and not any(map(self.in_force, limits)):
             raise UsageError(f"--eostudy-by timeout only allowed with {_listed(limits)}")
+
+    def refuse_odd_titles(self) -> None:
+        """Raise UsageError if we are to answer to our own title, and nobody could call it."""
+        if self.in_force("--require-called-aet"):
+            option = options.BY_NAME["--aetitle"]
+            read_value(option, Argument("aetitle", "aetitle"), str(self.values["ae_title"]))
 
     def refuse_what_is_not_built(self) -> None:
         """Raise UsageError for the first option, in the order of the checks, that only a later version can follow."""
@@ -186,6 +193,18 @@ def _address(text: str) -> str:
         raise BadValueError from None
 
 
+def _ae_title(text: str) -> str:
+    from scpd.cli.callers import ae_title  # few command lines say who may send
+
+    return ae_title(text)
+
+
+def _caller(text: str) -> tuple[str, str]:
+    from scpd.cli.callers import caller
+
+    return caller(text)
+
+
 # The kinds of arguments: how each is read, numbers with their bounds.
 NUMBERS: dict[str, Callable[[str, int | None, int | None], object]] = {
     "uint": unsigned,
@@ -199,4 +218,6 @@ TEXTS: dict[str, Callable[[str], object]] = {
     "address": _address,
     "profile": _profile,
     "choice": str,
+    "aetitle": _ae_title,
+    "caller": _caller,
 }

@@ -91,6 +91,47 @@ SECTIONS = (
     ),
     Section(
         _GROUP,
+        "who may send",
+        OWN,
+        (
+            Option(
+                "--require-called-aet",
+                "",
+                "require_called_aet",
+                "answer to our own titles only, those of\n--aetitle and --called-aet",
+            ),
+            Option(
+                "--called-aet",
+                "",
+                "called_aets",
+                "answer to this title too; may be repeated",
+                arguments=(Argument("aetitle", "aetitle"),),
+                default=(),
+                adds_up=True,
+                needs=(("--require-called-aet",),),
+            ),
+            Option(
+                "--allow-calling-aet",
+                "",
+                "calling_aets",
+                "serve this peer, AETITLE, or AETITLE@ADDRESS,\nor AETITLE@NET, and no other; may be repeated\n(default: all)",
+                arguments=(Argument("peer", "caller"),),
+                default=(),
+                adds_up=True,
+            ),
+            Option(
+                "--peers",
+                "",
+                "peers",
+                "a table of who may call which title, and what\nhe gets there: see scpd_peers(5)",
+                arguments=(Argument("filename", "string"),),
+                default=None,
+                conflicts=(("--require-called-aet",), ("--allow-calling-aet",)),
+            ),
+        ),
+    ),
+    Section(
+        _GROUP,
         "studies and commands",
         OWN,
         (

@@ -110,6 +110,7 @@ def _judge(
         _test(line, state, rows.NETWORK, rows.END)
         state.refuse_odd_numbers()
         state.refuse_endless_studies()
+        state.refuse_odd_titles()
         state.refuse_what_is_not_built()
     except UsageError as error:
         raise UsageError(str(error), quiet=state.quiet) from None

@@ -87,6 +87,10 @@ class Settings:
     log_format: str  # text or json
     reject_malformed: bool
     check_config: bool
+    require_called_aet: bool
+    called_aets: tuple[str, ...]  # beside ae_title, without blanks around them
+    calling_aets: tuple[tuple[str, str], ...]  # title, and address or net (empty: any); none: all may call
+    peers: str | None  # path of the table
     lock_directory: str | None  # None: .scpd in the output directory
     eostudy_by: str  # either, timeout or next
     eostudy_max_age: int | None  # seconds; None: unlimited
@@ -105,6 +109,8 @@ class Settings:
         "arguments",
         "bind",
         "bit_preserving",
+        "called_aets",
+        "calling_aets",
         "certificate_directories",
         "certificate_files",
         "check_config",
@@ -151,6 +157,7 @@ class Settings:
         "output_directory",
         "padding",
         "peer_certificate",
+        "peers",
         "port",
         "program_name",
         "promiscuous",
@@ -158,6 +165,7 @@ class Settings:
         "reject",
         "reject_malformed",
         "rename_on_eostudy",
+        "require_called_aet",
         "seed_file",
         "seed_output",
         "sequence_lengths",

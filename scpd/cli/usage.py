@@ -30,6 +30,8 @@ _KIND_WORDS = {
     "address": "string",
     "profile": "string",
     "choice": "string constant",
+    "aetitle": "string",
+    "caller": "string",
 }
 # The names of their distributions.
 _LIBRARIES = ("pydicom", "pynetdicom", "python-daemon", "setproctitle", "pyOpenSSL")
