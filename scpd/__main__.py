@@ -93,7 +93,7 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
 
 
 def _run_master(settings: Settings, logs: Logging) -> int:
-    from scpd import filing_policies, policies
+    from scpd import filing_policies, peers_policies, policies
     from scpd.master import listeners, supervisor
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
@@ -105,10 +105,12 @@ def _run_master(settings: Settings, logs: Logging) -> int:
     if settings.sorting is not None:
         check_prefix(settings.sorting[1])
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
+    peers = peers_policies.load_peers(settings)
+    places = peers_policies.directories(peers)
     title = Title(settings.program_name)
     # Held to the end of this process, lest somebody else begin with other options.
-    lock_directory = filing_policies.use_lock_directory(settings)  # noqa: F841
-    roles = policies.roles(settings, title, logs, profile, dictionary)
+    lock_directory = filing_policies.use_lock_directory(settings, places)  # noqa: F841
+    roles = policies.roles(settings, title, logs, profile, dictionary, peers)
     sockets = listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
     master = supervisor.Supervisor(sockets, policies.limits(settings), roles, title, settings.port)
     return master.run()

@@ -40,6 +40,10 @@ def _problems(
         from scpd.ul.profile_file import check_profile
 
         yield from check_profile(*settings.config_file)
+    if settings.peers is not None:
+        from scpd.peers_policies import check_peers
+
+        yield from check_peers(settings)
     if settings.log_config_fault:
         yield f"{settings.log_config}: {settings.log_config_fault}"
     if configuration is not None:

@@ -8,6 +8,8 @@ from scpd.keeper_policies import has_studies, lock_directory, needs_keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scpd.cli.settings import Settings
     from scpd.store.folders import Sorting
     from scpd.study.rules import Rules
@@ -37,24 +39,30 @@ def rules(settings: Settings) -> Rules | None:
     )
 
 
-def use_lock_directory(settings: Settings) -> int | None:
+def use_lock_directory(settings: Settings, places: Sequence[str] = ()) -> int | None:
     """Make the lock directory, and agree with others who use it; `None` if the options ask for none.
 
-    Gives the descriptor by which it is in use until that is closed; raises `StartError`.
+    `places` are the output directories that --peers names.  Gives the descriptor by which it is in use until that is
+    closed; raises `StartError`.
     """
     if not needs_keeper(settings):
         return None
     from scpd.lockdir.agreement import check_place, use
 
-    check_place(lock_directory(settings), settings.output_directory)
-    return use(lock_directory(settings), agreed_options(settings))
+    for output_directory in (settings.output_directory, *places):
+        check_place(lock_directory(settings), output_directory)
+    return use(lock_directory(settings), agreed_options(settings, places))
 
 
-def agreed_options(settings: Settings) -> list[tuple[str, str]]:
-    """Give the options on which all who use a lock directory must agree, in the order in which they are compared."""
+def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Give the options on which all who use a lock directory must agree, in the order in which they are compared.
+
+    Of --peers these are the output directories: a keeper completes no study in one that it does not know.
+    """
     kind, prefix = settings.sorting or ("", "")
     return [
         ("--output-directory", os.path.realpath(settings.output_directory)),
+        ("--peers", " ".join(f"directory={place}" for place in sorted(places))),
         *((name, repr(prefix) if key == kind else "") for key, name in _SORT_OPTIONS.items()),
         ("--fork", _given(settings.fork)),
         ("--eostudy-timeout", _number(settings.eostudy_timeout)),

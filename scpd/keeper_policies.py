@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from scpd.cli.settings import Settings
     from scpd.keeper.keeper import KeeperPolicy
@@ -36,8 +36,10 @@ def has_studies(settings: Settings) -> bool:
     return kind != "study-uid" or settings.exec_on_eostudy is not None or settings.rename_on_eostudy
 
 
-def keeper_policy(settings: Settings, environment: Mapping[str, str]) -> KeeperPolicy:
-    """Say what a keeper does."""
+def keeper_policy(
+    settings: Settings, environment: Mapping[str, str], places: Sequence[str] = ()
+) -> KeeperPolicy:
+    """Say what a keeper does; `places` are the output directories that --peers names."""
     from scpd.keeper.hooks import Hooks
     from scpd.keeper.keeper import KeeperPolicy
     from scpd.process.proc import boot_id
@@ -48,6 +50,7 @@ def keeper_policy(settings: Settings, environment: Mapping[str, str]) -> KeeperP
         output_directory=None if settings.ignore else settings.output_directory,
         prefix=settings.sorting[1] if settings.sorting else "",
         extension=settings.filename_extension,
+        places=places,
     )
     return KeeperPolicy(
         lock_directory=lock_directory(settings),
@@ -60,6 +63,7 @@ def keeper_policy(settings: Settings, environment: Mapping[str, str]) -> KeeperP
         grace=settings.grace,
         fsync=settings.fsync,
         environment=environment,
+        places=tuple(places),
     )
 
 
@@ -73,7 +77,7 @@ def keeper_vacancy(settings: Settings) -> Vacancy | None:
 
 
 def keeper_role(
-    settings: Settings, title: Title, environment: Mapping[str, str]
+    settings: Settings, title: Title, environment: Mapping[str, str], places: Sequence[str] = ()
 ) -> Callable[[Wakeup, Heartbeat], int] | None:
     """Say what the master's keeper does; `None` if it shall have none."""
     if not settings.keeper or not needs_keeper(settings):
@@ -81,7 +85,7 @@ def keeper_role(
     from scpd.keeper.service import Surroundings, run
     from scpd.master.upkeep import LEAST_GRACE
 
-    policy = keeper_policy(settings, environment)
+    policy = keeper_policy(settings, environment, places)
     policy.grace = max(policy.grace, LEAST_GRACE)  # its master ends it when less is left
 
     def keep(wakeup: Wakeup, heartbeat: Heartbeat) -> int:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from scpd.log.setup import Logging, LogPolicy
     from scpd.master.supervisor import Limits, Roles
     from scpd.master.turnstile import Refuse
+    from scpd.peers_policies import Peers
     from scpd.process.signals import Wakeup
     from scpd.process.standby import Assignment
     from scpd.process.titles import Title
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
+    from scpd.worker.admission import Admission
     from scpd.worker.faults import Faults
     from scpd.worker.peer import Peer
     from scpd.worker.rewrite import Form
@@ -109,6 +111,17 @@ def service_policy(
         _verbosity(settings),
         filing_policy(settings),
     )
+
+
+def _admission(settings: Settings, service: ServicePolicy, peers: Peers) -> Admission:
+    from scpd.peers_policies import admission  # few command lines say who may send
+
+    def contexts(profile: Profile | None) -> negotiation.Policy:
+        policy = negotiation_policy(settings, profile)
+        _prepare_to_inflate(policy)
+        return policy
+
+    return admission(settings, service, peers, contexts)
 
 
 def _prepare_to_inflate(contexts: negotiation.Policy) -> None:
@@ -216,6 +229,7 @@ def roles(
     logs: Logging,
     profile: Profile | None = None,
     dictionary: Dictionary | None = None,
+    peers: Peers | None = None,
 ) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
@@ -228,6 +242,8 @@ def roles(
     from scpd.worker.serve import Surroundings, serve
 
     policy = service_policy(settings, profile, dictionary)
+    if peers is not None:
+        policy.admission = _admission(settings, policy, peers)
     environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:
@@ -235,14 +251,16 @@ def roles(
         around = Surroundings(title, wakeup, logs)
         return serve(work.sock, Peer(work.address), policy, around, work.deadline)
 
-    keep = keeper_role(settings, title, environment)
+    places = () if peers is None else peers.directories()
+    keep = keeper_role(settings, title, environment, places)
     vacancy = keeper_vacancy(settings)
 
     def sweep_output_directory() -> int:
         title.show("sweeper")
         if vacancy is not None:
             vacancy.look(monotonic())
-        return exitcodes.OK if settings.ignore else sweep(settings.output_directory)
+        codes = [sweep(each) for each in (settings.output_directory, *places) if not settings.ignore]
+        return max(codes, default=exitcodes.OK)
 
     learn(policy)
     refuse = _refuse(settings, policy, title, logs)

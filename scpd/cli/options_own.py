@@ -114,7 +114,8 @@ SECTIONS = (
                 "--allow-calling-aet",
                 "",
                 "calling_aets",
-                "serve this peer, AETITLE, or AETITLE@ADDRESS,\nor AETITLE@NET, and no other; may be repeated\n(default: all)",
+                "serve this peer, AETITLE, or AETITLE@ADDRESS,\nor AETITLE@NET, and no other; may be repeated\n"
+                "(default: all)",
                 arguments=(Argument("peer", "caller"),),
                 default=(),
                 adds_up=True,

@@ -80,7 +80,7 @@ def _facts_of_object(stored: Stored) -> dict[str, Any]:
     return {
         **_facts(jobnames.of_object(stored.association.maker, entry.number)),
         "study": entry.study_instance_uid,
-        "directory": entry.directory,
+        "directory": "/".join(part for part in (sender.place, entry.directory) if part),
         "file": entry.name,
         "calling_aet": sender.calling,
         "called_aet": sender.called,
@@ -96,7 +96,8 @@ def _of_studies(survey: Survey) -> Iterator[dict[str, Any]]:
 
 def _facts_of_study(study: Study) -> dict[str, Any]:
     facts = _facts(jobnames.of_study(study.generation.name))
-    facts |= {"study": study.generation.uid, "directory": study.directory}
+    facts |= {"study": study.generation.uid}
+    facts |= {"directory": "/".join(part for part in (study.generation.place, study.directory) if part)}
     if study.objects:
         sender = study.objects[-1].association.sender
         facts |= {"calling_aet": sender.calling, "called_aet": sender.called, "peer": sender.name}
@@ -108,7 +109,7 @@ def _facts_of_failed(job: str, values: dict[str, str], *, is_running: bool) -> d
     facts |= {
         "state": _RUNNING if is_running else _FAILED,
         "study": values.get("study_instance_uid", ""),
-        "directory": values.get("study_directory", ""),
+        "directory": "/".join(part for part in (values.get("place"), values.get("study_directory")) if part),
     }
     return facts | {name: values[name] for name in facts if name in values and name not in {"job", "state"}}
 

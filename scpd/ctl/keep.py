@@ -66,7 +66,7 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
 
 
 def _keep(settings: Settings) -> int:
-    from scpd import filing_policies, keeper_policies
+    from scpd import filing_policies, keeper_policies, peers_policies
     from scpd.keeper.service import Surroundings, run
     from scpd.process import exitcodes
     from scpd.process.signals import Wakeup
@@ -76,9 +76,10 @@ def _keep(settings: Settings) -> int:
     if not keeper_policies.needs_keeper(settings):
         raise StartError("nothing to keep: no option asks for studies or commands")
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
+    places = peers_policies.directories(peers_policies.load_peers(settings, serves=False))
     # Held to the end of this process, as a daemon does.
-    in_use = filing_policies.use_lock_directory(settings)  # noqa: F841
-    policy = keeper_policies.keeper_policy(settings, dict(os.environ))
+    in_use = filing_policies.use_lock_directory(settings, places)  # noqa: F841
+    policy = keeper_policies.keeper_policy(settings, dict(os.environ), places)
     signal.pthread_sigmask(signal.SIG_BLOCK, _UNHEARD)
     code = run(policy, Surroundings(Wakeup(), Title(_NAME).show, _beat))
     return SUCCESS if code == exitcodes.OK else FAILURE

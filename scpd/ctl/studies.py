@@ -47,6 +47,7 @@ def run_complete(options: Namespace) -> int:
 
 def _is_named(study: Study, name: str) -> bool:
     names = {study.generation.uid, study.directory, study.generation.generation}
+    names.add(_path(study, study.directory))
     return bool(name) and name in names
 
 
@@ -58,7 +59,7 @@ def _facts(study: Study, now: float) -> dict[str, Any]:
         "study": study.generation.uid,
         "state": _OPEN if study.is_open else _COMPLETING,
         "generation": study.generation.generation,
-        "directory": study.directory or (objects[-1].record.directory if objects else ""),
+        "directory": _path(study, study.directory or (objects[-1].record.directory if objects else "")),
         "objects": len({stored.record.name for stored in objects}),
         "age": _since(objects[0], now) if objects else None,
         "last": _since(objects[-1], now) if objects else None,
@@ -66,6 +67,11 @@ def _facts(study: Study, now: float) -> dict[str, Any]:
         "holders": list(map(_who, study.holders)),
         "peers": list(senders),
     }
+
+
+def _path(study: Study, name: str) -> str:
+    """Give the name of a directory, as a path if it is not in the output directory of the daemon."""
+    return f"{study.generation.place}/{name}" if study.generation.place and name else name
 
 
 def _who(association: Association) -> str:

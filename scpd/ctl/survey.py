@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from scpd.keeper.accounts import read_accounts, read_failed
 from scpd.keeper.generations import make_study
 from scpd.keeper.ledger import Ledger
+from scpd.keeper.places import Places
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
 from scpd.process.proc import boot_id
@@ -46,12 +47,22 @@ class Study:
         return self.generation.objects
 
 
+class _Anywhere(Places):
+    """Whatever records say: who only looks, and does not know the options, believes them."""
+
+    def __contains__(self, place: str) -> bool:
+        return not place or place.startswith("/")
+
+    def __getitem__(self, place: str) -> str:
+        return place or super().__getitem__(place)
+
+
 class Survey:
     """A lock directory, held open; a context manager."""
 
     def __init__(self, path: str, output_directory: str) -> None:
         self.lockdir = LockDirectory(path)
-        self._ledger = Ledger(self.lockdir, output_directory, boot_id(), is_elected=lambda: False)
+        self._ledger = Ledger(self.lockdir, _Anywhere(output_directory), boot_id(), lambda: False)
         self._news: News | None = None
 
     def __enter__(self) -> Self:

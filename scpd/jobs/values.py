@@ -18,6 +18,7 @@ class Values:
         "objects",
         "output_directory",
         "peer",
+        "place",
         "prefix",
         "sop_class_uid",
         "sop_instance_uid",
@@ -31,6 +32,7 @@ class Values:
         self.output_directory = output_directory
         self.prefix = prefix  # of a sort option
         self.extension = extension  # --filename-extension
+        self.place: str | None = None  # the output directory, if --peers gives the title one of its own
         # The network's.
         self.study_directory: str | None = None  # its name in the output directory
         self.file: str | None = None  # its name, without directory

@@ -209,7 +209,7 @@ class Commands:
             self._unwritten.pop(job, None)
             return self.queue.retry(job)
         failed = read_failed(self._lockdir, job)
-        if failed is None:
+        if failed is None or not self._hooks.allows(failed):
             return False
         self._accounts.unsettle(job)
         return self.add(job, lambda: self._hooks.of_failed(failed))

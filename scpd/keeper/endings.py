@@ -14,7 +14,7 @@ import os
 from collections import deque
 from contextlib import suppress
 
-from scpd.keeper.generations import PLANNED, RENAMED, SEALED, make_study
+from scpd.keeper.generations import PLANNED, RENAMED, SEALED, is_in_place, make_study
 from scpd.lockdir import layout
 from scpd.study.completion import Sealed, StudyDirectory
 from scpd.study.plan import make_plan, rivals
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from scpd.keeper.generations import Study
     from scpd.keeper.ledger import Ledger
+    from scpd.keeper.places import Places
     from scpd.lockdir.layout import LockDirectory
     from scpd.study.plan import Plan
 
@@ -45,7 +46,7 @@ class Endings:
         self,
         lockdir: LockDirectory,
         ledger: Ledger,
-        output_directory: str,
+        places: Places,
         on_sealed: Callable[[Study], None],
         on_renamed: Callable[[Study], None],
         is_elected: Callable[[], bool],
@@ -55,7 +56,7 @@ class Endings:
         self._is_elected = is_elected
         self._lockdir = lockdir
         self._ledger = ledger
-        self._output_directory = output_directory
+        self._places = places
         self._on_sealed = on_sealed
         self._on_renamed = on_renamed
         self._fsync = fsync
@@ -77,7 +78,7 @@ class Endings:
             study = make_study(key, read_sealed(self._lockdir, name))
             if study is None or study.generation != generation:
                 self._lockdir.set_aside(name, layout.SEALED)
-            else:
+            elif is_in_place(study, self._places):
                 self.enter(study)
 
     def enter(self, study: Study) -> None:
@@ -157,7 +158,7 @@ class Endings:
         # A look may have read one journal just before, and another just after an object came.
         study.objects.sort(key=lambda stored: stored.order)
         objects = [(stored.association.sender, stored.record) for stored in study.objects]
-        there = self._study_directory(study.directory) if study.rules.renames else None
+        there = self._study_directory(study, study.directory) if study.rules.renames else None
         if there is None:
             return make_plan(study.uid, study.directory, objects, None)
         with there:
@@ -169,7 +170,7 @@ class Endings:
         plan = study.plan
         if plan is None or study.moves_done >= len(plan.moves):
             return True
-        directory = self._study_directory(plan.directory)
+        directory = self._study_directory(study, plan.directory)
         if directory is None:
             log.warning(
                 "cannot rename the files of study %s: there is no directory %s", study.uid, plan.directory
@@ -179,10 +180,10 @@ class Endings:
             study.moves_done = directory.carry_out(plan.moves, study.moves_done)
         return study.moves_done >= len(plan.moves)
 
-    def _study_directory(self, name: str) -> StudyDirectory | None:
+    def _study_directory(self, study: Study, name: str) -> StudyDirectory | None:
         """Open a study's directory; `None` if it is gone."""
         try:
-            return StudyDirectory(self._lockdir, self._output_directory, name, fsync=self._fsync)
+            return StudyDirectory(self._lockdir, self._places[study.place], name, fsync=self._fsync)
         except FileNotFoundError:
             return None
 

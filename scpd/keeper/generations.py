@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 from scpd.study.rules import Rules
 from scpd.study.states import is_key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scpd.keeper.ledger import Stored
+    from scpd.keeper.places import Places
     from scpd.study.plan import Plan
     from scpd.study.states import About
+
+log = logging.getLogger("dcmtk.apps.storescp")
 
 OPEN, SEALED, PLANNED, RENAMED = "open", "sealed", "planned", "renamed"
 
@@ -31,6 +36,7 @@ class Study:
         "moves_done",
         "objects",
         "phase",
+        "place",
         "plan",
         "rules",
         "tried_again",
@@ -41,6 +47,7 @@ class Study:
         self.key = key
         self.generation = about.generation
         self.uid = about.study_instance_uid
+        self.place = about.place
         self.rules = rules
         self.phase = OPEN
         self.objects: list[Stored] = []
@@ -71,3 +78,11 @@ def make_study(key: str, about: About | None) -> Study | None:
     if about is None or rules is None or not is_key_of(key, about):
         return None
     return Study(key, about, rules)
+
+
+def is_in_place(study: Study, places: Places) -> bool:
+    """Tell whether a study lies where the options allow it, and say so if it does not: such a one is passed by."""
+    if study.place in places:
+        return True
+    log.error("study %s is passed by: no option allows the output directory %r", study.uid, study.place)
+    return False

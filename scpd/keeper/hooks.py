@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from scpd.jobs.values import Values
 from scpd.keeper.jobnames import ON_END_OF_STUDY, ON_RECEPTION, hook_of
+from scpd.keeper.places import Places
 from scpd.store.names import is_plain_name
 from scpd.study.record import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from scpd.keeper.ledger import Stored
     from scpd.study.plan import Plan
@@ -30,7 +31,7 @@ _KEPT = (
     "study_instance_uid",
     "transfer_syntax_uid",
 )
-
+_PLACE = "place"  # the same, but a path: only one that the options allow is used
 
 # Those that are names below the output directory: somebody else may have written what was set aside.
 _NAMES = frozenset(("study_directory", "file"))
@@ -39,7 +40,7 @@ _NAMES = frozenset(("study_directory", "file"))
 class Hooks:
     """What the administrator has said: a command, or `None`, for each hook, and what its files are called."""
 
-    __slots__ = ("_commands", "_extension", "_output_directory", "_prefix")
+    __slots__ = ("_commands", "_extension", "_places", "_prefix")
 
     def __init__(
         self,
@@ -49,10 +50,11 @@ class Hooks:
         output_directory: str | None,
         prefix: str = "",
         extension: str = "",
+        places: Iterable[str] = (),
     ) -> None:
-        """`output_directory` is `None` with --ignore."""
+        """`output_directory` is `None` with --ignore; `places` are those that there are beside it."""
         self._commands = {ON_RECEPTION: on_reception, ON_END_OF_STUDY: on_end_of_study}
-        self._output_directory = output_directory
+        self._places = None if output_directory is None else Places(output_directory, places)
         self._prefix = prefix
         self._extension = extension
 
@@ -62,7 +64,8 @@ class Hooks:
 
     def of_object(self, stored: Stored) -> Values:
         """Give what is known of an object."""
-        sender, entry, values = stored.association.sender, stored.record, self._values()
+        sender, entry = stored.association.sender, stored.record
+        values = self._values(sender.place)
         values.study_directory = entry.directory or None
         values.file = entry.name or None
         values.calling_aet, values.called_aet, values.peer = sender.calling, sender.called, sender.name
@@ -73,9 +76,9 @@ class Hooks:
         values.objects = 1
         return values
 
-    def of_study(self, plan: Plan) -> Values:
+    def of_study(self, plan: Plan, place: str = "") -> Values:
         """Give what is known of a study that is complete."""
-        values = self._values()
+        values = self._values(place)
         values.study_directory = plan.directory
         values.calling_aet, values.called_aet, values.peer = plan.calling, plan.called, plan.peer_name
         values.study_instance_uid = plan.study_instance_uid
@@ -83,9 +86,13 @@ class Hooks:
         values.objects = plan.objects
         return values
 
+    def allows(self, kept: Mapping[str, str]) -> bool:
+        """Tell whether the options have the output directory of a command that was set aside."""
+        return self._places is None or kept.get(_PLACE, "") in self._places
+
     def of_failed(self, kept: Mapping[str, str]) -> Values:
         """Give what was kept of a command that was set aside."""
-        values = self._values()
+        values = self._values(kept.get(_PLACE, "") if self.allows(kept) else "")
         for attribute in _KEPT:
             if attribute in kept and (attribute not in _NAMES or is_plain_name(kept[attribute])):
                 setattr(values, attribute, kept[attribute])
@@ -93,13 +100,17 @@ class Hooks:
             values.objects = int(kept["objects"])
         return values
 
-    def _values(self) -> Values:
-        return Values(self._output_directory, self._prefix, self._extension)
+    def _values(self, place: str) -> Values:
+        if self._places is None:
+            return Values(None, self._prefix, self._extension)
+        values = Values(self._places[place], self._prefix, self._extension)
+        values.place = place or None
+        return values
 
 
 def kept(values: Values) -> dict[str, str]:
     """Give what is to be kept of a command that is set aside."""
-    found = {name: value for name in _KEPT if (value := getattr(values, name)) is not None}
+    found = {name: value for name in (_PLACE, *_KEPT) if (value := getattr(values, name)) is not None}
     if values.objects is not None:
         found["objects"] = str(values.objects)
     return found

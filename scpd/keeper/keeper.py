@@ -19,6 +19,7 @@ from scpd.keeper.generations import RENAMED
 from scpd.keeper.jobnames import generation_of, maker_of
 from scpd.keeper.ledger import Ledger
 from scpd.keeper.leftovers import Leftovers
+from scpd.keeper.places import Places
 from scpd.keeper.requests import Requests
 from scpd.keeper.studies import Studies
 from scpd.lockdir import layout
@@ -40,10 +41,13 @@ _NOBODY_THERE = frozenset((errno.ENOENT, errno.ENXIO))
 
 
 class KeeperPolicy:
-    """What a keeper is told; `jobs` commands at a time, `grace` and `exec_timeout` in seconds."""
+    """What a keeper is told; `jobs` commands at a time, `grace` and `exec_timeout` in seconds.
+
+    `places` are output directories beside `output_directory`.
+    """
 
     __slots__ = ("boot", "environment", "exec_timeout", "fsync", "grace", "hooks", "jobs", "lock_directory",
-                 "output_directory", "retries")  # fmt: skip
+                 "output_directory", "places", "retries")  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - as many as there are options
         self,
@@ -58,6 +62,7 @@ class KeeperPolicy:
         grace: float,
         fsync: bool,
         environment: Mapping[str, str],
+        places: tuple[str, ...] = (),
     ) -> None:
         self.lock_directory = lock_directory
         self.output_directory = output_directory
@@ -69,6 +74,7 @@ class KeeperPolicy:
         self.grace = grace
         self.fsync = fsync
         self.environment = environment
+        self.places = places
 
 
 class Keeper:
@@ -82,17 +88,18 @@ class Keeper:
         self._lockdir = lockdir
         self._running = running
         self._accounts = Accounts(lockdir)
-        self._ledger = Ledger(lockdir, policy.output_directory, policy.boot, is_elected)
+        places = Places(policy.output_directory, policy.places)
+        self._ledger = Ledger(lockdir, places, policy.boot, is_elected)
         self._endings = Endings(
             lockdir,
             self._ledger,
-            policy.output_directory,
+            places,
             self._let_commands_go_first,
             self._run_for_study,
             is_elected,
             fsync=policy.fsync,
         )
-        self._studies = Studies(lockdir, self._ledger, self._endings)
+        self._studies = Studies(lockdir, self._ledger, self._endings, places)
         queue = Queue(policy.jobs, policy.retries)
         self.commands = Commands(
             lockdir, self._accounts, policy.hooks, queue, running, policy.environment, self._settled
@@ -178,7 +185,7 @@ class Keeper:
         """Let the command of a study run whose files have their names."""
         plan = study.plan
         if plan is None or not self.commands.add(
-            jobnames.of_study(study.name), lambda: self._hooks.of_study(plan)
+            jobnames.of_study(study.name), lambda: self._hooks.of_study(plan, study.place)
         ):
             self._endings.finish(study)
 

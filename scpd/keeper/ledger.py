@@ -6,8 +6,9 @@ name.  A journal whose worker is gone is put aside (journals/dead), and removed 
 says of studies has been done, and so have its commands.  Only journals of living workers are held open.
 
 Objects are ordered by the monotonic clock that all processes of a boot share; what was received before that boot comes
-first.  What nobody here can have written is moved to `strange/`.  What cannot be read now is tried again at the next
-look, and `has_missed` something until then; that is said once.  Who is not the keeper (any more) moves and removes
+first.  A journal whose objects lie in a directory that no option allows is passed by, and stays: with other options it
+may count.  What nobody here can have written is moved to `strange/`.  What cannot be read now is tried again at the
+next look, and `has_missed` something until then; that is said once.  Who is not the keeper (any more) moves and removes
 nothing, since the one that is would not see it; so scpctl can look too.  Raises `OSError` if the directory itself
 cannot be read.
 """
@@ -31,6 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from scpd.keeper.places import Places
     from scpd.lockdir.layout import LockDirectory
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -105,7 +107,8 @@ class Ledger:
         "_dead",
         "_is_elected",
         "_lockdir",
-        "_output_directory",
+        "_passed_by",
+        "_places",
         "_waiting",
         "has_missed",
     )
@@ -113,18 +116,19 @@ class Ledger:
     def __init__(
         self,
         lockdir: LockDirectory,
-        output_directory: str,
+        places: Places,
         boot: str,
         is_elected: Callable[[], bool],
     ) -> None:
         self._lockdir = lockdir
         self._is_elected = is_elected
-        self._output_directory = output_directory
+        self._places = places
         self._boot = boot
         self._alive: dict[str, Association] = {}
         self._dead: dict[str, Association] = {}  # but needed
         self._waiting: dict[str, Association] = {}  # for an answer
         self._complained: set[str] = set()  # journals that could not be read
+        self._passed_by: set[str] = set()  # journals of a place that is none
         self.has_missed = False  # something, at the last look
 
     def __iter__(self) -> Iterator[Association]:
@@ -158,7 +162,9 @@ class Ledger:
         for name in os.listdir(self._lockdir.opened(part)):
             if beat is not None:
                 beat()
-            if name[0] != "." and f"{part}/{name}" != layout.DEAD and self.find(name) is None:
+            if name[0] == "." or f"{part}/{name}" == layout.DEAD or name in self._passed_by:
+                continue
+            if self.find(name) is None:
                 self._begin(name, part, news)
         news.stored.sort(key=_order)
 
@@ -182,8 +188,16 @@ class Ledger:
             reader.close()
             self._set_aside(name, part)
             return
+        if sender.place not in self._places:
+            reader.close()
+            self._pass_by(name, sender.place)
+            return
         association = self._alive[name] = Association(name, sender, reader)
         self._read(association, news)
+
+    def _pass_by(self, name: str, place: str) -> None:
+        self._passed_by.add(name)
+        log.error("journal %s is passed by: no option allows the output directory %r", name, place)
 
     def _set_aside(self, name: str, part: str) -> None:
         if self._is_elected():
@@ -255,15 +269,15 @@ class Ledger:
         pending = association.pending
         while pending:
             number, entry = next(iter(pending.items()))
-            name = self._find_file(entry) if entry.name else ""
+            name = self._find_file(association.sender.place, entry) if entry.name else ""
             del pending[number]
             if name or not entry.name:
                 self._stored(association, entry, name, entry.inode, news)
 
-    def _find_file(self, entry: ObjectRecord) -> str:
+    def _find_file(self, place: str, entry: ObjectRecord) -> str:
         """Give the name of the file with an object's inode, "" if there is none."""
         try:
-            directory = self._open_directory_of(entry)
+            directory = _open_directory(self._places[place], entry.directory)
         except FileNotFoundError:
             return ""
         try:
@@ -273,12 +287,6 @@ class Ledger:
                 return next((file.name for file in files if _is_file(file, entry.inode)), "")
         finally:
             os.close(directory)
-
-    def _open_directory_of(self, entry: ObjectRecord) -> int:
-        if entry.directory:
-            return open_study_directory(self._output_directory, entry.directory)
-        # It may be a link: it is the administrator's.
-        return os.open(self._output_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def is_pending(self, generation: str) -> bool:
         """Tell whether somebody may still be about to store an object of a study, or was when he died."""
@@ -363,6 +371,13 @@ def _share_texts(entry: ObjectRecord) -> None:
         intern(entry.transfer_syntax_uid),
     )
     entry.study_instance_uid = intern(entry.study_instance_uid)
+
+
+def _open_directory(output_directory: str, name: str) -> int:
+    if name:
+        return open_study_directory(output_directory, name)
+    # It may be a link: it is the administrator's.
+    return os.open(output_directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _has_inode(name: str, inode: int, directory: int) -> bool:

@@ -18,7 +18,7 @@ import os
 from contextlib import suppress
 from itertools import islice
 
-from scpd.keeper.generations import OPEN, PLANNED, RENAMED, make_study
+from scpd.keeper.generations import OPEN, PLANNED, RENAMED, is_in_place, make_study
 from scpd.lockdir import layout
 from scpd.study.rules import Rulebook
 from scpd.study.states import Seal, has_lost_study, is_key, read_sealed
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from scpd.keeper.endings import Endings
     from scpd.keeper.generations import Study
     from scpd.keeper.ledger import Ledger, Stored
+    from scpd.keeper.places import Places
     from scpd.lockdir.layout import LockDirectory
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -42,9 +43,11 @@ _NOT_FOR_US = frozenset((errno.EACCES, errno.EPERM))
 class Studies:
     """Those that are open; what is sealed goes to `endings`."""
 
-    def __init__(self, lockdir: LockDirectory, ledger: Ledger, endings: Endings) -> None:
+    def __init__(self, lockdir: LockDirectory, ledger: Ledger, endings: Endings, places: Places) -> None:
         self._lockdir = lockdir
         self._ledger = ledger
+        self._places = places
+        self._passed_by: set[str] = set()  # generations in a place that is none
         self._endings = endings
         self.rulebook = Rulebook()
         self._open: dict[str, Study] = {}  # by generation
@@ -90,10 +93,18 @@ class Studies:
         study = make_study(key, seal.about)
         if study is None:
             self._lockdir.set_aside(key, layout.OPEN)
-        elif self.find(study.generation) is None:
+        elif self._is_new(study):
             self._open[study.generation] = study
             self._empty[study.generation] = now
             self.rulebook.open(study.generation, study.rules, now)
+
+    def _is_new(self, study: Study) -> bool:
+        if self.find(study.generation) is not None or study.generation in self._passed_by:
+            return False
+        if is_in_place(study, self._places):
+            return True
+        self._passed_by.add(study.generation)
+        return False
 
     def _cannot_enter(self, key: str, error: OSError) -> None:
         if layout.is_strange(error):
@@ -106,7 +117,7 @@ class Studies:
     def stored(self, stored: Stored) -> Study | None:
         """Add an object to its study; `None` if that is done, or not known."""
         entry, peer = stored.record, stored.association.sender.peer
-        study = self.find(entry.generation)
+        study = self._study_of(stored)
         if study is not None and study.phase == OPEN:
             self._empty.pop(study.generation, None)
             self.rulebook.stored(study.generation, peer, stored.arrived)
@@ -121,6 +132,11 @@ class Studies:
         study.objects.append(stored)
         self._ledger.need(stored.association)
         return study
+
+    def _study_of(self, stored: Stored) -> Study | None:
+        """Give the study of an object, if both lie in one place: else who wrote that down is none of us."""
+        study = self.find(stored.record.generation)
+        return study if study is not None and study.place == stored.association.sender.place else None
 
     def somebody_left(self, now: float) -> None:
         """Look at once at those that are due and had a worker at them."""

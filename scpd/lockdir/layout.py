@@ -12,6 +12,7 @@
     running/, failed/       commands
     requests/NAME           what an administrator asks of the keeper
     publish/NN              locks of the study directories
+    slots/NAME              the locks of associations that are counted
     strange/                what nobody here could have written, set aside
 
 Directories and names only: what the files say is written and read by the rooms that they belong to.  Nothing follows
@@ -37,9 +38,11 @@ KEEPER_LOCK = 0  # the byte of `keeper` that the keeper has locked
 JOURNALS, DEAD, REPLIES = "journals", "journals/dead", "replies"
 OPEN, SEALED = "open", "sealed"
 KEEPERS, RUNNING, FAILED, REQUESTS = "keepers", "running", "failed", "requests"
-PUBLISH, STRANGE = "publish", "strange"
+PUBLISH, SLOTS, STRANGE = "publish", "slots", "strange"
 
-_DIRECTORIES = (JOURNALS, DEAD, REPLIES, OPEN, SEALED, KEEPERS, RUNNING, FAILED, REQUESTS, PUBLISH, STRANGE)
+_DIRECTORIES = (
+    JOURNALS, DEAD, REPLIES, OPEN, SEALED, KEEPERS, RUNNING, FAILED, REQUESTS, PUBLISH, SLOTS, STRANGE,
+)  # fmt: skip
 _PUBLISH_LOCKS = 64
 _MOST_STAYING = 1000
 _LONGEST_OLD_NAME = 200  # bytes: in strange/ there is something behind it

@@ -2,7 +2,8 @@
 
 scpd_studies(7), opening 6 and publishing 4 to 7 write them:
 
-    journal BOOT-ID CALLING CALLED HOST PEER-NAME WAITS   the first line: one association
+    journal BOOT-ID CALLING CALLED HOST PEER-NAME WAITS [PLACE]
+                                                          the first line: one association
     opened  KEY GENERATION                                a study that the worker is about to store an object in
     object  NUMBER AT GENERATION DIRECTORY NAME INODE SIZE CLASS INSTANCE STUDY SYNTAX HOOK
                                                           before the object's rename, flushed with --fsync
@@ -11,7 +12,8 @@ scpd_studies(7), opening 6 and publishing 4 to 7 write them:
     waits   NUMBER                                        the worker waits until what this object brings is done
 
 AT is CLOCK_MONOTONIC in nanoseconds; GENERATION and DIRECTORY are empty without a study, NAME with --ignore; HOOK is
-`xcr` where a command is to be run for the object, else empty; WAITS is `xs`, `single` or empty.
+`xcr` where a command is to be run for the object, else empty; WAITS is `xs`, `single` or empty.  PLACE is the output
+directory of this association, if --peers gives it one of its own: then the line has it, and it is a path.
 
 An object counts from its `stored` line on.  Where that is missing and the worker gone, the file decides: if something
 in the directory has the inode, it was stored.
@@ -33,18 +35,29 @@ _MOST_DIGITS = 20  # of 64 bits
 class Sender:
     """An association as the head of its journal tells of it: who sent, and whether the worker waits for the keeper.
 
-    `name` is the host's, if it was looked up, else its address.
+    `name` is the host's, if it was looked up, else its address.  `place` is the output directory, empty for that of
+    the daemon.
     """
 
-    __slots__ = ("boot", "called", "calling", "host", "name", "waits")
+    __slots__ = ("boot", "called", "calling", "host", "name", "place", "waits")
 
-    def __init__(self, boot: str, calling: str, called: str, host: str, name: str, waits: str = "") -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - a line has as many fields
+        self,
+        boot: str,
+        calling: str,
+        called: str,
+        host: str,
+        name: str,
+        waits: str = "",
+        place: str = "",
+    ) -> None:
         self.boot = boot
         self.calling = calling
         self.called = called
         self.host = host
         self.name = name
         self.waits = waits
+        self.place = place
 
     @property
     def peer(self) -> tuple[str, str]:
@@ -53,14 +66,13 @@ class Sender:
 
     def encode(self) -> bytes:
         """Give the journal's first line."""
-        return records.encode(
-            (JOURNAL, self.boot, self.calling, self.called, self.host, self.name, self.waits)
-        )
+        fields = JOURNAL, self.boot, self.calling, self.called, self.host, self.name, self.waits
+        return records.encode((*fields, self.place) if self.place else fields)
 
     @classmethod
     def decode(cls, fields: list[str]) -> Sender | None:
         """Read the first line of a journal."""
-        if len(fields) != 7 or fields[0] != JOURNAL:
+        if len(fields) not in {7, 8} or fields[0] != JOURNAL:
             return None
         return cls(*fields[1:])
 

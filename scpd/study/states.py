@@ -1,11 +1,12 @@
 """The state of a study on disk: open, then sealed; and the locks that tell who is at it (scpd_studies(7)).
 
-    open/KEY/study                the generation, the Study Instance UID and the rules; locked on two bytes
+    open/KEY/study                generation, Study Instance UID, rules and place; locked on two bytes
     open/KEY/directory            the name of its directory, written once, by who publishes its first object
     sealed/KEY.GENERATION/...     the same, when it is to be completed: by one rename of the whole directory
 
-KEY is the Study Instance UID in safe characters; GENERATION a random number, so that what arrives after the seal, and
-opens KEY anew, is another study in every respect.  The file `study` is locked
+KEY is the Study Instance UID in safe characters, and behind it, where the association has an output directory of its
+own (PLACE), eight digits of that: a study in one directory is not the one in another.  GENERATION is a random number,
+so that what arrives after the seal, and opens KEY anew, is another study in every respect.  The file `study` is locked
 
     BUSY    shared by each worker that is at an object of the study
     HOLD    shared by each worker that has stored an object of the study and none of another one since
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import errno
 import os
+from binascii import crc32
 from contextlib import suppress
 
 from scpd.errors import Refused
@@ -42,6 +44,7 @@ BUSY, HOLD, NAMING = 0, 1, 2
 STUDY, DIRECTORY, PLAN = "study", "directory", "plan"
 _CANNOT_UNDERSTAND = 0xC000
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
+_BEFORE_PLACE = "_"  # a UID's own is %5F
 _LONGEST_KEY = 190  # with a generation and more behind it, it is a job's name, and a file's
 _MOST_TRIES = 100
 
@@ -49,14 +52,16 @@ _MOST_TRIES = 100
 _SOMEBODY_WAS_FASTER = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
 
 
-def key_of(study_instance_uid: str) -> str:
-    """Give the name of a study's state; different UIDs have different ones."""
+def key_of(study_instance_uid: str, place: str = "") -> str:
+    """Give the name of a study's state; different UIDs have different ones, and so have places."""
     key = "".join(
         char if char in _SAFE else "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
         for char in study_instance_uid
     )
     if key.startswith("."):
         key = "%2E" + key[1:]
+    if key and place:
+        key += f"{_BEFORE_PLACE}{crc32(place.encode('utf-8', 'surrogatepass')):08x}"
     if not 0 < len(key) <= _LONGEST_KEY:
         raise Refused(_CANNOT_UNDERSTAND, "Study Instance UID absent or too long")
     return key
@@ -67,38 +72,40 @@ def is_key(text: str) -> bool:
     return (
         0 < len(text) <= _LONGEST_KEY
         and text[0] != "."
-        and all(char in _SAFE or char == "%" for char in text)
+        and all(char in _SAFE or char in {"%", _BEFORE_PLACE} for char in text)
     )
 
 
 def is_key_of(key: str, about: About) -> bool:
     """Tell whether a state lies where a study of that UID has its: so KEY is a name, whatever a forger calls it."""
     try:
-        return key == key_of(about.study_instance_uid)
+        return key == key_of(about.study_instance_uid, about.place)
     except Refused:
         return False
 
 
 class About:
-    """What the file `study` says; `rules` as `study.rules` writes them."""
+    """What the file `study` says; `rules` as `study.rules` writes them, `place` as a journal says it."""
 
-    __slots__ = ("generation", "rules", "study_instance_uid")
+    __slots__ = ("generation", "place", "rules", "study_instance_uid")
 
-    def __init__(self, generation: str, study_instance_uid: str, rules: str) -> None:
+    def __init__(self, generation: str, study_instance_uid: str, rules: str, place: str = "") -> None:
         self.generation = generation
         self.study_instance_uid = study_instance_uid
         self.rules = rules
+        self.place = place
 
     def encode(self) -> bytes:
         """Give the file's contents."""
-        return records.encode(("study", self.generation, self.study_instance_uid, self.rules))
+        fields = "study", self.generation, self.study_instance_uid, self.rules
+        return records.encode((*fields, self.place) if self.place else fields)
 
     @classmethod
     def decode(cls, data: bytes) -> About | None:
         """Read the file's contents; `None` if nobody can have written that."""
         match records.decode(data.rstrip(b"\n")):
-            case ["study", generation, uid, rules] if _is_generation(generation):
-                return cls(generation, uid, rules)
+            case ["study", generation, uid, rules, *place] if _is_generation(generation) and len(place) <= 1:
+                return cls(generation, uid, rules, *place)
         return None
 
 
@@ -190,16 +197,18 @@ class OpenStudy:
         return fields[0] if fields else ""
 
 
-def open_study(lockdir: LockDirectory, study_instance_uid: str, rules: str, *, flush: bool) -> OpenStudy:
-    """Become busy with the open study of this UID; open one by these rules if there is none.
+def open_study(
+    lockdir: LockDirectory, study_instance_uid: str, rules: str, place: str = "", *, flush: bool
+) -> OpenStudy:
+    """Become busy with the open study of this UID in this place; open one by these rules if there is none.
 
     scpd_studies(7), opening 1 to 5.
     """
-    key = key_of(study_instance_uid)
+    key = key_of(study_instance_uid, place)
     for _ in range(_MOST_TRIES):
-        study = _find(lockdir, key)
+        study = _find(lockdir, key, place)
         if study is None:
-            _make(lockdir, key, About(new_generation(), study_instance_uid, rules), flush=flush)
+            _make(lockdir, key, About(new_generation(), study_instance_uid, rules, place), flush=flush)
         elif _has_begun(study):
             return study
     raise FileNotFoundError(errno.ENOENT, "study vanishes whenever it is opened", key)
@@ -217,12 +226,12 @@ def _has_begun(study: OpenStudy) -> bool:
     return is_busy
 
 
-def _find(lockdir: LockDirectory, key: str) -> OpenStudy | None:
+def _find(lockdir: LockDirectory, key: str, place: str) -> OpenStudy | None:
     try:
         descriptor, about = _open_study_file(lockdir, key)
     except FileNotFoundError:
         return None
-    if about is None:
+    if about is None or about.place != place:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "state of the study is corrupt", key)
     return OpenStudy(lockdir, key, descriptor, about)

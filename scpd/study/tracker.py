@@ -47,10 +47,10 @@ class TrackerPolicy:
 
     `rules` are those of `study.rules`, encoded; empty: nothing hangs on the end of a study.  `renames`: they rename.
     `hook` is `record.ON_RECEPTION` if a command runs for each object, `waits` one of `record.WAITS_...` or empty,
-    `boot` what `process.proc.boot_id` gives.
+    `boot` what `process.proc.boot_id` gives.  `place` is the output directory if it is not the daemon's, else empty.
     """
 
-    __slots__ = ("boot", "fsync", "hook", "lock_directory", "renames", "rules", "waits")
+    __slots__ = ("boot", "fsync", "hook", "lock_directory", "place", "renames", "rules", "waits")
 
     def __init__(  # noqa: PLR0913 - as many as there are options
         self,
@@ -62,6 +62,7 @@ class TrackerPolicy:
         waits: str,
         boot: str,
         fsync: bool,
+        place: str = "",
     ) -> None:
         self.lock_directory = lock_directory
         self.rules = rules
@@ -69,6 +70,7 @@ class TrackerPolicy:
         self.hook = hook
         self.waits = waits
         self.boot = boot
+        self.place = place
         self.fsync = fsync
 
 
@@ -128,7 +130,11 @@ class Tracker:
 
     def _open(self, study_instance_uid: str) -> None:
         policy = self._policy
-        self._be_at(states.open_study(self._lockdir, study_instance_uid, policy.rules, flush=policy.fsync))
+        self._be_at(
+            states.open_study(
+                self._lockdir, study_instance_uid, policy.rules, policy.place, flush=policy.fsync
+            )
+        )
 
     def _be_at(self, study: states.OpenStudy) -> None:
         """Note in the journal, if that is news, which study we are busy with (scpd_studies(7), opening 6)."""

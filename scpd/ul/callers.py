@@ -102,7 +102,7 @@ class Permission:
 
     __slots__ = ("called", "callers", "directory", "limit", "profile", "where")
 
-    def __init__(  # noqa: PLR0913 - an entry has as many columns
+    def __init__(
         self,
         where: str,
         called: Pattern,
@@ -121,7 +121,7 @@ class Permission:
 
 
 class Callers:
-    """A table; `where` is the whole of it, `has_none` says of a called title that no entry has it."""
+    """A table; `has_none` says of a called title that no entry has it."""
 
     __slots__ = ("_has_none", "permissions")
 
@@ -133,7 +133,8 @@ class Callers:
         """Give the first entry that lets a peer at this numeric address call; `Reject` if there is none."""
         called, calling = called.strip(b" "), calling.strip(b" ")
         version, number = address(host)
-        for_it, knows_it = [], False
+        for_it: list[Permission] = []
+        elsewhere: list[Permission] = []  # those that know the calling title, but not at this address
         for entry in self.permissions:
             if not entry.called.matches(called):
                 continue
@@ -142,12 +143,12 @@ class Callers:
                 if caller.title.matches(calling):
                     if caller.is_at(version, number):
                         return entry
-                    knows_it = True
+                    elsewhere.append(entry)
         if not for_it:
-            raise self._not_ours(called, calling, host)
-        raise _not_allowed(called, calling, host, for_it, is_elsewhere=knows_it)
+            raise self._called_not_recognized(called, calling, host)
+        raise _calling_not_recognized(called, calling, host, for_it, elsewhere)
 
-    def _not_ours(self, called: bytes, calling: bytes, host: str) -> Reject:
+    def _called_not_recognized(self, called: bytes, calling: bytes, host: str) -> Reject:
         text = (
             f"called AE title {printable(called)} not recognized, {printable(calling)} calls it from {host}: "
             f"{self._has_none}"
@@ -155,17 +156,20 @@ class Callers:
         return Reject(PERMANENT, SERVICE_USER, CALLED_AE_TITLE_NOT_RECOGNIZED, text)
 
 
-def _not_allowed(
-    called: bytes, calling: bytes, host: str, entries: Sequence[Permission], *, is_elsewhere: bool
+def _calling_not_recognized(
+    called: bytes, calling: bytes, host: str, entries: Sequence[Permission], elsewhere: Sequence[Permission]
 ) -> Reject:
-    why = "not allowed to call {} from there" if is_elsewhere else "not among those who may call {}"
-    places = list(dict.fromkeys(entry.where for entry in entries))
-    more = ", ..." if len(places) > _MOST_PLACES_SAID else ""
+    why = "not allowed to call {} from there" if elsewhere else "not among those who may call {}"
     text = (
         f"calling AE title {printable(calling)} at {host} not recognized: {why.format(printable(called))} "
-        f"({', '.join(places[:_MOST_PLACES_SAID])}{more})"
+        f"({_listed(elsewhere or entries)})"
     )
     return Reject(PERMANENT, SERVICE_USER, CALLING_AE_TITLE_NOT_RECOGNIZED, text)
+
+
+def _listed(entries: Sequence[Permission]) -> str:
+    places = list(dict.fromkeys(entry.where for entry in entries))
+    return ", ".join([*places[:_MOST_PLACES_SAID], *(["..."] if len(places) > _MOST_PLACES_SAID else [])])
 
 
 def address(host: str) -> tuple[int, int]:

@@ -62,7 +62,11 @@ class _Word:
     def begin(self, end: int) -> _Word:
         """Give what stands before a place."""
         word = _Word()
-        word.characters, word.is_quoted, word.source = self.characters[:end], self.is_quoted[:end], self.source
+        word.characters, word.is_quoted, word.source = (
+            self.characters[:end],
+            self.is_quoted[:end],
+            self.source,
+        )
         return word
 
 
@@ -111,7 +115,9 @@ def _add(word: _Word, character: str, quote: str) -> str:
         return ""
     if not quote and character in _QUOTES:
         return character
-    if not character.isprintable() and not "\udc80" <= character <= "\udcff":  # a byte of a path that is no UTF-8
+    if (
+        not character.isprintable() and not "\udc80" <= character <= "\udcff"
+    ):  # a byte of a path that is no UTF-8
         raise _WrongError(f"{word}: a control character; remove it")
     if character == "#" and not quote:
         raise _WrongError(f"{word}: a # within a word; quote it, or put a blank before the comment")

@@ -59,8 +59,9 @@ class FilingPolicy:
 
     def begin(self, calling: str, called: str, host: str, name: str) -> Filing:
         """Give the filing of one association: titles, the peer's address and its name."""
-        boot, waits = ("", "") if self.tracker is None else (self.tracker.boot, self.tracker.waits)
-        return Filing(self, Sender(boot, calling, called, host, name, waits))
+        tracker = self.tracker
+        boot, waits, place = ("", "", "") if tracker is None else (tracker.boot, tracker.waits, tracker.place)
+        return Filing(self, Sender(boot, calling, called, host, name, waits, place))
 
 
 class Filing:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scpd.process.titles import Title
     from scpd.ul.connection import DataSet, Timeouts
     from scpd.ul.negotiation import Context
+    from scpd.worker.admission import Admission
     from scpd.worker.dumps import Dumps
     from scpd.worker.faults import Faults
     from scpd.worker.filing import FilingPolicy
@@ -76,10 +77,10 @@ class ServicePolicy:
     """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
 
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
-    nor commands.
+    nor commands, `admission` if everybody may send.
     """
 
-    __slots__ = ("faults", "filing", "max_pdu", "negotiation", "store", "timeouts", "verbosity")
+    __slots__ = ("admission", "faults", "filing", "max_pdu", "negotiation", "store", "timeouts", "verbosity")
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many as there are rooms to tell
         self,
@@ -90,6 +91,7 @@ class ServicePolicy:
         faults: Faults | None,
         verbosity: Verbosity,
         filing: FilingPolicy | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
@@ -98,6 +100,7 @@ class ServicePolicy:
         self.faults = faults
         self.verbosity = verbosity
         self.filing = filing
+        self.admission = admission
 
 
 class Surroundings:
@@ -147,6 +150,7 @@ class _Worker:
         "_phase",
         "_policy",
         "_progress",
+        "_slot",
         "_store",
     )
 
@@ -169,6 +173,7 @@ class _Worker:
         self._contexts: dict[int, Context] = {}
         self._host_name = peer.host  # or what its address was looked up for
         self._store: ObjectStore | IgnoredObjects | None = None
+        self._slot = -1  # the descriptor that counts this association, if a limit does
 
     def run(self, deadline: float) -> None:
         """Negotiate and serve; ends by a `PeerError`."""
@@ -190,6 +195,8 @@ class _Worker:
         """Leave nothing behind."""
         if self._store is not None:
             self._store.close()
+        if self._slot >= 0:
+            os.close(self._slot)
 
     def _complain(self, level: int, text: str, more: str) -> None:
         """Log `text`; an error that this host has caused within the last minute already is less than one.
@@ -216,6 +223,8 @@ class _Worker:
         if dumps is not None:
             dumps.request(request, user)
         negotiation.check_request(request, policy)
+        if self._policy.admission is not None:
+            policy = self._admit(self._policy.admission, called, calling)
         answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
         self._contexts, user.roles, user.extended = answer.accepted, answer.roles, answer.extended
         peer_max_pdu = negotiation.peer_max_pdu(request)
@@ -229,6 +238,13 @@ class _Worker:
                 log.info("    (but no valid presentation contexts)")
         if dumps is not None:
             dumps.answer(request, answer, user, policy)
+
+    def _admit(self, admission: Admission, called: bytes, calling: bytes) -> negotiation.Policy:
+        """Go on as the table of callers says, or not at all; give what is negotiated then."""
+        service, self._slot = admission.admit(called, calling, self._peer.host)
+        if service is not None:
+            self._policy = service
+        return self._policy.negotiation
 
     def _new_store(self, calling: bytes, called: bytes) -> ObjectStore | IgnoredObjects | None:
         """Give what takes the objects of this association; `None` if nobody has to."""

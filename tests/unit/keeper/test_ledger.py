@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scpd.keeper.ledger import Ledger
+from scpd.keeper.places import Places
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
 from scpd.study import record
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ledger(lockdir: LockDirectory, output: Path) -> Iterator[Ledger]:
-    made = Ledger(lockdir, str(output), THIS_BOOT, lambda: True)
+    made = Ledger(lockdir, Places(str(output)), THIS_BOOT, lambda: True)
     yield made
     made.close()
 
@@ -137,7 +138,7 @@ class TestWhatCounts:
         journal = JournalFile(lockdir, "m")
         journal.write(an_object(1, "CT.1", directory="", inode=(output / "CT.1").stat().st_ino).encode())
         journal.die()
-        ledger = Ledger(lockdir, str(link), THIS_BOOT, lambda: True)
+        ledger = Ledger(lockdir, Places(str(link)), THIS_BOOT, lambda: True)
         assert names_of(ledger.look(1)) == ["CT.1"]
         ledger.close()
 
@@ -217,7 +218,7 @@ class TestWhatIsRemoved:
         journal.store(1)
         journal.die()
         ledger.need(ledger.look(1).stored[0].association)
-        successor = Ledger(lockdir, str(output), THIS_BOOT, lambda: True)
+        successor = Ledger(lockdir, Places(str(output)), THIS_BOOT, lambda: True)
         assert names_of(successor.look_back(2)) == ["CT.1"]
         assert not successor.look(3).stored
         successor.forget_all_done()
@@ -279,7 +280,7 @@ class TestWhatCannotBeRead:
             lockdir = LockDirectory(folder)
             head = Sender(THIS_BOOT, "A", "B", "h", "n").encode()
             (Path(folder) / "journals/m").write_bytes(head + b"\n".join(lines))
-            ledger = Ledger(lockdir, folder, THIS_BOOT, lambda: True)
+            ledger = Ledger(lockdir, Places(folder), THIS_BOOT, lambda: True)
             ledger.look_back(1)
             ledger.close()
             lockdir.close()
