@@ -72,7 +72,7 @@ class Sender:
     @classmethod
     def decode(cls, fields: list[str]) -> Sender | None:
         """Read the first line of a journal."""
-        if len(fields) not in {7, 8} or fields[0] != JOURNAL:
+        if len(fields) not in {7, 8} or fields[0] != JOURNAL or fields[7:] == [""]:
             return None
         return cls(*fields[1:])
 

@@ -104,7 +104,9 @@ class About:
     def decode(cls, data: bytes) -> About | None:
         """Read the file's contents; `None` if nobody can have written that."""
         match records.decode(data.rstrip(b"\n")):
-            case ["study", generation, uid, rules, *place] if _is_generation(generation) and len(place) <= 1:
+            case ["study", generation, uid, rules, *place] if _is_generation(generation) and (
+                not place or (len(place) == 1 and place[0])
+            ):
                 return cls(generation, uid, rules, *place)
         return None
 

@@ -178,6 +178,6 @@ def address(host: str) -> tuple[int, int]:
         if ":" not in host:
             return 4, int.from_bytes(inet_pton(AF_INET, host), "big")
         number = int.from_bytes(inet_pton(AF_INET6, host.partition("%")[0]), "big")
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no text that the system takes
         return 0, 0
     return (4, number & 0xFFFFFFFF) if number >> 32 == 0xFFFF else (6, number)

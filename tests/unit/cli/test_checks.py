@@ -37,6 +37,12 @@ def read(name: str, text: str) -> object:
         ("--bind", "0:0::1", "::1"),
         ("--bind", "fe80::1%lo", "fe80::1%lo"),
         ("--grace", "0", 0),
+        ("--called-aet", "  CT 1 ", "CT 1"),
+        ("--called-aet", "a*b?@=#\"'", "a*b?@=#\"'"),
+        ("--allow-calling-aet", " CT 1 ", ("CT 1", "")),
+        ("--allow-calling-aet", "CT1@192.0.2.1", ("CT1", "192.0.2.1")),
+        ("--allow-calling-aet", "CT1@2001:db8::/32", ("CT1", "2001:db8::/32")),
+        ("--allow-calling-aet", "A@B@::1", ("A@B", "::1")),
     ],
 )
 def test_a_value_is_understood(name: str, text: str, value: object) -> None:
@@ -69,6 +75,27 @@ def test_a_value_is_understood(name: str, text: str, value: object) -> None:
         ("--bind", "[::1]", "Invalid value for option --bind ([::1])"),
         ("--bind", "1", "Invalid value for option --bind (1)"),
         ("--bind", "127.0.0.1:11112", "Invalid value for option --bind (127.0.0.1:11112)"),
+        ("--called-aet", "", "Invalid value for option --called-aet"),
+        ("--called-aet", "CT\\1", "Invalid value for option --called-aet (not an AE title: CT\\1)"),
+        ("--called-aet", "CT\t1", "Invalid value for option --called-aet (not an AE title: CT\t1)"),
+        (
+            "--called-aet",
+            "M\u00dcLLER",
+            "Invalid value for option --called-aet (not an AE title: M\u00dcLLER)",
+        ),
+        ("--called-aet", "X" * 17, f"Invalid value for option --called-aet (too long: {'X' * 17})"),
+        ("--allow-calling-aet", "CT@", "Invalid value for option --allow-calling-aet (not an address: CT@)"),
+        (
+            "--allow-calling-aet",
+            "CT@ct1",
+            "Invalid value for option --allow-calling-aet (not an address: CT@ct1)",
+        ),
+        ("--allow-calling-aet", "@::1", "Invalid value for option --allow-calling-aet (blank: @::1)"),
+        (
+            "--allow-calling-aet",
+            "CT@10.0.0.1/8",
+            "Invalid value for option --allow-calling-aet (host bits set: CT@10.0.0.1/8)",
+        ),
         ("--bind", "10.0.0.0/8", "Invalid value for option --bind (10.0.0.0/8)"),
     ],
 )

@@ -107,6 +107,10 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "log_format": "text",
         "reject_malformed": False,
         "check_config": False,
+        "require_called_aet": False,
+        "called_aets": (),
+        "calling_aets": (),
+        "peers": None,
         "lock_directory": None,
         "eostudy_by": "either",
         "eostudy_max_age": None,
@@ -224,6 +228,15 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         ("--no-fsync --fsync", {"fsync": True}),
         ("--grace 0", {"grace": 0}),
         ("--max-associations-per-host 7", {"max_associations_per_host": 7, "fork": False}),
+        (
+            "--require-called-aet --called-aet A --called-aet B",
+            {"require_called_aet": True, "called_aets": ("A", "B")},
+        ),
+        (
+            "--allow-calling-aet A --allow-calling-aet B@10.0.0.0/8",
+            {"calling_aets": (("A", ""), ("B", "10.0.0.0/8"))},
+        ),
+        ("--peers table", {"peers": "table"}),
         ("--lock-directory locks/ --no-keeper", {"lock_directory": "locks", "keeper": False}),
         # One command file for all daemons: what bounds commands is taken where there are none.
         (

@@ -35,6 +35,7 @@ def test_a_command_for_an_object_is_told_all_of_it() -> None:
     assert facts(of(an_object(1, "CT.1.dcm", directory="X_1", study_instance_uid="1.1"))) == {
         "directory": "/out/X_1",
         "output_directory": "/out",
+        "place": None,
         "study_directory": "X_1",
         "prefix": "X",
         "extension": ".dcm",

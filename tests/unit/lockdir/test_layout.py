@@ -29,6 +29,7 @@ PARTS = [
     "requests",
     "running",
     "sealed",
+    "slots",
     "strange",
 ]
 

@@ -57,13 +57,13 @@ PLAN = Plan(
     moves=[Move("a", 1, "b")],
 )
 LINES = [
-    Sender("boot", "A", "B", "h", "p", "xs").encode(),
+    Sender("boot", "A", "B", "h", "p", "xs", "/place").encode(),
     OBJECT.encode(),
     record.encode_opened("KEY", "g"),
     record.encode_stored(1, "n", 2),
     record.encode_failed(1),
     record.encode_waits(1),
-    About("g", "1.2", "rules").encode(),
+    About("g", "1.2", "rules", "/place").encode(),
     *PLAN.encode().splitlines(keepends=True),
     records.encode((accounts._SETTLED, "job")),
     records.encode((accounts._TRIED, "job", "1")),
@@ -175,7 +175,7 @@ def test_every_option_on_which_daemons_agree_is_named() -> None:
         assert re.search(rf"^\.Fl {name[1:]}( |$)", told, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("name", ["job", *hooks._KEPT, "objects", "status", "stderr", "time"])
+@pytest.mark.parametrize("name", ["job", hooks._PLACE, *hooks._KEPT, "objects", "status", "stderr", "time"])
 def test_every_value_of_a_command_that_was_set_aside_is_named(name: str) -> None:
     told = TEXT.partition(".It Pa failed/JOB\n")[2].partition(".It")[0]
     assert re.search(rf"\b{name}\b", told)
