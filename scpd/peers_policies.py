@@ -199,6 +199,8 @@ def admission(
 
 def _service(service: ServicePolicy, contexts: negotiation.Policy, place: str) -> ServicePolicy:
     """Give the service of an entry: all that it does not say is as in `service`."""
+    from scpd.study.states import key_of
+
     store, filing = service.store, service.filing
     if place and store is not None:
         options = {name: getattr(store, name) for name in store.__slots__}
@@ -206,6 +208,7 @@ def _service(service: ServicePolicy, contexts: negotiation.Policy, place: str) -
     if place and filing is not None:
         tracker = filing.tracker
         if tracker is not None:
+            key_of("1", place)  # imports what makes names of places: a worker imports nothing
             options = {name: getattr(tracker, name) for name in tracker.__slots__}
             tracker = type(tracker)(**{**options, "place": place})
         filing = type(filing)(filing.sorting, tracker, place)

@@ -5,7 +5,7 @@
     sealed/KEY.GENERATION/...     the same, when it is to be completed: by one rename of the whole directory
 
 KEY is the Study Instance UID in safe characters, and behind it, where the association has an output directory of its
-own (PLACE), eight digits of that: a study in one directory is not the one in another.  GENERATION is a random number,
+own (PLACE), 16 digits made of that: a study in one directory is not the one in another.  GENERATION is a random number,
 so that what arrives after the seal, and opens KEY anew, is another study in every respect.  The file `study` is locked
 
     BUSY    shared by each worker that is at an object of the study
@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import errno
 import os
-from binascii import crc32
 from contextlib import suppress
 
 from scpd.errors import Refused
@@ -45,6 +44,7 @@ STUDY, DIRECTORY, PLAN = "study", "directory", "plan"
 _CANNOT_UNDERSTAND = 0xC000
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
 _BEFORE_PLACE = "_"  # a UID's own is %5F
+_PLACE_DIGITS = 16
 _LONGEST_KEY = 190  # with a generation and more behind it, it is a job's name, and a file's
 _MOST_TRIES = 100
 
@@ -61,10 +61,18 @@ def key_of(study_instance_uid: str, place: str = "") -> str:
     if key.startswith("."):
         key = "%2E" + key[1:]
     if key and place:
-        key += f"{_BEFORE_PLACE}{crc32(place.encode('utf-8', 'surrogatepass')):08x}"
+        key += _BEFORE_PLACE + _digest(place)
     if not 0 < len(key) <= _LONGEST_KEY:
         raise Refused(_CANNOT_UNDERSTAND, "Study Instance UID absent or too long")
     return key
+
+
+def _digest(place: str) -> str:
+    """Give digits that stand for a place; no forger finds another path that has them."""
+    # Few have a place of their own; a master that gives one to its workers has made its digits before.
+    from hashlib import sha256
+
+    return sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:_PLACE_DIGITS]
 
 
 def is_key(text: str) -> bool:

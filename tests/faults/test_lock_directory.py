@@ -26,7 +26,7 @@ from scpd.lockdir.layout import LockDirectory
 from scpd.study.plan import Move, Plan
 from scpd.study.record import Sender, encode_failed, encode_opened, encode_stored, encode_waits
 from scpd.study.rules import Rules
-from scpd.study.states import About
+from scpd.study.states import About, key_of
 from tests.harness.keeping import Descriptors, Site
 from tests.harness.objects import ct_image
 from tests.harness.storing import store
@@ -136,6 +136,27 @@ def objects_in_directories_that_are_paths(path: Path, elsewhere: Path) -> None:
         found = object_line(directory=name, name="a", inode=str(inode(elsewhere / "a")))
         journal(path, found, encode_stored(1, "a", inode(elsewhere / "a")), name=f"{number}-a")
         journal(path, found, name=f"{number}-b")  # the file decides
+
+
+@forgery
+def output_directories_that_no_option_allows(path: Path, elsewhere: Path) -> None:
+    for number, place in enumerate((str(elsewhere), "/", "..", "/etc", "x" * 2000, "a\nb"), 1):
+        head = Sender("a boot", "FORGER", "CALLED", "10.0.0.9", "forger", "", place).encode()
+        found = object_line(directory="", name="a", inode=str(inode(elsewhere / "a")))
+        journal(path, found, encode_stored(1, "a", inode(elsewhere / "a")), name=f"{number}-a", head=head)
+        journal(path, found, name=f"{number}-b", head=head)  # the file decides
+        key = key_of("9", place)
+        opened, sealed = f"{number:016x}", f"{number + 100:016x}"
+        state(path / f"open/{key}", about=About(opened, "9", RULES, place).encode())
+        moves = plan("", ("a", inode(elsewhere / "a"), "b")), plan(".", ("a", inode(elsewhere / "a"), "b"))
+        state(
+            path / f"sealed/{key}.{sealed}",
+            about=About(sealed, "9", RULES, place).encode(),
+            plan=moves[number % 2],
+        )
+    values = {"job": "8-a.1.xcr", "place": str(elsewhere), "file": "a"}
+    (path / "failed/8-a.1.xcr").write_bytes(b"".join(map(records.encode, values.items())))
+    request(path, "retry", "8-a.1.xcr")
 
 
 @forgery

@@ -127,11 +127,14 @@ class Started:
 class Site:
     """An output directory and its lock directory."""
 
-    def __init__(self, directory: Path, rules: Rules, *, on_reception: bool = False) -> None:
+    def __init__(
+        self, directory: Path, rules: Rules, *, on_reception: bool = False, places: tuple[Path, ...] = ()
+    ) -> None:
         self.output = directory / "inbox"
         self.output.mkdir()
         self.lock_directory = self.output / ".scpd"
         layout.make(str(self.lock_directory))
+        self.places = tuple(map(str, places))
         self.rules = rules
         self.on_reception = on_reception
         self.commands = Started()
@@ -149,6 +152,7 @@ class Site:
             on_reception="xcr #p/#f" if self.on_reception else None,
             on_end_of_study="xcs #p" if self.rules.runs else None,
             output_directory=str(self.output),
+            places=self.places,
         )
         policy = KeeperPolicy(
             lock_directory=str(self.lock_directory),
@@ -161,6 +165,7 @@ class Site:
             grace=1,
             fsync=False,
             environment={},
+            places=self.places,
         )
         self.elections += 1
         election = self.elections
@@ -179,15 +184,15 @@ class Site:
         for lockdir in self._lockdirs:
             lockdir.close()
 
-    def worker(self, peer: str, waits: str = "") -> Worker:
-        """Give a worker that serves an association of a peer."""
-        return Worker(self, peer, waits)
+    def worker(self, peer: str, waits: str = "", place: Path | None = None) -> Worker:
+        """Give a worker that serves an association of a peer; `place` is an output directory of its own."""
+        return Worker(self, peer, waits, place)
 
 
 class Worker:
     """A worker: takes objects through the steps of the recipe; dies where it is told to."""
 
-    def __init__(self, site: Site, peer: str, waits: str) -> None:
+    def __init__(self, site: Site, peer: str, waits: str, place: Path | None = None) -> None:
         self._site = site
         self.peer = peer
         policy = TrackerPolicy(
@@ -198,8 +203,10 @@ class Worker:
             waits=waits,
             boot=OTHER_BOOT,
             fsync=False,
+            place=str(place or ""),
         )
-        sender = Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost", waits)
+        self._output = place or site.output
+        sender = Sender(OTHER_BOOT, peer, "CALLED", "127.0.0.1", "localhost", waits, policy.place)
         self._tracker = Tracker(policy, sender)
         self._steps: Iterator[str] | None = None
         self.at = ""  # the object that it is at
@@ -236,7 +243,7 @@ class Worker:
         yield "began"
         directory = tracker.place(lambda: self._make_directory(study))
         yield "placed"
-        temporary, name = self._site.output / f".tmp.{instance}", f"CT.{instance}"
+        temporary, name = self._output / f".tmp.{instance}", f"CT.{instance}"
         temporary.write_text(instance)
         number = tracker.publishing(
             ObjectRecord(
@@ -257,7 +264,7 @@ class Worker:
         self.is_written_down = True
         yield "written down"
         inode = temporary.stat().st_ino
-        temporary.rename(self._site.output / directory / name)
+        temporary.rename(self._output / directory / name)
         self._site.generations[instance] = tracker._busy().about.generation
         yield "renamed"
         tracker.stored(number, name, inode)
@@ -278,7 +285,7 @@ class Worker:
     def _make_directory(self, study: str) -> str:
         """As --sort-on-study-uid does."""
         name = f"study_{study}"
-        (self._site.output / name).mkdir(exist_ok=True)
+        (self._output / name).mkdir(exist_ok=True)
         self._site.studies += 1
         return name
 

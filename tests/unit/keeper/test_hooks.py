@@ -65,6 +65,27 @@ def test_a_command_for_a_study_is_told_of_the_study_and_its_last_sender() -> Non
     assert (values.file, values.sop_instance_uid, values.directory) == (None, None, "/out/X_1")
 
 
+def test_objects_and_studies_lie_in_the_output_directory_of_their_title() -> None:
+    hooks = Hooks(on_reception="r", on_end_of_study="s", output_directory="/out", places=["/ct"])
+    sender = Sender("boot", "CALLING", "CALLED", "10.0.0.1", "ct", "", "/ct")
+    plan = make_plan("1.1", "X_1", [(sender, an_object(1, directory="X_1"))], None)
+    assert hooks.of_study(plan, "/ct").directory == "/ct/X_1"
+    assert hooks.of_study(plan).directory == "/out/X_1"
+
+
+@pytest.mark.parametrize(
+    ("place", "is_allowed"), [("/ct", True), ("/etc", False), ("", True), ("../ct", False)]
+)
+def test_a_command_that_was_set_aside_is_run_only_where_the_options_allow_it(
+    place: str, is_allowed: bool
+) -> None:
+    hooks = Hooks(on_reception="r", on_end_of_study=None, output_directory="/out", places=["/ct"])
+    assert hooks.allows({"place": place}) is is_allowed
+    values = hooks.of_failed({"place": place})
+    assert values.output_directory == ("/ct" if place == "/ct" else "/out")
+    assert kept(values).get("place", "") == (place if is_allowed else "")
+
+
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(0, 10**6))
 def test_any_command_that_is_retried_is_told_the_same(title: str, uid: str, objects: int) -> None:
     values = of(an_object(1, "CT.1.dcm", directory="X_1", sop_instance_uid=uid))

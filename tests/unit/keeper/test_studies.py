@@ -350,3 +350,105 @@ def test_a_sealed_study_that_another_keeper_has_completed_is_done(
     turns(keeper, now + TIMEOUT + 1)
     assert is_clean(site)
     assert "the state of sealed study 1.1 has vanished from the lock directory" in caplog.messages
+
+
+class TestOutputDirectoriesOfTitles:
+    """With --peers: a study in one output directory is not the one of the same UID in another."""
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> Path:
+        made = tmp_path / "ct"
+        made.mkdir()
+        return made
+
+    @pytest.fixture
+    def site(self, tmp_path: Path, place: Path) -> Iterator[Site]:
+        made = Site(
+            tmp_path, Rules(timeout=TIMEOUT, renames=True, runs=True), on_reception=True, places=(place,)
+        )
+        yield made
+        made.close()
+
+    def store(self, site: Site, place: Path | None, *instances: str) -> None:
+        worker = site.worker("ONE" if place is None else "TWO", place=place)
+        for instance in instances:
+            worker.begin("1.1", instance)
+            worker.finish()
+        worker.release()
+
+    def test_each_ends_in_its_own(self, site: Site, place: Path, keeper: Keeper, now: float) -> None:
+        self.store(site, place, "1", "2")
+        self.store(site, None, "3")
+        turns(keeper, now)
+        assert len(listing(site, "open")) == 2
+        turns(keeper, now + 2 * TIMEOUT)
+        assert sorted(os.listdir(place / "study_1.1")) == ["CT000001", "CT000002"]
+        assert study_files(site) == ["CT000001"]
+        ends = sorted(command for _, command, _ in site.commands.started if command.startswith("xcs"))
+        assert ends == sorted([f"xcs {place}/study_1.1", f"xcs {site.output}/study_1.1"])
+        assert f"xcr {place}/study_1.1/CT.1" in [command for _, command, _ in site.commands.started]
+        assert is_clean(site)
+
+    def test_the_next_keeper_goes_on_there(self, site: Site, place: Path, now: float) -> None:
+        """Each crash leaves what the next one needs: a worker between line and note, then a keeper at each end."""
+        worker = site.worker("ONE", place=place)
+        worker.begin("1.1", "1")
+        while worker.go_on() != "renamed":
+            pass
+        worker.die()
+        first = site.keeper(now)
+        first.turn(now)
+        first.close()
+        second = site.keeper(now)
+        turns(second, now + 2 * TIMEOUT)
+        assert sorted(os.listdir(place / "study_1.1")) == ["CT000001"]
+        second.close()
+
+    def test_a_command_that_was_set_aside_knows_it(
+        self, site: Site, place: Path, keeper: Keeper, now: float
+    ) -> None:
+        self.store(site, place, "1")
+        turns(keeper, now)
+        values = keeper._hooks.of_failed({"place": str(place), "study_directory": "study_1.1"})
+        assert values.directory == f"{place}/study_1.1"
+
+    def test_a_directory_that_no_option_allows_is_passed_by_and_stays(
+        self, site: Site, place: Path, now: float, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.store(site, place, "1")
+        allowed, site.places = site.places, ()
+        strict = site.keeper(now)
+        turns(strict, now + 2 * TIMEOUT)
+        strict.close()
+        assert site.commands.started == []
+        assert os.listdir(place / "study_1.1") == ["CT.1"]
+        assert listing(site, "strange") == []
+        texts = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        assert len(texts) == 2, "the journal, and the study"
+        assert all(text.endswith(f"no option allows the output directory {str(place)!r}") for text in texts)
+        site.places = allowed
+        keeper = site.keeper(now)
+        turns(keeper, now + 2 * TIMEOUT)
+        assert os.listdir(place / "study_1.1") == ["CT000001"]
+        assert is_clean(site)
+        keeper.close()
+
+    def test_an_object_of_another_directory_is_not_the_studys(
+        self, site: Site, place: Path, keeper: Keeper, now: float
+    ) -> None:
+        self.store(site, place, "1")
+        turns(keeper, now)
+        (key,) = listing(site, "open")
+        generation = About.decode((site.lock_directory / "open" / key / "study").read_bytes())
+        assert generation is not None
+        lockdir = LockDirectory(str(site.lock_directory))
+        forger = JournalFile(lockdir, "f", boot=OTHER_BOOT)  # of the daemon's own output directory
+        forger.store(1, "CT.9", generation=generation.generation, directory="study_1.1")
+        forger.die()
+        turns(keeper, now + 2 * TIMEOUT)
+        assert os.listdir(place / "study_1.1") == ["CT000001"]
+        (objects,) = [
+            text["SCPD_OBJECTS"] for _, command, text in site.commands.started if command[:3] == "xcs"
+        ]
+        assert objects == "1"
+        lockdir.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from ipaddress import IPv6Address
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from scpd.cli.callers import read_net
 from scpd.errors import Reject
 from scpd.ul.callers import ANY, STAR, Caller, Callers, Pattern, Permission, address
+
+if TYPE_CHECKING:
+    from ipaddress import IPv6Address
 
 ANYBODY = Caller(Pattern((STAR,)))
 

@@ -118,8 +118,10 @@ def test_a_profile_is_one_of_config_file_or_of_a_file_of_its_own(
         ("A B#C", "B#: a # within a word; quote it, or put a blank before the comment"),
         (
             "A B@10.0.0.1/8",
-            "B@10.0.0.1/8: an address with the length of a net; write the address alone, "
-            "or the net with zeros at its end",
+            (
+                "B@10.0.0.1/8: an address with the length of a net; "
+                "write the address alone, or the net with zeros at its end"
+            ),
         ),
         ("A B@fe80::1%lo", "B@fe80::1%lo: an address with a zone; write it without"),
         (
