@@ -88,6 +88,11 @@ def test_the_other_lines() -> None:
         "ct.example",
         "xs",
     ]
+    sender.place = "/srv/c t"
+    assert read(sender.encode())[6:] == ["xs", "/srv/c t"]
+    again = Sender.decode(read(sender.encode()))
+    assert again is not None
+    assert again.place == "/srv/c t"
     assert read(record.encode_opened("1.2.3", "0f1e")) == ["opened", "1.2.3", "0f1e"]
     assert read(record.encode_stored(7, "CT.1.2", 99)) == ["stored", "7", "CT.1.2", "99"]
     assert read(record.encode_failed(7)) == ["failed", "7"]

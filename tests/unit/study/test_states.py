@@ -17,7 +17,7 @@ from scpd.errors import Refused
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
 from scpd.process import locks
-from scpd.study.states import BUSY, About, Seal, key_of, new_generation, open_study
+from scpd.study.states import BUSY, About, Seal, is_key, key_of, new_generation, open_study
 from tests.harness.descriptors import descriptors
 from tests.harness.forked import all_at_once, exit_code, forked, in_child
 from tests.harness.waiting import wait_until
@@ -104,11 +104,42 @@ def test_any_two_uids_have_two_keys(one: str, other: str) -> None:
     assert (key_of(one) == key_of(other)) == (one == other)
 
 
-@given(any_text, any_text)
-def test_what_a_file_says_of_a_study_survives(uid: str, rules: str) -> None:
-    about = About.decode(About("0123456789abcdef", uid, rules).encode())
+@given(any_text, any_text, any_text | st.just(""), any_text | st.just(""))
+@example("A", "A_6666cd76f9695646", "/", "")
+def test_any_two_places_have_two_keys(one: str, other: str, place: str, elsewhere: str) -> None:
+    assert (key_of(one, place) == key_of(other, elsewhere)) == ((one, place) == (other, elsewhere))
+    assert is_key(key_of(one, place))
+
+
+def test_with_a_place_there_is_less_room_for_the_uid() -> None:
+    assert len(key_of("1" * 173, "/ct")) == 190
+    with pytest.raises(Refused):
+        key_of("1" * 174, "/ct")
+    with pytest.raises(Refused):
+        key_of("", "/ct")
+
+
+@given(any_text, any_text, any_text | st.just(""))
+def test_what_a_file_says_of_a_study_survives(uid: str, rules: str, place: str) -> None:
+    about = About.decode(About("0123456789abcdef", uid, rules, place).encode())
     assert about is not None
     assert [about.generation, about.study_instance_uid, about.rules] == ["0123456789abcdef", uid, rules]
+    assert about.place == place
+
+
+def test_a_study_without_a_place_of_its_own_says_nothing_of_one() -> None:
+    generation = "0123456789abcdef"
+    assert records.decode(About(generation, UID, RULES).encode()[:-1]) == ["study", generation, UID, RULES]
+    assert About.decode(records.encode(("study", generation, UID, RULES, ""))) is None
+    assert About.decode(records.encode(("study", generation, UID, RULES, "/ct", "x"))) is None
+
+
+def test_a_state_that_says_another_place_is_no_study_of_ours(lockdir: LockDirectory, path: Path) -> None:
+    forged = path / "open" / key_of(UID, "/ct")
+    forged.mkdir()
+    (forged / "study").write_bytes(About("0123456789abcdef", UID, RULES, "/elsewhere").encode())
+    with pytest.raises(OSError, match="corrupt"):
+        open_study(lockdir, UID, RULES, "/ct", flush=False)
 
 
 @pytest.mark.parametrize("generation", ["", "0123", "0123456789abcde/", "0123456789abcdeé", "0" * 17])
