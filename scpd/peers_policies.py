@@ -43,10 +43,10 @@ class Peers:
 
 def load_peers(settings: Settings, *, serves: bool = True) -> Peers | None:
     """Give who may send, `None` if everybody may; raises `StartError`.  Who does not serve needs no profiles."""
-    from scpd.ul.peers_file import first_of
-
     peers, faults = _load(settings, serves=serves)
     if faults:
+        from scpd.ul.peers_file import first_of
+
         raise StartError(first_of(faults))
     return peers
 

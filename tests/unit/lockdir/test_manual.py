@@ -132,7 +132,7 @@ def test_mandoc_has_nothing_to_complain_about() -> None:
 @pytest.mark.parametrize(("kind", "fields"), KINDS)
 def test_every_record_has_its_line_with_all_its_fields(kind: str, fields: int) -> None:
     shown = re.findall(rf"^\.(?:It )?Li {kind} Ar ([\w -]+?)(?: [,.:;])?$", section("FILES"), re.MULTILINE)
-    assert fields in [len(names.split()) for names in shown]
+    assert fields in [len(names.replace(" Op Ar", "").split()) for names in shown]
 
 
 def test_the_line_that_is_shown_is_whole() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scpd.cli.callers import read_net
+from scpd.cli.mdoc import MANUALS
+from scpd.ul import peers
 from scpd.ul.callers import Callers
 from scpd.ul.peers import parse
+from tests.harness.manuals import complaints
 
 EXAMPLE = Path(__file__).parents[3] / "etc" / "peers.example"
 LINE_OPTIONS = "directory", "profile", "limit"
+PAGE = MANUALS / "scpd_peers.5"
+MANUAL = PAGE.read_text(encoding="utf-8")
 
 
 def read(text: str) -> list[dict[str, object]]:
@@ -91,60 +97,60 @@ def test_a_profile_is_one_of_config_file_or_of_a_file_of_its_own(
     assert entry["profile"] == profile
 
 
-@pytest.mark.parametrize(
-    ("line", "fault"),
-    [
-        ("A", "A: nobody may call it; name who may, or write * for anybody"),
-        ("A limit=4", "A: nobody may call it; name who may, or write * for anybody"),
-        ("limit=4 A", "limit=4: not a called title; begin with one, or quote its ="),
-        ("A@::1 *", "A@::1: a called title has no address; quote an @ that belongs to it"),
-        ('"" *', '"": a blank AE title; name one, or write * for any'),
-        ("A ' '", "' ': a blank AE title; name one, or write * for any"),
-        ("A ABCDEFGHIJKLMNOPQ", "ABCDEFGHIJKLMNOPQ: more than the 16 characters of an AE title; shorten it"),
+FAULTS = [
+    ("A", "A: nobody may call it; name who may, or write * for anybody"),
+    ("A limit=4", "A: nobody may call it; name who may, or write * for anybody"),
+    ("limit=4 A", "limit=4: not a called title; begin with one, or quote its ="),
+    ("A@::1 *", "A@::1: a called title has no address; quote an @ that belongs to it"),
+    ('"" *', '"": a blank AE title; name one, or write * for any'),
+    ("A ' '", "' ': a blank AE title; name one, or write * for any"),
+    ("A ABCDEFGHIJKLMNOPQ", "ABCDEFGHIJKLMNOPQ: more than the 16 characters of an AE title; shorten it"),
+    (
+        "A *ABCDEFGHIJKLMNOPQ",
+        "*ABCDEFGHIJKLMNOPQ: more than the 16 characters of an AE title; shorten it",
+    ),
+    (
+        "A B\\C",
+        "B\\\\C: not an AE title, which has printable ASCII characters and no backslash; correct it",
+    ),
+    (
+        "A \u00dc",
+        "\\xdc: not an AE title, which has printable ASCII characters and no backslash; correct it",
+    ),
+    ("A B\x01", "B\\x01: a control character; remove it"),
+    ("A 'B", "'B: a quote that does not end; end it, or quote it by the other kind"),
+    ("A B#C", "B#: a # within a word; quote it, or put a blank before the comment"),
+    (
+        "A B@10.0.0.1/8",
         (
-            "A *ABCDEFGHIJKLMNOPQ",
-            "*ABCDEFGHIJKLMNOPQ: more than the 16 characters of an AE title; shorten it",
+            "B@10.0.0.1/8: an address with the length of a net; "
+            "write the address alone, or the net with zeros at its end"
         ),
-        (
-            "A B\\C",
-            "B\\\\C: not an AE title, which has printable ASCII characters and no backslash; correct it",
-        ),
-        (
-            "A \u00dc",
-            "\\xdc: not an AE title, which has printable ASCII characters and no backslash; correct it",
-        ),
-        ("A B\x01", "B\\x01: a control character; remove it"),
-        ("A 'B", "'B: a quote that does not end; end it, or quote it by the other kind"),
-        ("A B#C", "B#: a # within a word; quote it, or put a blank before the comment"),
-        (
-            "A B@10.0.0.1/8",
-            (
-                "B@10.0.0.1/8: an address with the length of a net; "
-                "write the address alone, or the net with zeros at its end"
-            ),
-        ),
-        ("A B@fe80::1%lo", "B@fe80::1%lo: an address with a zone; write it without"),
-        (
-            "A B@ct1",
-            "B@ct1: no address or net behind the @; write one, or quote an @ that belongs to the title",
-        ),
-        ("A B@", "B@: no address or net behind the @; write one, or quote an @ that belongs to the title"),
-        (
-            "A * dir=/x",
-            "dir=/x: no such option; there are directory, profile, limit; quote an = that belongs to a title",
-        ),
-        ("A * limit=", "limit=: no value; write it behind the =, without a blank"),
-        ("A * limit=1 limit=2", "limit=2: limit given twice; remove one"),
-        ("A * limit=0", "limit=0: not a number of associations; write one from 1 to 10000"),
-        ("A * limit=10001", "limit=10001: not a number of associations; write one from 1 to 10000"),
-        ("A * limit=+1", "limit=+1: not a number of associations; write one from 1 to 10000"),
-        ("A * directory=x", "directory=x: not an absolute path below /; write it from / on"),
-        ("A * directory=/", "directory=/: not an absolute path below /; write it from / on"),
-        ("A * directory=/a/../b", "directory=/a/../b: a path with . or ..; write it without"),
-        ("A * profile=x.cfg:P", "profile=x.cfg:P: not an absolute path below /; write it from / on"),
-        ("A * profile=/x:", "profile=/x:: no name of a profile; write PROFILE, or FILE:PROFILE"),
-    ],
-)
+    ),
+    ("A B@fe80::1%lo", "B@fe80::1%lo: an address with a zone; write it without"),
+    (
+        "A B@ct1",
+        "B@ct1: no address or net behind the @; write one, or quote an @ that belongs to the title",
+    ),
+    ("A B@", "B@: no address or net behind the @; write one, or quote an @ that belongs to the title"),
+    (
+        "A * dir=/x",
+        "dir=/x: no such option; there are directory, profile, limit; quote an = that belongs to a title",
+    ),
+    ("A * limit=", "limit=: no value; write it behind the =, without a blank"),
+    ("A * limit=1 limit=2", "limit=2: limit given twice; remove one"),
+    ("A * limit=0", "limit=0: not a number of associations; write one from 1 to 10000"),
+    ("A * limit=10001", "limit=10001: not a number of associations; write one from 1 to 10000"),
+    ("A * limit=+1", "limit=+1: not a number of associations; write one from 1 to 10000"),
+    ("A * directory=x", "directory=x: not an absolute path below /; write it from / on"),
+    ("A * directory=/", "directory=/: not an absolute path below /; write it from / on"),
+    ("A * directory=/a/../b", "directory=/a/../b: a path with . or ..; write it without"),
+    ("A * profile=x.cfg:P", "profile=x.cfg:P: not an absolute path below /; write it from / on"),
+    ("A * profile=/x:", "profile=/x:: no name of a profile; write PROFILE, or FILE:PROFILE"),
+]
+
+
+@pytest.mark.parametrize(("line", "fault"), FAULTS)
 def test_a_fault_names_its_line_its_text_and_a_remedy(line: str, fault: str) -> None:
     _, faults = parse(f"A B\n\n{line}\nC *", "t")
     assert [(each.line, each.text) for each in faults] == [(3, fault)]
@@ -218,3 +224,56 @@ def test_what_the_example_leaves_out_by_a_sign_is_a_table_too() -> None:
     entries, faults = parse("\n".join(ready), "t")
     assert not faults
     assert len(entries) == 5
+
+
+def items(heading: str) -> list[str]:
+    """Give the items of the manual behind a line of it."""
+    return re.findall(r"^\.It (.*)$", MANUAL.partition(heading)[2].partition("\n.El")[0], re.MULTILINE)
+
+
+class TestManual:
+    def test_mandoc_has_nothing_to_complain_about(self) -> None:
+        assert complaints(PAGE) == []
+
+    def test_every_option_has_its_item_and_no_other_has(self) -> None:
+        found = re.findall(r"^Cm (\w+) Ns =", "\n".join(items("\n.Ss Options")), re.MULTILINE)
+        assert list(dict.fromkeys(found)) == list(LINE_OPTIONS) == list(peers._OPTIONS)
+
+    @pytest.mark.parametrize("fault", [fault for _, fault in FAULTS])
+    def test_every_fault_has_its_line(self, fault: str) -> None:
+        assert any(f": {item}" in fault or f" {item};" in fault for item in items("\nFaults of a table"))
+
+    def test_no_line_is_of_a_fault_that_is_none(self) -> None:
+        room = Path(peers.__file__).parents[1]
+        sources = [room / "ul/peers.py", room / "peers_policies.py", room / "store/directory.py"]
+        text = re.sub(r"\{\w+\}", "", "".join(path.read_text(encoding="utf-8") for path in sources))
+        text = re.sub(r"\s+", " ", text)
+        for item in items("\nFaults of a table"):
+            words = re.sub(r"\b(N|PATH|1024) ", "", item)
+            assert words in text or item in text, item
+
+    def test_every_refusal_has_its_line(self) -> None:
+        room = Path(peers.__file__).parents[1]
+        text = "".join(
+            (room / name).read_text(encoding="utf-8") for name in ("ul/callers.py", "worker/admission.py")
+        )
+        for words in (
+            "not among those who may call",
+            "not allowed to call",
+            "no entry is for it",
+            "associations reached",
+        ):
+            assert any(words in item for item in items("\nLines of the log"))
+        assert all(
+            words in text for words in ("not among those who may call", "not allowed to call", "reached")
+        )
+
+    def test_every_table_that_is_shown_is_one(self) -> None:
+        tables = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", MANUAL, re.MULTILINE | re.DOTALL)
+        assert len(tables) == 4
+        for text in tables:
+            assert parse(text, "t")[1] == [], text
+
+    def test_its_numbers_are_those_of_the_code(self) -> None:
+        assert f"from 1 to {peers._MOST_ASSOCIATIONS}," in MANUAL
+        assert f"longer than {peers._LONGEST_DIRECTORY} bytes" in MANUAL
