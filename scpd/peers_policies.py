@@ -71,6 +71,7 @@ def _load(settings: Settings, *, serves: bool) -> tuple[Peers | None, list[str]]
     if not entries:
         return None, faults
     peers = Peers(peers_file.table(entries, settings.peers))
+    faults += _faults_of_counting(settings, peers)
     faults += _find_places(settings, peers, settings.peers)
     if serves:
         faults += _find_profiles(settings, peers, settings.peers)
@@ -94,6 +95,21 @@ def _of_options(settings: Settings) -> Callers | None:
     return Callers(entries, "it is none of --aetitle and --called-aet (--require-called-aet)")
 
 
+def _faults_of_counting(settings: Settings, peers: Peers) -> list[str]:
+    """Say why associations could not be counted in the lock directory; with a keeper it is looked at anyway."""
+    from scpd.keeper_policies import lock_directory, needs_keeper
+    from scpd.lockdir.agreement import check, check_place
+
+    if needs_keeper(settings) or not peers.limited():
+        return []
+    try:
+        check_place(lock_directory(settings), settings.output_directory)
+        check(lock_directory(settings))
+    except StartError as error:
+        return [f"{error} (for limit=)"]
+    return []
+
+
 def _find_places(settings: Settings, peers: Peers, path: str) -> list[str]:
     """Find the directories of entries; of several names of one directory the first counts everywhere."""
     if settings.ignore:
@@ -107,21 +123,22 @@ def _find_places(settings: Settings, peers: Peers, path: str) -> list[str]:
         real = os.path.realpath(entry.directory)
         if real not in names:
             names[real] = entry.directory
-            faults += [_fault(path, entry, text) for text in _faults_of_place(settings, entry.directory)]
-            faults += [_fault(path, entry, text) for text in _collisions(settings, real, names)]
+            texts = _faults_of_place(settings, entry.directory, is_counted=bool(peers.limited()))
+            texts += _collisions(settings, real, names)
+            faults += [_fault(path, entry, text) for text in texts]
         if names[real]:
             peers.places[entry] = names[real]
     return faults
 
 
-def _faults_of_place(settings: Settings, directory: str) -> list[str]:
+def _faults_of_place(settings: Settings, directory: str, *, is_counted: bool) -> list[str]:
     from scpd.keeper_policies import lock_directory, needs_keeper
     from scpd.lockdir.agreement import check_place
     from scpd.store.directory import check_output_directory
 
     try:
         check_output_directory(directory, must_be_writable=True)
-        if needs_keeper(settings):
+        if needs_keeper(settings) or is_counted:
             check_place(lock_directory(settings), directory)
     except StartError as error:
         return [f"directory={directory}: {error}; make it what it should be, or name another one"]
@@ -212,8 +229,9 @@ def _service(service: ServicePolicy, contexts: negotiation.Policy, place: str) -
             options = {name: getattr(tracker, name) for name in tracker.__slots__}
             tracker = type(tracker)(**{**options, "place": place})
         filing = type(filing)(filing.sorting, tracker, place)
+    options = {name: getattr(service, name) for name in service.__slots__}
     return type(service)(
-        contexts, service.max_pdu, service.timeouts, store, service.faults, service.verbosity, filing
+        **{**options, "negotiation": contexts, "store": store, "filing": filing, "admission": None}
     )
 
 
@@ -223,12 +241,9 @@ def _slots(settings: Settings, peers: Peers) -> dict[Permission, Slots]:
         return {}
     from scpd.keeper_policies import lock_directory
     from scpd.lockdir import layout
-    from scpd.lockdir.agreement import check_place
     from scpd.lockdir.slots import Slots
 
     path = lock_directory(settings)
-    for output_directory in (settings.output_directory, *peers.directories()):
-        check_place(path, output_directory)
     try:
         layout.make(path)
     except OSError as error:

@@ -34,11 +34,11 @@ _MOST_PLACES_SAID = 5
 class Pattern:
     """A title, or a pattern of titles: `tokens` are its bytes, `ANY` for any one, `STAR` for any number of any."""
 
-    __slots__ = ("_literal", "_tokens")
+    __slots__ = ("_tokens", "literal")
 
     def __init__(self, tokens: Sequence[int]) -> None:
         is_literal = min(tokens, default=0) >= 0
-        self._literal = bytes(tokens) if is_literal else None
+        self.literal = bytes(tokens) if is_literal else None  # the title, if it is one and no pattern
         self._tokens = tuple(tokens)
 
     @classmethod
@@ -48,8 +48,8 @@ class Pattern:
 
     def matches(self, title: bytes) -> bool:
         """Tell whether a title without blanks around it is one of these."""
-        if self._literal is not None:
-            return title == self._literal
+        if self.literal is not None:
+            return title == self.literal
         return _matches(self._tokens, title)
 
     def __eq__(self, other: object) -> bool:
@@ -123,22 +123,32 @@ class Permission:
 class Callers:
     """A table; `has_none` says of a called title that no entry has it."""
 
-    __slots__ = ("_has_none", "permissions")
+    __slots__ = ("_has_none", "_of_patterns", "_of_titles", "permissions")
 
     def __init__(self, permissions: Sequence[Permission], has_none: str) -> None:
         self.permissions = permissions
         self._has_none = has_none
+        # With their places.  A forked worker that looked at all of a large table would copy it.
+        self._of_titles: dict[bytes, list[tuple[int, Permission]]] = {}
+        self._of_patterns: list[tuple[int, Permission]] = []
+        for place, entry in enumerate(permissions):
+            title = entry.called.literal
+            known = self._of_patterns if title is None else self._of_titles.setdefault(title, [])
+            known.append((place, entry))
+
+    def _for(self, called: bytes) -> list[Permission]:
+        """Give the entries that are for a called title, in their order."""
+        found = [*self._of_titles.get(called, ())]
+        found += [(place, entry) for place, entry in self._of_patterns if entry.called.matches(called)]
+        return [entry for _, entry in sorted(found, key=_place)]
 
     def permission(self, called: bytes, calling: bytes, host: str) -> Permission:
         """Give the first entry that lets a peer at this numeric address call; `Reject` if there is none."""
         called, calling = called.strip(b" "), calling.strip(b" ")
         version, number = address(host)
-        for_it: list[Permission] = []
+        for_it = self._for(called)
         elsewhere: list[Permission] = []  # those that know the calling title, but not at this address
-        for entry in self.permissions:
-            if not entry.called.matches(called):
-                continue
-            for_it.append(entry)
+        for entry in for_it:
             for caller in entry.callers:
                 if caller.title.matches(calling):
                     if caller.is_at(version, number):
@@ -154,6 +164,10 @@ class Callers:
             f"{self._has_none}"
         )
         return Reject(PERMANENT, SERVICE_USER, CALLED_AE_TITLE_NOT_RECOGNIZED, text)
+
+
+def _place(item: tuple[int, Permission]) -> int:
+    return item[0]
 
 
 def _calling_not_recognized(

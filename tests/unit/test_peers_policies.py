@@ -322,6 +322,15 @@ class TestLimits:
         with pytest.raises(StartError, match="cannot use lock directory"):
             site.services("A * limit=1", "--lock-directory", f"{site.folder}/none/locks")
 
+    def test_nor_may_it_be_in_the_way(self, site: Site) -> None:
+        words = ["--lock-directory", f"{site.ct}/locks"]
+        with pytest.raises(StartError, match="in the output directory must begin with a dot"):
+            site.services("A * limit=1 directory=~/ct", *words)
+        words = ["--lock-directory", str(site.folder)]
+        with pytest.raises(StartError, match="must not hold the output directory"):
+            site.services("A * limit=1", *words)
+        assert site.load("A *", *words)
+
     def test_without_limits_there_is_no_lock_directory(self, site: Site) -> None:
         site.services("A *")
         assert not (site.inbox / ".scpd").exists()

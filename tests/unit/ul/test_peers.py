@@ -257,16 +257,9 @@ class TestManual:
         text = "".join(
             (room / name).read_text(encoding="utf-8") for name in ("ul/callers.py", "worker/admission.py")
         )
-        for words in (
-            "not among those who may call",
-            "not allowed to call",
-            "no entry is for it",
-            "associations reached",
-        ):
+        for words in ("not among those who may call", "not allowed to call", "associations reached"):
+            assert words in text
             assert any(words in item for item in items("\nLines of the log"))
-        assert all(
-            words in text for words in ("not among those who may call", "not allowed to call", "reached")
-        )
 
     def test_every_table_that_is_shown_is_one(self) -> None:
         tables = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", MANUAL, re.MULTILINE | re.DOTALL)
