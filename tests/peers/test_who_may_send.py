@@ -76,6 +76,11 @@ def refusals(server: Server) -> list[str]:
     return [line for line in complaints(server) if line.startswith("E:")]
 
 
+def wait_for_refusals(server: Server, count: int) -> None:
+    """Wait for so many lines; each worker writes its own when the peer has had its answer."""
+    server.wait_for(lambda: len(refusals(server)) == count, SECONDS, f"{count} errors in the log")
+
+
 def send_to(server: Server, path: Path, calling: str, called: str) -> str:
     """Send a file by storescu; give what it says, nothing if all went well."""
     result = storescu(server, "-aet", calling, "-aec", called, path)
@@ -94,17 +99,18 @@ class TestStorescu:
             assert send_to(server, path, calling, "STORE") == ""
         assert len(server.wait_for_files(1)) == 1
         assert refusals(server) == []
-        for calling, called, reason in (
+        attempts = (
             ("CT TWO", "STORE", "Calling AE Title Not Recognized"),
             ("ct1", "STORE", "Calling AE Title Not Recognized"),
             ("CT1", "OTHER", "Calling AE Title Not Recognized"),
             ("CT1", "store", "Called AE Title Not Recognized"),
             ("NOBODY", "NOTHING", "Called AE Title Not Recognized"),
-        ):
+        )
+        for number, (calling, called, reason) in enumerate(attempts, 1):
             said = send_to(server, path, calling, called)
             assert "Result: Rejected Permanent, Source: Service User" in said
             assert f"Reason: {reason}" in said
-        server.wait_for(lambda: len(refusals(server)) == 5)
+            wait_for_refusals(server, number)
         told = [line.removeprefix("E: Association Rejected: ") for line in refusals(server)]
         begins = (
             "calling AE title CT TWO at 127.0.0.1 not recognized: not allowed to call STORE from there ({0}:2)",
@@ -127,8 +133,9 @@ class TestStorescu:
         )
         assert send_to(server, path, "CT1", "OURS") == send_to(server, path, "CT1", "ALSO OURS") == ""
         assert "Calling AE Title Not Recognized" in send_to(server, path, "MR1", "OURS")
+        wait_for_refusals(server, 1)
         assert "Called AE Title Not Recognized" in send_to(server, path, "CT1", "STORESCP")
-        server.wait_for(lambda: len(refusals(server)) == 2)
+        wait_for_refusals(server, 2)
         assert "(--allow-calling-aet)" in refusals(server)[0]
         assert "(--require-called-aet)" in refusals(server)[1]
 
@@ -158,8 +165,9 @@ class TestAddresses:
         server = scpd(*mode, listen, "--peers", str(table), host=host)
         assert answer(raw_peer, server, "STORE", allowed) is None
         assert answer(raw_peer, server, "STORE", refused) == UNKNOWN_CALLING
+        wait_for_refusals(server, 1)
         assert answer(raw_peer, server, "NOT", allowed) == UNKNOWN_CALLED
-        server.wait_for(lambda: len(refusals(server)) == 2)
+        wait_for_refusals(server, 2)
         assert f"calling AE title {refused} at {host} not recognized" in refusals(server)[0]
         assert f"({table}:2)" in refusals(server)[0]
 
@@ -233,7 +241,7 @@ class TestWhatAnEntryBrings:
         assert answer(raw_peer, first, "STORE", "CT7") == CONGESTION
         assert answer(raw_peer, second, "STORE", "CT8") == CONGESTION
         assert answer(raw_peer, second, "STORE", "MR1") is None
-        second.wait_for(lambda: len(refusals(second)) == 1)
+        wait_for_refusals(second, 1)
         assert (
             f"E: Association Rejected: limit of 2 associations reached (CT8 at 127.0.0.1, {table}:1) "
             in refusals(second)[0]
@@ -389,5 +397,5 @@ class TestLiars:
         request = wire.associate_request(CONTEXTS, called="STORE", calling=b"CT1\n\xff\x1b[2J       ")
         peer.send(request)
         assert fields_of(peer.receive()) == UNKNOWN_CALLING
-        server.wait_for(lambda: len(refusals(server)) == 1)
+        wait_for_refusals(server, 1)
         assert r"calling AE title CT1\x0a\xff\x1b[2J at 127.0.0.1 " in refusals(server)[0]
