@@ -42,15 +42,14 @@ def rules(settings: Settings) -> Rules | None:
 def use_lock_directory(settings: Settings, places: Sequence[str] = ()) -> int | None:
     """Make the lock directory, and agree with others who use it; `None` if the options ask for none.
 
-    `places` are the output directories that --peers names.  Gives the descriptor by which it is in use until that is
-    closed; raises `StartError`.
+    `places` are the output directories that --peers names, checked when they were read.  Gives the descriptor by which
+    it is in use until that is closed; raises `StartError`.
     """
     if not needs_keeper(settings):
         return None
     from scpd.lockdir.agreement import check_place, use
 
-    for output_directory in (settings.output_directory, *places):
-        check_place(lock_directory(settings), output_directory)
+    check_place(lock_directory(settings), settings.output_directory)
     return use(lock_directory(settings), agreed_options(settings, places))
 
 

@@ -27,10 +27,12 @@ BOOT = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip
 class Worker:
     """A worker, as far as its journal goes."""
 
-    def __init__(self, lockdir: LockDirectory, calling: str, boot: str) -> None:
+    def __init__(self, lockdir: LockDirectory, calling: str, boot: str, output_directory: str = "") -> None:
         self._lockdir = lockdir
         self._journal = Journal(
-            lockdir, Sender(boot, calling, "STORE", "10.0.0.5", "ct1").encode(), fsync=False
+            lockdir,
+            Sender(boot, calling, "STORE", "10.0.0.5", "ct1", "", output_directory).encode(),
+            fsync=False,
         )
         self.maker = self._journal.maker
         self._number = 0
@@ -86,14 +88,17 @@ class Place:
         self._election = Election(self.lockdir)
         self._wake = -1
 
-    def worker(self, calling: str = "CT_1", boot: str = BOOT) -> Worker:
-        worker = Worker(self.lockdir, calling, boot)
+    def worker(self, calling: str = "CT_1", boot: str = BOOT, output_directory: str = "") -> Worker:
+        """Give a worker; with --peers it may have an output directory of its own."""
+        worker = Worker(self.lockdir, calling, boot, output_directory)
         self._workers.append(worker)
         return worker
 
-    def open(self, uid: str, directory: str = "", **rules: object) -> OpenStudy:
+    def open(
+        self, uid: str, directory: str = "", *, output_directory: str = "", **rules: object
+    ) -> OpenStudy:
         words = Rules(**{"timeout": None, **rules}).encode()  # type: ignore[arg-type]
-        study = open_study(self.lockdir, uid, words, flush=False)
+        study = open_study(self.lockdir, uid, words, output_directory, flush=False)
         if directory:
             study.find_directory(lambda: directory, flush=False)
         study.end()

@@ -209,3 +209,15 @@ def test_a_reader_who_has_seen_enough_is_no_failure(place: Place) -> None:
         listing.stdout.close()
         assert listing.stderr.read() == b""
         assert listing.wait(timeout=30) == 0
+
+
+def test_the_output_directory_of_a_title_is_told_too(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = place.worker(output_directory="/srv/ct")
+    worker.store("CT.1", place.open("1.2", "x_1.2", output_directory="/srv/ct"), hook="xcr")
+    worker.store("CT.2", hook="xcr")
+    place.seal(place.open("1.3", "x_1.3", output_directory="/srv/ct", runs=True))
+    place.set_aside("a.1.xcr", place="/srv/ct", study_directory="x_1.4", status="failed")
+    told = [facts["directory"] for facts in listed(place, capsys)]
+    assert told == ["/srv/ct/x_1.2", "/srv/ct", "/srv/ct/x_1.3", "/srv/ct/x_1.4"]

@@ -243,3 +243,14 @@ def test_what_is_not_open_is_not_completed(
 
     assert place.requests() == []
     assert capsys.readouterr().err == f"scpctl: no open study {name}\n"
+
+
+def test_a_study_in_the_output_directory_of_a_title_is_told_by_its_path(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = place.open("1.2.3", "x_1.2.3", output_directory="/srv/ct")
+    place.open("1.2.3", "x_1.2.3")
+    place.worker("CT_1", output_directory="/srv/ct").store("CT.1", study)
+    assert sorted(facts["directory"] for facts in listed(place, capsys)) == ["/srv/ct/x_1.2.3", "x_1.2.3"]
+    assert main(["complete", "-od", str(place.folder), "/srv/ct/x_1.2.3"]) == 0
+    assert place.requests() == [["complete", study.about.generation]]

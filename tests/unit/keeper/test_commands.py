@@ -9,7 +9,7 @@ import pytest
 
 from scpd.jobs.queue import Queue
 from scpd.jobs.values import Values
-from scpd.keeper.accounts import Accounts, read_failed
+from scpd.keeper.accounts import Accounts, read_failed, write_failed
 from scpd.keeper.commands import Commands
 from scpd.keeper.hooks import Hooks
 from scpd.keeper.runfiles import End
@@ -306,3 +306,13 @@ def test_nobody_gets_at_a_file_by_a_jobs_name(keeper: Keeper, output: Path, job:
     assert not keeper.commands.retry(job)
     assert not keeper.commands.drop(job)
     assert (output / "x").exists()
+
+
+@pytest.mark.parametrize(("place", "runs_again"), [("", True), ("/etc", False)])
+def test_one_that_was_set_aside_in_a_directory_that_no_option_allows_stays_so(
+    lockdir: LockDirectory, keeper: Keeper, place: str, runs_again: bool
+) -> None:
+    write_failed(lockdir, JOB, {"job": JOB, "place": place, "file": "CT.1"})
+    assert keeper.commands.retry(JOB) is runs_again
+    assert keeper.commands.count == runs_again
+    assert read_failed(lockdir, JOB) is not None

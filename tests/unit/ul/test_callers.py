@@ -92,6 +92,22 @@ def test_the_first_entry_that_fits_counts(
     assert decision(called, calling, host) == expected
 
 
+def test_order_counts_whether_an_entry_has_a_title_or_a_pattern() -> None:
+    entries = [entry("t:1", "S*", "A"), entry("t:2", "STORE", "B", "A"), entry("t:3", "*", "C", "B")]
+    table = Callers(entries, "")
+    decided = [table.permission(b"STORE", calling, "::1").where for calling in (b"A", b"B", b"C")]
+    assert decided == ["t:1", "t:2", "t:3"]
+
+
+@pytest.mark.parametrize(
+    ("net", "host"), [("::/0", "192.0.2.1"), ("0.0.0.0/0", "2001:db8::1"), ("::1", "0.0.0.1")]
+)
+def test_a_net_of_one_protocol_has_no_address_of_the_other(net: str, host: str) -> None:
+    table = Callers([entry("t:1", "STORE", f"CT1@{net}")], "")
+    with pytest.raises(Reject):
+        table.permission(b"STORE", b"CT1", host)
+
+
 OURS = Callers(
     [entry("t:7", "STORE", "CT1@192.0.2.10"), entry("t:9", "STORE", "CT2")], "no entry is for it (t)"
 )

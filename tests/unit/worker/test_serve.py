@@ -13,12 +13,17 @@ import pytest
 
 from scpd.dataset.dictionary import Dictionary
 from scpd.dataset.encoding import Encoding
+from scpd.lockdir import layout
+from scpd.lockdir.slots import Slots
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.setup import Logging
 from scpd.process import exitcodes
 from scpd.ul import negotiation
+from scpd.ul.callers import Callers
 from scpd.ul.connection import Timeouts
+from scpd.ul.peers import parse
+from scpd.worker.admission import Admission
 from scpd.worker.faults import Faults
 from scpd.worker.peer import Peer
 from scpd.worker.rewrite import Form
@@ -117,6 +122,7 @@ class Scene:
         deadline: float = 20.0,
         leaves: bool = True,
         faults: Faults | None = None,
+        admission: Admission | None = None,
     ) -> int:
         """Let the peer say this and close its direction, if it `leaves`; gives the worker's exit code."""
         self.peer.sendall(b"".join(said))
@@ -138,6 +144,7 @@ class Scene:
             None if ignore else store,
             faults,
             Verbosity(),
+            admission=admission,
         )
         around = Surroundings(
             self.titles,  # type: ignore[arg-type]
@@ -463,3 +470,42 @@ def test_a_title_that_is_no_text_harms_neither_log_nor_ps(scene: Scene) -> None:
 
     assert "?[2J?@127.0.0.1 -> ANY-SCP" in scene.last_line()[1]
     assert all(text.isprintable() for text in [*scene.titles.shown, *scene.log.messages])
+
+
+class TestAdmission:
+    def admission(self, text: str, lock_directory: Path) -> Admission:
+        layout.make(str(lock_directory))
+        entries, faults = parse(text, "t")
+        assert not faults
+        slots = {entry: Slots(str(lock_directory), "S", entry.limit) for entry in entries if entry.limit}
+        return Admission(Callers(entries, "no entry is for it"), {}, slots)
+
+    @pytest.mark.parametrize(
+        ("text", "fields", "words"),
+        [
+            ("OTHER *", (1, 1, 7), "called AE title STORESCP not recognized"),
+            ("STORESCP CT_1@192.0.2.1", (1, 1, 3), "calling AE title CT_1 at 127.0.0.1 not recognized"),
+        ],
+    )
+    def test_who_may_not_send_is_rejected_and_named_in_one_line(
+        self, scene: Scene, tmp_path: Path, text: str, fields: tuple[int, int, int], words: str
+    ) -> None:
+        admission = self.admission(text, tmp_path / "lock")
+        assert scene.serve(REQUEST, admission=admission) == exitcodes.REJECTED
+        assert [(kind, tuple(body[1:4])) for kind, body in scene.answers()] == [(wire.ASSOCIATE_RJ, fields)]
+        level, text = scene.last_line()
+        assert level == "ERROR"
+        assert text.startswith(f"Association Rejected: {words}")
+        assert [record.levelname for record in scene.log.records].count("ERROR") == 1
+
+    def test_a_slot_is_free_when_the_association_has_ended(self, scene: Scene, tmp_path: Path) -> None:
+        admission = self.admission("STORESCP CT_1 limit=1", tmp_path / "lock")
+        assert scene.serve(REQUEST, c_store(), RELEASE, admission=admission) == exitcodes.OK
+        _, slot = admission.admit(b"STORESCP", b"CT_1", "127.0.0.1")
+        os.close(slot)
+
+    def test_what_is_wrong_with_every_request_comes_first(self, scene: Scene, tmp_path: Path) -> None:
+        admission = self.admission("STORESCP CT_1", tmp_path / "lock")
+        useless = wire.associate_request([], called="OTHER", calling="CT_1")
+        assert scene.serve(useless, admission=admission) == exitcodes.REJECTED
+        assert [tuple(body[1:4]) for _, body in scene.answers()] == [(1, 1, 1)]
