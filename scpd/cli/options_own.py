@@ -98,7 +98,7 @@ SECTIONS = (
                 "--require-called-aet",
                 "",
                 "require_called_aet",
-                "answer to our own titles only, those of\n--aetitle and --called-aet",
+                "answer to our own titles only: --aetitle, and\neach --called-aet",
             ),
             Option(
                 "--called-aet",
