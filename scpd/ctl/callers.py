@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from scpd.ctl.exitcodes import FAILURE, SUCCESS
+from scpd.ctl.exitcodes import FAILURE, SUCCESS, USAGE
 from scpd.ctl.listing import say
 from scpd.errors import Reject
+from scpd.log.escape import escape
+from scpd.ul.callers import address as number_of
 from scpd.ul.negotiation import CALLED_AE_TITLE_NOT_RECOGNIZED
 from scpd.ul.peers_file import read_peers, table
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def run_callers(path: str, called: str, calling: str, address: str) -> int:
-    """Print what the table in a file says; 0 if the caller may send, else 1."""
+    """Print what the table in a file says; 0 if the caller may send, else 1, and 2 for what is no address."""
+    if not is_address(address):
+        sys.stderr.write(f"scpctl: not a numeric address: {escape(address)}\n")
+        return USAGE
     entries, faults = read_peers(path)
     if faults:
         sys.stderr.writelines(f"scpctl: {fault}\n" for fault in faults)
@@ -27,6 +32,12 @@ def run_callers(path: str, called: str, calling: str, address: str) -> int:
     is_allowed, text = decide(table(entries, path), called, calling, address)
     say(text)
     return SUCCESS if is_allowed else FAILURE
+
+
+def is_address(text: str) -> bool:
+    """Tell whether this is an IPv4 or IPv6 address in digits, as a peer has one."""
+    version, _ = number_of(text)
+    return version != 0
 
 
 def decide(callers: Callers, called: str, calling: str, address: str) -> tuple[bool, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.ctl.callers import decide, run_callers
-from scpd.ctl.exitcodes import FAILURE, SUCCESS
+from scpd.ctl.exitcodes import FAILURE, SUCCESS, USAGE
 from scpd.ul.callers import Callers
 from scpd.ul.peers import parse
 
@@ -49,3 +49,12 @@ def test_faults_of_the_table_are_all_told(tmp_path: Path, capsys: pytest.Capture
     path.write_text("A\nB\n")
     assert run_callers(str(path), "A", "B", "::1") == FAILURE
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("address", ["", "ct1.example.org", "10.0.0.0/8", "a\0b"])
+def test_nobody_is_judged_by_what_is_no_address(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    (tmp_path / "peers").write_text(TEXT)
+    assert run_callers(str(tmp_path / "peers"), "STORE", "MR", address) == USAGE
+    assert "not a numeric address" in capsys.readouterr().err
