@@ -1,0 +1,61 @@
+"""What is wrong with a table: where, which text, what to do about it.
+
+A fault refuses whoever the table would be asked about; a warning is only told.  A fault in a rule whose daemon list is
+sound, and cannot mean us, is a warning: the tables are those of every daemon of the machine.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.access.match import Daemons
+
+_LONGEST_TEXT = 80
+
+
+class Fault(Exception):
+    """What cannot be understood, or not be meant: the offending text, and the remedy."""
+
+    def __init__(self, text: str, remedy: str, *, ours_only: bool = False) -> None:
+        super().__init__(f"{text}: {remedy}")
+        self.text = text
+        self.remedy = remedy
+        self.ours_only = ours_only
+
+
+class Finding:
+    """One line for the administrator; `daemons` is whom it concerns, `None` is everybody.
+
+    `ours_only` is true of what is no mistake in a rule for another daemon.
+    """
+
+    __slots__ = ("daemons", "is_fault", "line", "ours_only", "remedy", "table", "text")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a record
+        self,
+        table: str,
+        line: int,
+        text: str,
+        remedy: str,
+        is_fault: bool = True,
+        daemons: Daemons | None = None,
+        ours_only: bool = False,
+    ) -> None:
+        self.table = table
+        self.line = line
+        self.text = text
+        self.remedy = remedy
+        self.is_fault = is_fault
+        self.daemons = daemons
+        self.ours_only = ours_only
+
+    def __str__(self) -> str:
+        place = f"{self.table}:{self.line}" if self.line else self.table
+        return f'{place}: "{shown(self.text)}": {self.remedy}' if self.text else f"{place}: {self.remedy}"
+
+
+def shown(text: str) -> str:
+    """Give text of a table, a character for each byte, as one can read it: as UTF-8 if it is that, and not too long."""
+    readable = text.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    clean = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in readable)
+    return clean if len(clean) <= _LONGEST_TEXT else f"{clean[:_LONGEST_TEXT]}..."

@@ -1,0 +1,102 @@
+"""Which rules of a table a client can match at all: found by address and name, not by trying one after the other.
+
+A rule is filed under what each pattern of its first part (before any EXCEPT) asks for at least: a text, its beginning
+or end, a net.  A rule with a pattern that asks for nothing in particular is always tried.  Rules come out in the order
+of the table, and a name is asked for when the first one comes up that could need it: so what is found is what trying
+all of them would find, and so are the questions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from heapq import merge
+
+from scpd.access.texts import EXACT, HEAD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from scpd.access.match import Key
+    from scpd.access.parties import Host, Service
+    from scpd.access.syntax import Rule
+
+
+class Index:
+    """The rules of one table that may mean one service."""
+
+    __slots__ = ("_always", "_always_named", "_exact", "_first_named", "_heads", "_nets", "_rules", "_tails")
+
+    def __init__(self, rules: Sequence[Rule], service: Service) -> None:
+        self._rules: list[tuple[Rule, bool]] = []
+        self._exact: dict[str, list[int]] = {}
+        self._heads: dict[int, dict[str, list[int]]] = {}
+        self._tails: dict[int, dict[str, list[int]]] = {}
+        self._nets: dict[tuple[int, int], dict[int, list[int]]] = {}
+        always: list[int] = []
+        named: list[int] = []
+        for rule in rules:
+            may, must = rule.daemons.reach(service)
+            if may:
+                self._file(rule, must, always, named)
+        self._first_named = named[0] if named else len(self._rules)
+        split = bisect_left(always, self._first_named)
+        self._always, self._always_named = always[:split], always[split:]
+
+    def _file(self, rule: Rule, must: bool, always: list[int], named: list[int]) -> None:
+        number = len(self._rules)
+        self._rules.append((rule, must))
+        hosts = [each.host for each in rule.clients.parts[0]]
+        keys = [host.key for host in hosts if host.key is not None]
+        if not must or len(keys) < len(hosts):
+            always.append(number)
+            return
+        if any(host.needs_name for host in hosts):
+            named.append(number)
+        for key in keys:
+            self._file_under(key, number)
+
+    def _file_under(self, key: Key, number: int) -> None:
+        if isinstance(key, tuple):
+            family, network, mask = key
+            self._nets.setdefault((family, mask), {}).setdefault(network, []).append(number)
+        elif key.kind == EXACT:
+            self._exact.setdefault(key.text, []).append(number)
+        else:
+            place = self._heads if key.kind == HEAD else self._tails
+            place.setdefault(len(key.text), {}).setdefault(key.text, []).append(number)
+
+    def candidates(self, host: Host) -> Iterator[tuple[Rule, bool]]:
+        """Give the rules that may match, in order; each with whether its daemon list is known to match."""
+        by_address = sorted(self._by_text(host.address) | self._by_number(host))
+        split = bisect_left(by_address, self._first_named)
+        yield from self._in_order(self._always, by_address[:split])
+        if self._first_named == len(self._rules):
+            return
+        rest = by_address[split:]
+        if rest and rest[0] == self._first_named:  # its address may do
+            yield self._rules[rest.pop(0)]
+        yield from self._in_order(self._always_named, sorted({*rest, *self._by_text(host.name)}))
+
+    def _in_order(self, always: list[int], found: list[int]) -> Iterator[tuple[Rule, bool]]:
+        before = -1
+        for number in merge(always, found):
+            if number != before:
+                yield self._rules[number]
+            before = number
+
+    def _by_text(self, text: str) -> set[int]:
+        found = set(self._exact.get(text, ()))
+        absolute = f"{text}."
+        for length, heads in self._heads.items():
+            found.update(heads.get(absolute[:length], ()))
+        for length, tails in self._tails.items():
+            found.update(tails.get(text[-length:], ()))
+        return found
+
+    def _by_number(self, host: Host) -> set[int]:
+        found: set[int] = set()
+        for (family, mask), nets in self._nets.items():
+            if family == host.family:
+                found.update(nets.get(host.number & mask, ()))
+        return found
