@@ -66,7 +66,7 @@ class Surroundings:
 
 
 class TextHost:
-    """A text for the address and, if it could be one, for the name; `ct1.example.` is the name without the dot too."""
+    """A text for the address and, if it could be one, for the name; `ct1.example.` is the name without its last dot, too."""
 
     __slots__ = ("_absolute", "_test", "key", "needs_name")
 
@@ -74,7 +74,7 @@ class TextHost:
         text = Text(pattern)
         self.key, self._test = text.key, text.test
         self.needs_name = needs_name
-        self._absolute = pattern[:-1] if pattern.endswith(".") else None
+        self._absolute = pattern[:-1] if pattern.endswith(".") and "." in pattern[:-1] else None
 
     def matches(self, host: Host, around: Surroundings) -> bool:
         """Address first."""

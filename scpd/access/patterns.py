@@ -166,7 +166,10 @@ def _split(word: str) -> tuple[str | None, str]:
 
 
 def _check_characters(word: str) -> None:
-    readable = word.encode("latin-1").decode("utf-8", "replace").replace("\ufffd", "?")
+    try:
+        readable = word.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        readable = word
     if not readable.isprintable():
         raise Fault(word, "an odd blank or an invisible character: use blanks, tabs and commas only")
     if "\\" in word:

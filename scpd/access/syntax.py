@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 _SEPARATORS = re.compile(r"[ ,\t\r]+")
 _BLANKS = " \t\r"
-_MAY_MATCH = re.compile(r"[@/\[\]*?\\]")  # what is a fault in a remark, too: it may be meant as a pattern
+_MAY_MATCH = re.compile(r"^[@/\[0-9]|[*?]")  # in a remark it may still be meant as a pattern
 _BARE_IPV6 = re.compile(
-    r"(?<![\w:.\[])(?=[0-9a-f:]*:[0-9a-f:]*:)([0-9a-f:][0-9a-f:.]*)(/[0-9]+)?", re.IGNORECASE
+    r"(?<![\w:.\[/])(?=[0-9a-f:]*:[0-9a-f:]*:)([0-9a-f:][0-9a-f:.]*)(/[0-9]+)?", re.IGNORECASE
 )
 
 
