@@ -5,7 +5,7 @@ For each service that asks, the faults that concern it and the index of the rule
 
 from __future__ import annotations
 
-from scpd.access.findings import Finding
+from scpd.access.findings import Finding, Whom
 from scpd.access.index import Index
 
 TYPE_CHECKING = False
@@ -63,33 +63,40 @@ class Book:
 
 
 def _concerns(finding: Finding, service: Service) -> bool:
-    return finding.daemons is None or finding.daemons.reach(service)[0]
+    return finding.daemons is None or finding.daemons.may_mean(service)
 
 
 def _of_files(tables: tuple[Table, Table], files: Mapping[str, PatternFile | str]) -> Iterator[Finding]:
-    """Give what is wrong with pattern files, once for each daemon list that depends on it."""
+    """Give what is wrong with pattern files: where a rule names one in vain, and what each has inside."""
+    whom: dict[str, Whom] = {}
     for table in tables:
         for line, path, daemons in table.mentions:
-            yield from _of_file(Finding(table.name, line, path, "", daemons=daemons), files, (), set())
+            file = files.get(path, "not read")
+            if isinstance(file, str):
+                yield Finding(table.name, line, path, file, daemons=daemons)
+            else:
+                whom.setdefault(path, Whom()).add(daemons)
+    for path, concerned in whom.items():
+        yield from _inside(path, files, concerned, (), set())
 
 
-def _of_file(
-    mention: Finding, files: Mapping[str, PatternFile | str], within: tuple[str, ...], done: set[str]
+def _inside(
+    path: str, files: Mapping[str, PatternFile | str], whom: Whom, within: tuple[str, ...], done: set[str]
 ) -> Iterator[Finding]:
-    path, daemons = mention.text, mention.daemons
-    file = files.get(path, "not read")
-    if path in within:
-        file = "a pattern file that names itself"
-    elif len(within) >= _DEEPEST:
-        file = f"pattern files nested more than {_DEEPEST} deep"
-    elif path in done:
-        return
-    if isinstance(file, str):
-        yield Finding(mention.table, mention.line, path, file, daemons=daemons)
+    """Give what is wrong with one file and with those that it names, each once."""
+    file = files[path]
+    if isinstance(file, str) or path in done:
         return
     done.add(path)
     for each in file.findings:
-        yield Finding(each.table, each.line, each.text, each.remedy, each.is_fault, daemons)
+        yield Finding(each.table, each.line, each.text, each.remedy, each.is_fault, whom)
     for line, named in file.mentions:
-        inner = Finding(path, line, named, "", daemons=daemons)
-        yield from _of_file(inner, files, (*within, path), done)
+        problem = files.get(named, "not read")
+        if named in (*within, path):
+            problem = "a pattern file that names itself"
+        elif len(within) >= _DEEPEST:
+            problem = f"pattern files nested more than {_DEEPEST} deep"
+        if isinstance(problem, str):
+            yield Finding(path, line, named, problem, daemons=whom)
+        else:
+            yield from _inside(named, files, whom, (*within, path), done)

@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scpd.access.match import Daemons
+    from scpd.access.parties import Service
 
 _LONGEST_TEXT = 80
 
@@ -21,6 +22,23 @@ class Fault(Exception):
         self.text = text
         self.remedy = remedy
         self.ours_only = ours_only
+
+
+class Whom:
+    """Several daemon lists: what a file has wrong concerns whoever is meant by any rule that names it."""
+
+    __slots__ = ("_lists",)
+
+    def __init__(self) -> None:
+        self._lists: list[Daemons] = []
+
+    def add(self, daemons: Daemons) -> None:
+        """Add the list of one more rule."""
+        self._lists.append(daemons)
+
+    def may_mean(self, service: Service) -> bool:
+        """Tell whether any of them may."""
+        return any(daemons.may_mean(service) for daemons in self._lists)
 
 
 class Finding:
@@ -38,7 +56,7 @@ class Finding:
         text: str,
         remedy: str,
         is_fault: bool = True,
-        daemons: Daemons | None = None,
+        daemons: Daemons | Whom | None = None,
         ours_only: bool = False,
     ) -> None:
         self.table = table

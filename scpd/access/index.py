@@ -73,10 +73,12 @@ class Index:
         yield from self._in_order(self._always, by_address[:split])
         if self._first_named == len(self._rules):
             return
-        rest = by_address[split:]
-        if rest and rest[0] == self._first_named:  # its address may do
-            yield self._rules[rest.pop(0)]
-        yield from self._in_order(self._always_named, sorted({*rest, *self._by_text(host.name)}))
+        rest = set(by_address[split:])
+        known: set[int] = set()
+        if self._first_named in rest:  # its address may do, so it is tried before the name is asked for
+            yield self._rules[self._first_named]
+            known.add(self._first_named)
+        yield from self._in_order(self._always_named, sorted((rest | self._by_text(host.name)) - known))
 
     def _in_order(self, always: list[int], found: list[int]) -> Iterator[tuple[Rule, bool]]:
         before = -1

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from scpd.process.signals import Wakeup
 
 _LONGEST_NAME = 255  # RFC 1035 2.3.4
-_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")
-_SANITISED = bytes(code if code in _SAFE else 0x5F for code in range(256))
+SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_")
+_SANITISED = bytes(code if code in SAFE else 0x5F for code in range(256))
 
 
 def resolve(address: str) -> str:

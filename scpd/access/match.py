@@ -66,7 +66,7 @@ class Surroundings:
 
 
 class TextHost:
-    """A text for the address and, if it could be one, for the name; `ct1.example.` is the name without its last dot, too."""
+    """A text for the address and, if it could be one, for the name; `ct1.example.` means `ct1.example`, too."""
 
     __slots__ = ("_absolute", "_test", "key", "needs_name")
 
@@ -240,6 +240,10 @@ class Daemons:
             if not any(each.matches(service, around) for each in part):
                 return number % 2 == 1
         return len(self.parts) % 2 == 1
+
+    def may_mean(self, service: Service) -> bool:
+        """Tell whether the list may mean the service, wherever a client reaches it."""
+        return self.reach(service)[0]
 
     def reach(self, service: Service) -> tuple[bool, bool]:
         """Tell whether the list may, and whether it must, mean the service, wherever a client reaches it."""

@@ -41,7 +41,7 @@ class PatternFile:
             self._note(number, fault, is_fault=True)
             return
         self.patterns.append(pattern)
-        if isinstance(pattern, InFile):
+        if isinstance(pattern, InFile) and all(pattern.path != path for _, path in self.mentions):
             self.mentions.append((number, pattern.path))
 
     def _note(self, line: int, fault: Fault, *, is_fault: bool) -> None:

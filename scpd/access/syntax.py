@@ -7,12 +7,12 @@ their rule matches.  A line with a fault makes no rule.  Raises nothing, whateve
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv6Address
 
 from scpd.access import options
 from scpd.access.findings import Fault, Finding
 from scpd.access.lines import Lines
 from scpd.access.match import Clients, Daemons, InFile
+from scpd.access.nets import address_number
 from scpd.access.patterns import client_pattern, daemon_pattern
 
 TYPE_CHECKING = False
@@ -72,12 +72,15 @@ class Table:
         line = _Line(self.name, number)
         rule = line.read(text)
         if line.has_fault and (bare := _bare_ipv6(text)):
-            line.findings = [Finding(self.name, number, *bare, daemons=line.daemons)]
+            # One that begins the line belongs to the daemons, and then nobody knows whom they mean.
+            is_client = text.find(":") < text.find(bare.text)
+            daemons = line.daemons if is_client else None
+            line.findings = [Finding(self.name, number, bare.text, bare.remedy, daemons=daemons)]
         self.findings += line.findings
         if rule is not None and not line.has_fault:
             self.rules.append(rule)
         if line.daemons is not None:
-            self.mentions += [(number, path, line.daemons) for path in line.paths]
+            self.mentions += [(number, path, line.daemons) for path in sorted(line.paths)]
 
 
 class _Line:
@@ -90,7 +93,7 @@ class _Line:
         self._number = number
         self.findings: list[Finding] = []
         self.daemons: Daemons | None = None
-        self.paths: list[str] = []
+        self.paths: set[str] = set()
 
     @property
     def has_fault(self) -> bool:
@@ -119,7 +122,7 @@ class _Line:
         chosen = options.parse(behind, self._blame, self._warn) if behind is not None else ()
         hosts = [each.host for part in clients for each in part]
         places = [each.host for part in parts for each in part]
-        self.paths = [host.path for host in (*hosts, *places) if isinstance(host, InFile)]
+        self.paths = {host.path for host in (*hosts, *places) if isinstance(host, InFile)}
         return Rule(self._number, self.daemons, Clients(clients), chosen)
 
     def _list(self, which: str, field: str, read: Callable[[str, Warn], Pattern]) -> list[list[Pattern]]:
@@ -175,13 +178,12 @@ def _split_field(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-def _bare_ipv6(text: str) -> tuple[str, str] | None:
-    """Find an IPv6 address without brackets, whose colons end the field: text and remedy."""
+def _bare_ipv6(text: str) -> Fault | None:
+    """Find an IPv6 address without brackets, whose colons end the field."""
     for found in _BARE_IPV6.finditer(text):
-        address, length = found.group(1), found.group(2) or ""
-        try:
-            IPv6Address(address)
-        except AddressValueError:
-            continue
-        return address + length, f"write [{address}]{length}"
+        length = found.group(2) or ""
+        # The colon that ends a field may stand right behind it.
+        for address in (found.group(1), found.group(1).removesuffix(":")):
+            if address_number(address) is not None:
+                return Fault(address + length, f"write [{address}]{length}")
     return None
