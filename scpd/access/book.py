@@ -90,7 +90,7 @@ def _inside(
     done.add(path)
     for each in file.findings:
         yield Finding(each.table, each.line, each.text, each.remedy, each.is_fault, whom)
-    for line, named in file.mentions:
+    for named, line in file.mentions.items():
         problem = files.get(named, "not read")
         if named in (*within, path):
             problem = "a pattern file that names itself"

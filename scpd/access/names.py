@@ -76,7 +76,7 @@ def in_netgroup(group: str, name: str) -> bool:
 class Names:
     """All that is asked about one client, within one span of time; the children keep the descriptors `kept`."""
 
-    __slots__ = ("_kept", "_seconds", "_verify", "_wakeup")
+    __slots__ = ("_is_member", "_kept", "_seconds", "_verify", "_wakeup")
 
     def __init__(
         self,
@@ -84,11 +84,13 @@ class Names:
         seconds: float = 2.0,
         kept: tuple[int, ...] = (),
         verify: Callable[[str], str] = verify,
+        is_member: Callable[[str, str], bool] = in_netgroup,
     ) -> None:
         self._wakeup = wakeup
         self._seconds = seconds
         self._kept = kept
         self._verify = verify
+        self._is_member = is_member
 
     def of(self, address: str) -> str:
         """Give the name of an address: a true one, `unknown` or `paranoid`."""
@@ -96,7 +98,7 @@ class Names:
 
     def in_netgroup(self, group: str, name: str) -> bool:
         """Tell whether a host is in a netgroup; raises `Fault` if nobody can say, for that must let nobody in."""
-        answer = self._ask(lambda host: _YES if in_netgroup(group, host) else _NO, name)
+        answer = self._ask(lambda host: _YES if self._is_member(group, host) else _NO, name)
         if answer is None:
             raise Fault(f"@{group}", "no answer about the netgroup: name the hosts or nets instead")
         return answer == _YES

@@ -18,14 +18,14 @@ _LONGEST_WORD = 2047
 
 
 class PatternFile:
-    """What a pattern file says; `mentions` are the lines and paths of the files that it names."""
+    """What a pattern file says; `mentions` are the files that it names, each with its line."""
 
     __slots__ = ("_path", "findings", "mentions", "patterns")
 
     def __init__(self, path: str, data: bytes) -> None:
         self._path = path
         self.findings: list[Finding] = []
-        self.mentions: list[tuple[int, str]] = []
+        self.mentions: dict[str, int] = {}
         self.patterns: list[HostPattern] = []
         for number, line in enumerate(data.split(b"\n"), 1):
             for word in line.split():
@@ -41,8 +41,8 @@ class PatternFile:
             self._note(number, fault, is_fault=True)
             return
         self.patterns.append(pattern)
-        if isinstance(pattern, InFile) and all(pattern.path != path for _, path in self.mentions):
-            self.mentions.append((number, pattern.path))
+        if isinstance(pattern, InFile):
+            self.mentions.setdefault(pattern.path, number)
 
     def _note(self, line: int, fault: Fault, *, is_fault: bool) -> None:
         self.findings.append(Finding(self._path, line, fault.text, fault.remedy, is_fault))

@@ -63,7 +63,7 @@ class Tables:
             if path not in files:
                 file = self._pattern_file(path) if len(files) < _MOST_FILES else "too many pattern files"
                 files[path] = file
-                waiting += () if isinstance(file, str) else [named for _, named in file.mentions]
+                waiting += () if isinstance(file, str) else file.mentions
         return Book(*tables, files)
 
     def _table(self, path: str) -> Table:
