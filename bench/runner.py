@@ -11,6 +11,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench import load
+from bench.access import TITLE as ACCESS_TITLE
+from bench.access import measure_access
 from bench.bare import BareLoop
 from bench.itself import measure_flushed, measure_many_open
 from bench.memory import Watch
@@ -19,6 +21,7 @@ from bench.rounds import Contestant, Settings, note, once, ratio, turns
 from bench.servers import OUT_OF_THE_BOX, PYNETDICOM, STORESCP, Program, Server, ServerError, Variant
 from bench.wire import LoadError
 from bench.workloads import (
+    ACCESS,
     BESIDE,
     FLUSHED,
     MANY_OPEN,
@@ -57,6 +60,8 @@ def _steps(settings: Settings) -> Iterator[tuple[str, Callable[[], Row]]]:
     if MEMORY in settings.only:
         for workload in memory_workloads(quick=settings.quick):
             yield workload.title, partial(_measure_memory, settings, workload)
+    if ACCESS in settings.only:
+        yield ACCESS_TITLE, partial(measure_access, settings)
 
 
 def _measure_rates(settings: Settings, workload: Workload) -> Row:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from scpd.access.findings import Fault
 from scpd.access.parties import UNKNOWN
-from scpd.access.texts import Text
+from scpd.access.texts import NAMED, Text, TextKey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from scpd.access.nets import Net
     from scpd.access.parties import Client, Host, Service
-    from scpd.access.texts import TextKey
 
     Key: TypeAlias = Net | TextKey
 
@@ -103,7 +102,7 @@ class Known:
     """KNOWN: a known address with a true name."""
 
     __slots__ = ()
-    key = None
+    key = TextKey(NAMED, "known")
     needs_name = True
 
     def matches(self, host: Host, around: Surroundings) -> bool:
@@ -116,7 +115,7 @@ class Local:
     """LOCAL: a true name without a dot."""
 
     __slots__ = ()
-    key = None
+    key = TextKey(NAMED, "local")
     needs_name = True
 
     def matches(self, host: Host, around: Surroundings) -> bool:
@@ -179,6 +178,11 @@ class ClientPattern:
     def __init__(self, host: HostPattern, user: Text | None = None) -> None:
         self.host = host
         self._user = user
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether an unknown user cannot match."""
+        return self._user is not None and not self._user.test(UNKNOWN)
 
     def matches(self, client: Client, around: Surroundings) -> bool:
         """Tell whether both match."""

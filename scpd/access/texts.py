@@ -13,17 +13,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EXACT, HEAD, TAIL = "exact", "head", "tail"
+EXACT, ENDS, NAMED = "exact", "ends", "named"
 
 
 class TextKey:
-    """What a text must be, begin with, or end with."""
+    """What a text must be, or begin and end with; or that there must be a true name."""
 
-    __slots__ = ("kind", "text")
+    __slots__ = ("head", "kind", "tail")
 
-    def __init__(self, kind: str, text: str) -> None:
+    def __init__(self, kind: str, head: str, tail: str = "") -> None:
         self.kind = kind
-        self.text = text
+        self.head = head
+        self.tail = tail
 
 
 class Text:
@@ -38,17 +39,16 @@ class Text:
             wildcard = Wildcard(pattern)
             self.test = wildcard.matches
             if wildcard.head or wildcard.tail:
-                by_head = len(wildcard.head) >= len(wildcard.tail)
-                self.key = TextKey(HEAD, wildcard.head) if by_head else TextKey(TAIL, wildcard.tail)
+                self.key = TextKey(ENDS, wildcard.head, wildcard.tail)
         elif pattern.startswith("."):
-            self.key = TextKey(TAIL, pattern)
+            self.key = TextKey(ENDS, "", pattern)
             self.test = lambda text: text.endswith(pattern) and len(text) > len(pattern)
         elif pattern == "all":
             self.test = lambda _: True
         elif pattern == "known":
             self.test = lambda text: text != UNKNOWN
         elif pattern.endswith("."):
-            self.key = TextKey(HEAD, pattern)
+            self.key = TextKey(ENDS, pattern)
             self.test = lambda text: text.startswith(pattern)
         else:
             self.key = TextKey(EXACT, pattern)

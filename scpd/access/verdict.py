@@ -115,7 +115,7 @@ class _Search:
 
     def table(self, table: Table, index: Index, *, grants: bool) -> Verdict | None:
         """Give what the first rule says that matches; `None` if there is none."""
-        for rule, is_meant in index.candidates(self._client.host):
+        for rule, is_meant in index.candidates(self._client):
             try:
                 if not is_meant and not rule.daemons.matches(self._service, self._around):
                     continue

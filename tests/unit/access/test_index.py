@@ -28,7 +28,7 @@ def test_in_generated_tables_it_finds_the_rules_that_match(start: int) -> None:
         around = Surroundings(tables.files, lambda *_: False)
         found = [
             rule.line
-            for rule, is_meant in Index(tables.allow.rules, service).candidates(client.host)
+            for rule, is_meant in Index(tables.allow.rules, service).candidates(client)
             if (is_meant or rule.daemons.matches(service, around)) and rule.clients.matches(client, around)
         ]
         tried = [
@@ -46,5 +46,5 @@ def test_rules_that_cannot_match_are_not_tried() -> None:
     ]
     more = [f"storescp: .h{i}.example m{i}.*\nsshd: ALL\n" for i in range(2000)]
     index = Index(book("".join(lines + more)).allow.rules, Service(("storescp",)))
-    client = Host("10.3.4.1", "ct1.h7.example")
+    client = Client(Host("10.3.4.1", "ct1.h7.example"))
     assert [rule.line for rule, _ in index.candidates(client)] == [2 * 772 + 1, 2 * 772 + 2, 4000 + 15]
