@@ -35,10 +35,13 @@ if TYPE_CHECKING:
             """Tell whether it matches."""
 
 
+NO_ANSWER = "no answer about the netgroup: name the hosts or nets instead"
+
+
 def no_netgroups(group: str, name: str) -> bool:
     """Refuse to say who is in a netgroup: nobody may come in, or be let in, because of that."""
     del name
-    raise Fault(f"@{group}", "netgroups cannot be looked up here: name the hosts or nets")
+    raise Fault(f"@{group}", NO_ANSWER)
 
 
 class Surroundings:

@@ -19,6 +19,7 @@ from time import monotonic
 
 from scpd.access.findings import Fault
 from scpd.access.lookup import SAFE, host_name, resolve
+from scpd.access.match import NO_ANSWER
 from scpd.access.nets import address_number
 from scpd.access.parties import PARANOID, UNKNOWN
 
@@ -100,7 +101,7 @@ class Names:
         """Tell whether a host is in a netgroup; raises `Fault` if nobody can say, for that must let nobody in."""
         answer = self._ask(lambda host: _YES if self._is_member(group, host) else _NO, name)
         if answer is None:
-            raise Fault(f"@{group}", "no answer about the netgroup: name the hosts or nets instead")
+            raise Fault(f"@{group}", NO_ANSWER)
         return answer == _YES
 
     def _ask(self, question: Callable[[str], str], about: str) -> str | None:

@@ -6,6 +6,7 @@
     scpctl retry JOB                 run a command again that was set aside
     scpctl drop JOB                  forget a command
     scpctl keep SCPD-OPTIONS...      complete studies and run commands, in the foreground
+    scpctl access ADDRESS [NAME]     exit code 0 if the host rules let a client in, else 1; and which line decides
     scpctl echo HOST PORT            exit code 0 if a C-ECHO succeeds, else 1 and one line on stderr
     scpctl send HOST PORT FILE...    exit code 0 if every object was stored, else 1 and a line for each failure
 
@@ -51,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"scpctl {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     _add_lock_directory(commands)
+    _add_access(commands)
     _add_peers(commands)
     return whole
 
@@ -84,6 +86,35 @@ def _add_lock_directory(commands: argparse._SubParsersAction[argparse.ArgumentPa
     drop.add_argument("job", metavar="JOB", help="its name, as jobs lists it")
     drop.set_defaults(run=_drop)
     commands.add_parser(_KEEP, help="be the keeper, as a service of its own", add_help=False)
+
+
+def _add_access(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    access = commands.add_parser("access", help="would the host rules let a client in, and by which line?")
+    access.add_argument("address", metavar="ADDRESS", nargs="?", type=_address, help="its numeric address")
+    access.add_argument(
+        "name", metavar="NAME", nargs="?", help="its name, unknown or paranoid (looked up if a rule needs it)"
+    )
+    access.add_argument("--check", action="store_true", help="tell all that is wrong with the tables")
+    access.add_argument(
+        "--hosts-allow", metavar="FILE", default="/etc/hosts.allow", help="who is let in (/etc/hosts.allow)"
+    )
+    access.add_argument(
+        "--hosts-deny", metavar="FILE", default="/etc/hosts.deny", help="who is not (/etc/hosts.deny)"
+    )
+    access.add_argument(
+        "--daemon",
+        dest="daemons",
+        metavar="NAME",
+        action="append",
+        help="what the rules call the daemon (storescp and scpd; repeatable)",
+    )
+    access.add_argument(
+        "--port", metavar="PORT", type=_port, help="the port of the daemon, for rules that name it"
+    )
+    access.add_argument(
+        "--server", metavar="ADDRESS", type=_address, help="where the client reaches the daemon"
+    )
+    access.set_defaults(run=_access)
 
 
 def _add_peers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -152,6 +183,12 @@ def _keep(words: Sequence[str]) -> int:
     return keep.run_keep(words)
 
 
+def _access(options: argparse.Namespace) -> int:
+    from scpd.ctl import access
+
+    return access.run_access(options)
+
+
 def _echo(options: argparse.Namespace) -> int:
     from scpd.ctl import peers
 
@@ -168,6 +205,16 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 65535:
         return int(text)
     raise argparse.ArgumentTypeError(f"not a port number: {text!r}")
+
+
+def _address(text: str) -> str:
+    from ipaddress import ip_address
+
+    try:
+        ip_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"not a numeric address: {text!r}") from None
+    return text
 
 
 def _ae_title(text: str) -> str:

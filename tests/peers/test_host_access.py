@@ -12,7 +12,10 @@ from scpd.access.parties import Client, Host, Service
 from scpd.access.tables import Tables
 from scpd.access.verdict import Verdict, decide
 from tests.harness.access_tables import DAMAGES, DEFECTS, Case, Maker, well_formed
+from tests.harness.clients import run, scpctl
 from tests.harness.libwrap import MARK, Libwrap
+from tests.harness.programs import real_program
+from tests.harness.servers import REPOSITORY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +28,9 @@ COUNT, LONG_COUNT = 1_500, 10_000
 def libwrap(tmp_path: Path) -> Iterator[Libwrap]:
     with Libwrap(tmp_path) as asked:
         yield asked
+
+
+EXAMPLE = REPOSITORY / "etc" / "hosts.allow.example"
 
 
 class Place:
@@ -211,3 +217,31 @@ class TestWhereNoFaultExplainsIt:
         verdict = ours(place, case)
         assert not verdict.granted
         assert str(verdict.faults[0]).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("daemon", ["storescp", "sshd"])
+@pytest.mark.parametrize(
+    "client",
+    [
+        "10.20.30.99",
+        "10.20.31.8",
+        "10.20.31.9",
+        "2001:db8:20:1::5",
+        "2001:db8:21::5",
+        "127.0.0.1",
+        "::1",
+        "10.99.1.1",
+    ],
+)
+def test_the_example_means_the_same_to_tcpdmatch(tmp_path: Path, daemon: str, client: str) -> None:
+    tcpdmatch = real_program("tcpdmatch")
+    place = Place(tmp_path)
+    (tmp_path / "hosts.allow").write_bytes(EXAMPLE.read_bytes())
+    (tmp_path / "hosts.deny").write_text("storescp: ALL\n")
+    (tmp_path / "inetd.conf").write_text("")
+    theirs = run(["env", "-C", str(tmp_path), tcpdmatch, "-d", "-i", "inetd.conf", daemon, client])
+    tables = [f"--hosts-allow={place.allow}", f"--hosts-deny={place.deny}"]
+    ours = scpctl("access", *tables, "--daemon", daemon, client, "unknown")
+    access = [line for line in theirs.stdout.splitlines() if line.startswith("access:")]
+    assert ours.stdout.splitlines()[-1:] == access
+    assert ours.returncode == (0 if access == ["access:   granted"] else 1)
