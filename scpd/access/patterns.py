@@ -143,7 +143,9 @@ def _wildcard(word: str, host: str, warn: Warn) -> HostPattern:
 
 
 def _warn_of_host(word: str, host: str, warn: Warn) -> None:
-    if host.startswith(".") and host.endswith("."):
+    if host == "fail":
+        warn(Fault(word, "no keyword: it means a host of this name"))
+    elif host.startswith(".") and host.endswith("."):
         warn(
             Fault(word, "matches nobody: a domain has a dot in front, the beginning of an address one behind")
         )
@@ -153,6 +155,10 @@ def _warn_of_host(word: str, host: str, warn: Warn) -> None:
         if len(numbers) > 3 if is_prefix else address_number(host) is None:
             remedy = "matches nobody: an address has four decimal numbers, its beginning a dot behind"
             warn(Fault(word, remedy))
+    elif host.startswith(".") and _ADDRESS_ONLY.fullmatch(host):
+        warn(Fault(word, "means every address that ends so, a net is written as 10.1.2.0/24"))
+    elif host.endswith("."):
+        warn(Fault(word, "means every name that begins so, a domain has a dot in front"))
 
 
 def _split(word: str) -> tuple[str | None, str]:

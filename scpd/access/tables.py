@@ -13,6 +13,7 @@ import stat
 from time import time_ns
 
 from scpd.access.book import Book
+from scpd.access.findings import Finding
 from scpd.access.pattern_files import PatternFile
 from scpd.access.syntax import Table
 
@@ -68,24 +69,30 @@ class Tables:
 
     def _table(self, path: str) -> Table:
         try:
-            return Table(path, self._bytes(path))
+            data, mode = self._bytes(path)
         except FileNotFoundError:
             return Table(path)
         except OSError as error:
             return Table.unreadable(path, f"cannot be read: {error.strerror}")
+        table = Table(path, data)
+        table.findings += _of_mode(path, mode)
+        return table
 
     def _pattern_file(self, path: str) -> PatternFile | str:
         # Its path came from a table, a character for each byte.
         native = os.fsdecode(path.encode("latin-1"))
         try:
-            return PatternFile(path, self._bytes(native))
+            data, mode = self._bytes(native)
         except OSError as error:
             return f"the pattern file cannot be read: {error.strerror}"
         except ValueError:
             return "no path of a file"
+        file = PatternFile(path, data)
+        file.findings += _of_mode(path, mode)
+        return file
 
-    def _bytes(self, path: str) -> bytes:
-        """Read a file and remember its stamp, also if it cannot be read."""
+    def _bytes(self, path: str) -> tuple[bytes, int]:
+        """Read a file, give its mode too, and remember its stamp, also if it cannot be read."""
         for _ in range(_TRIES):
             self._stamps[path] = _stamp(path)
             stamp, data = _read(path)
@@ -93,7 +100,7 @@ class Tables:
             if stamp == self._stamps[path] == _stamp(path):
                 if time_ns() - stamp[-1] < _SETTLED_NANOSECONDS:
                     self._stamps[path] = ()  # equal to none
-                return data
+                return data, stamp[0]
         raise OSError(0, "it is being changed all the time: write a new file and rename it")
 
 
@@ -106,7 +113,15 @@ def _stamp(path: str) -> Stamp:
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
     latest = max(status.st_mtime_ns, status.st_ctime_ns)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, latest
+    return (
+        status.st_mode,
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        latest,
+    )
 
 
 def _read(path: str) -> tuple[tuple[int, ...], bytes]:
@@ -124,6 +139,14 @@ def _read(path: str) -> tuple[tuple[int, ...], bytes]:
         return _identity(os.fstat(descriptor)), b"".join(parts)
     finally:
         os.close(descriptor)
+
+
+def _of_mode(path: str, mode: int) -> list[Finding]:
+    if not mode & stat.S_IWOTH:
+        return []
+    return [
+        Finding(path, 0, "", "everybody may write to it, and so let himself in: chmod o-w", is_fault=False)
+    ]
 
 
 def faults(allow: str, deny: str, service: Service) -> tuple[list[str], list[str]]:

@@ -33,8 +33,12 @@ def diagnostics() -> Iterator[str]:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             name = getattr(node, "func", None)
             called = getattr(name, "id", getattr(name, "attr", ""))
-            if isinstance(node, ast.Call) and called in {"Fault", "_note", "unreadable"} and node.args:
-                said = node.args[1] if called == "Fault" and len(node.args) > 1 else node.args[-1]
+            if (
+                isinstance(node, ast.Call)
+                and called in {"Fault", "Finding", "_note", "unreadable"}
+                and len(node.args) > 1
+            ):
+                said = node.args[{"Fault": 1, "Finding": 3}.get(called, -1)]
                 parts = [each.value for each in ast.walk(said) if isinstance(each, ast.Constant)]
                 texts = [part for part in parts if isinstance(part, str) and " " in part.strip()]
                 if texts:

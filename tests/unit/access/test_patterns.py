@@ -232,6 +232,10 @@ def test_what_cannot_be_meant_refuses_and_says_what_to_write(line: str, remedy: 
         "ALL: 10.1.2.3.",
         "ALL: 10.?.",
         "ALL: .example.",
+        "ALL: .3",
+        "ALL: ct1.",
+        "ALL: ct1.rad.example.",
+        "ALL: FAIL",
         "ALL: [fe80::1%1]",
         "ALL: 9. # trusted (both)",
         "LOCAL: ALL",
@@ -250,7 +254,7 @@ def test_what_is_odd_is_told_and_refuses_nobody(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["ALL: UNKNOWN@10.", "ALL: ALL@10.", "ALL: known@.rad.example", "ALL: 10. .3 ct1."]
+    "line", ["ALL: UNKNOWN@10.", "ALL: ALL@10.", "ALL: known@.rad.example", "ALL: 10. .rad.example ct1"]
 )
 def test_what_is_usual_is_not(line: str) -> None:
     assert warnings(line + "\n") == []

@@ -192,6 +192,17 @@ def test_everything_that_is_wrong_is_told_at_once_and_once(place: Path) -> None:
     ]
 
 
+def test_a_file_that_everybody_may_write_to_is_told(place: Path) -> None:
+    (place / "allow").write_text(f"ALL: {place}/list\n")
+    (place / "list").write_text("10.\n")
+    for name in ("allow", "list"):
+        (place / name).chmod(0o666)
+    refusing, odd = faults(str(place / "allow"), str(place / "deny"), SERVICE)
+    assert refusing == []
+    assert [line.partition(": ")[0] for line in odd] == [f"{place}/allow", f"{place}/list"]
+    assert all("chmod o-w" in line for line in odd)
+
+
 def test_what_is_prepared_needs_no_more_work(place: Path) -> None:
     read = tables(place)
     book = read.prepare(SERVICE)
