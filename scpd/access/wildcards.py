@@ -39,7 +39,7 @@ class Wildcard:
             if position < 0:
                 return False
             position += piece.length
-        return position <= end and self._last.is_at(text, end)
+        return self._last.is_at(text, end)
 
 
 class _Piece:

@@ -29,6 +29,8 @@ IPV6 = "2001:db8:0:1::ab"
         ("10.*", "10.1.2.3", "unknown", True),
         ("10.*", "203.0.113.9", "10.evil.example", False),
         ("*", "10.1.2.3", "unknown", True),
+        ("*10.1.2.3", "10.1.2.3", "unknown", True),
+        (".rad.example", "10.1.2.3", ".rad.example", False),
         ("???", "10.1.2.3", "ct1", False),
         ("2001*", IPV6, "unknown", True),
         ("10.?.", "10.1.2.3", "unknown", False),
