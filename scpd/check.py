@@ -26,9 +26,10 @@ _STDERR = 2
 def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
     """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
     problems = list(_problems(settings, configuration, environment))
+    warnings = [f"warning: {text}" for text in _warnings(settings)]
     stderr = Stream(_STDERR)
-    for problem in problems:
-        stderr.write(f"{settings.program_name}: {escape(problem)}\n".encode())
+    for line in problems + warnings:
+        stderr.write(f"{settings.program_name}: {escape(line)}\n".encode())
     return exitcodes.START_FAILED if problems else exitcodes.OK
 
 
@@ -40,6 +41,8 @@ def _problems(
         from scpd.ul.profile_file import check_profile
 
         yield from check_profile(*settings.config_file)
+    if settings.access_control:
+        yield from _of_host_rules(settings)
     if settings.peers is not None:
         from scpd.peers_policies import check_peers
 
@@ -69,6 +72,25 @@ def _of_storing(settings: Settings) -> Iterator[str]:
         place = lock_directory(settings)
         yield from _refusal(lambda: check_place(place, settings.output_directory))
         yield from _refusal(lambda: check_lock_directory(place))
+
+
+def _of_host_rules(settings: Settings) -> list[str]:
+    return _host_rules(settings)[0]
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """Give what is odd, but keeps nothing from working."""
+    return _host_rules(settings)[1] if settings.access_control else []
+
+
+def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
+    """Give what is wrong with the tables of the host rules, and what is only odd."""
+    from scpd.access.parties import Service
+    from scpd.access.tables import faults
+    from scpd.policies import daemon_names
+
+    service = Service(daemon_names(settings), settings.port)
+    return faults(settings.hosts_allow, settings.hosts_deny, service)
 
 
 def _refusal(step: Callable[[], None]) -> Iterator[str]:

@@ -71,6 +71,14 @@ class Gone(PeerError):
     """The peer has left, or said nothing in time: the connection is closed without a PDU."""
 
 
+class Denied(Gone):
+    """The host rules do not let the peer in: the connection is closed without a PDU; `level` is of logging."""
+
+    def __init__(self, text: str, level: int) -> None:
+        super().__init__(text)
+        self.level = level
+
+
 class Silent(Gone):
     """The peer closed the connection without a byte, as a load balancer's health check does."""
 

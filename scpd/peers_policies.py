@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scpd.ul.callers import Callers, Permission
     from scpd.ul.profiles import Profile
     from scpd.worker.admission import Admission
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.service import ServicePolicy
 
 
 class Peers:

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from scpd.ul.profiles import Profile
     from scpd.worker.admission import Admission
     from scpd.worker.faults import Faults
+    from scpd.worker.gate import Gate
     from scpd.worker.peer import Peer
     from scpd.worker.rewrite import Form
-    from scpd.worker.serve import ServicePolicy, Verbosity
+    from scpd.worker.service import ServicePolicy, Verbosity
     from scpd.worker.store import StorePolicy
 
 _STDERR = 2
@@ -97,7 +98,7 @@ def service_policy(
     """Say how a worker serves a connection; logging has been configured."""
     from scpd.filing_policies import filing_policy
     from scpd.ul.connection import Timeouts
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.service import ServicePolicy
 
     contexts = negotiation_policy(settings, profile)
     _prepare_to_inflate(contexts)
@@ -110,7 +111,26 @@ def service_policy(
         _faults(settings),
         _verbosity(settings),
         filing_policy(settings),
+        gate=_gate(settings),
     )
+
+
+def _gate(settings: Settings) -> Gate | None:
+    """Say who may connect, after a look at the tables; `None` if every host may."""
+    if not settings.access_control:
+        return None
+    from scpd.access.tables import Tables
+    from scpd.worker.gate import Gate
+
+    tables = Tables(settings.hosts_allow, settings.hosts_deny)
+    gate = Gate(tables, daemon_names(settings), settings.port, asks_names=settings.host_lookup)
+    gate.prepare()
+    return gate
+
+
+def daemon_names(settings: Settings) -> tuple[str, ...]:
+    """Give the names by which the host rules may call us; the first is that of storescp's rules."""
+    return tuple(dict.fromkeys(("storescp", "scpd", settings.program_name)))
 
 
 def _admission(settings: Settings, service: ServicePolicy, peers: Peers) -> Admission:
@@ -201,7 +221,8 @@ def _faults(settings: Settings) -> Faults | None:
 
 def _verbosity(settings: Settings) -> Verbosity:
     from scpd.filing_policies import names_peers
-    from scpd.worker.serve import Verbosity, log
+    from scpd.worker.serve import log
+    from scpd.worker.service import Verbosity
 
     dumps = None
     if settings.verbose_pc or log.isEnabledFor(logging.DEBUG):
@@ -239,7 +260,8 @@ def roles(
     from scpd.process import exitcodes
     from scpd.worker.peer import Peer, tune
     from scpd.worker.rehearsal import learn
-    from scpd.worker.serve import Surroundings, serve
+    from scpd.worker.serve import serve
+    from scpd.worker.service import Surroundings
 
     policy = service_policy(settings, profile, dictionary)
     if peers is not None:
@@ -273,9 +295,10 @@ def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Loggi
     if settings.max_associations_per_host is None:
         return None
     from scpd.worker.refuse import RefusalPolicy, refuse
-    from scpd.worker.serve import Surroundings
+    from scpd.worker.service import Surroundings
 
-    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, settings.max_associations_per_host)
+    most, gate = settings.max_associations_per_host, policy.gate
+    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, most, gate)
 
     def refuse_connection(sock: socket.socket, peer: Peer, count: int, wakeup: Wakeup) -> int:
         return refuse(sock, peer, count, refusal, Surroundings(title, wakeup, logs))

@@ -101,7 +101,6 @@ SECTIONS = (
             (1, "--access-full", "-ac", False, "serve any host"),
             (2, "--access-control", "+ac", True, "obey hosts.allow and hosts.deny"),
             in_force="--access-full",
-            later=True,
         ),
     ),
     Section(

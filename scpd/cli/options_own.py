@@ -94,6 +94,19 @@ SECTIONS = (
         "who may send",
         OWN,
         (
+            *(
+                Option(
+                    f"--hosts-{verdict}",
+                    "",
+                    f"hosts_{verdict}",
+                    f"whom --access-control {does}: see\nscpd_access(5)",
+                    arguments=(Argument("filename", "string"),),
+                    default=f"/etc/hosts.{verdict}",
+                    default_text=f"/etc/hosts.{verdict}",
+                    needs=(("--access-control",),),
+                )
+                for verdict, does in (("allow", "lets in"), ("deny", "keeps out"))
+            ),
             Option(
                 "--require-called-aet",
                 "",

@@ -91,6 +91,8 @@ class Settings:
     called_aets: tuple[str, ...]  # beside ae_title, without blanks around them
     calling_aets: tuple[tuple[str, str], ...]  # title, and address or net (empty: any); none: all may call
     peers: str | None  # path of the table
+    hosts_allow: str
+    hosts_deny: str
     lock_directory: str | None  # None: .scpd in the output directory
     eostudy_by: str  # either, timeout or next
     eostudy_max_age: int | None  # seconds; None: unlimited
@@ -139,6 +141,8 @@ class Settings:
         "grace",
         "group_lengths",
         "host_lookup",
+        "hosts_allow",
+        "hosts_deny",
         "ignore",
         "inetd",
         "ip_protocol",

@@ -1,5 +1,7 @@
 """scpctl access: would a client be let in, and by which line; what is wrong with the tables.
 
+First by the host rules, then, if a table of peers is named, by its titles too: both must let him in.
+
 The lines are those of tcpdmatch(8).  No command of a rule is run: aclexec is taken as agreeing.  The exit code is that
 of a question: success for granted.
 """
@@ -13,6 +15,7 @@ from scpd.access import names, tables
 from scpd.access.options import ACLEXEC
 from scpd.access.parties import UNKNOWN, Client, Host, Service
 from scpd.access.verdict import decide
+from scpd.ctl.callers import run_callers
 from scpd.ctl.exitcodes import FAILURE, SUCCESS, USAGE
 from scpd.ctl.listing import say
 from scpd.log.escape import escape
@@ -34,7 +37,14 @@ def run_access(options: Namespace) -> int:
     if options.address is None:
         _complain("access: which ADDRESS? or --check")
         return USAGE
-    return _decide(options, service)
+    titles = options.calling, options.called
+    if (None in titles) if options.peers else titles != (None, None):
+        _complain("access: --peers, --calling and --called belong together")
+        return USAGE
+    code = _decide(options, service)
+    if options.peers:
+        code = max(code, run_callers(options.peers, options.called, options.calling, options.address))
+    return code
 
 
 def _service(options: Namespace) -> Service:

@@ -114,6 +114,9 @@ def _add_access(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     access.add_argument(
         "--server", metavar="ADDRESS", type=_address, help="where the client reaches the daemon"
     )
+    access.add_argument("--peers", metavar="FILE", help="ask the table of scpd's --peers as well")
+    access.add_argument("--calling", metavar="AET", help="the calling AE title, for that table")
+    access.add_argument("--called", metavar="AET", help="the called AE title, for that table")
     access.set_defaults(run=_access)
 
 

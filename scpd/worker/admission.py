@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from scpd.lockdir.slots import Slots
     from scpd.ul.callers import Callers, Permission
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.service import ServicePolicy
 
 
 class Admission:

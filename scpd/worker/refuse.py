@@ -4,6 +4,9 @@ Its request is read first, for that PDU answers a request and nothing else (PS3.
 source 3 (service-provider, presentation related), reason 1 (temporary-congestion), PS3.8 9.3.4: a sender that knows
 its trade comes again.  Whoever says nothing, or anything but a request, is dealt with as by a worker.
 
+Whom the host rules do not let in gets no answer, as from a worker; a rule's commands are asked, but none is spawned for
+what comes in a flood.
+
 All in all it takes less than five seconds, the peer's time to close included.
 """
 
@@ -25,21 +28,25 @@ if TYPE_CHECKING:
     import socket
 
     from scpd.ul.connection import Timeouts
+    from scpd.worker.gate import Gate
     from scpd.worker.peer import Peer
-    from scpd.worker.serve import Surroundings
+    from scpd.worker.service import Surroundings
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
 # From its connection on the peer has five; half a second the master has waited for another to end.
 _REQUEST_SECONDS = 5.0 - 0.5 - LINGER_SECONDS
+# Of these, for the host rules.
+_RULES_SECONDS = 1.0
 
 
 class RefusalPolicy:
     """What a refuser is told: how to read a request, and how many connections a host may have."""
 
-    __slots__ = ("max_pdu", "most", "timeouts")
+    __slots__ = ("gate", "max_pdu", "most", "timeouts")
 
-    def __init__(self, max_pdu: int, timeouts: Timeouts, most: int) -> None:
+    def __init__(self, max_pdu: int, timeouts: Timeouts, most: int, gate: Gate | None = None) -> None:
+        self.gate = gate
         self.max_pdu = max_pdu
         self.timeouts = timeouts
         self.most = most
@@ -50,12 +57,15 @@ def refuse(sock: socket.socket, peer: Peer, count: int, policy: RefusalPolicy, a
 
     Raises nothing that a peer can cause.
     """
+    deadline = monotonic() + min(policy.timeouts.acse, _REQUEST_SECONDS)
     around.title.show(f"refusing {peer}, one too many of its host")
     around.logs.association.begin(str(peer))
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, _be_patient)
     refusal = _Refusal(peer, around, f"has {count} already, --max-associations-per-host {policy.most}")
     try:
-        refusal.read_request(connection, min(policy.timeouts.acse, _REQUEST_SECONDS))
+        if policy.gate is not None:
+            policy.gate.judge(sock, peer, around, _RULES_SECONDS)
+        refusal.read_request(connection, deadline)
     except PeerError as error:
         connection.end(error)
         code = refusal.ended(error)
@@ -74,9 +84,9 @@ class _Refusal:
         self._why = why
         self._name = str(peer)
 
-    def read_request(self, connection: Connection, seconds: float) -> None:
+    def read_request(self, connection: Connection, deadline: float) -> None:
         """Wait for the request and refuse it; always raises a `PeerError`."""
-        request = connection.request(monotonic() + seconds)
+        request = connection.request(deadline)
         association = self._around.logs.association
         association.calling_aet = readable(request.calling_ae_title)
         association.called_aet = readable(request.called_ae_title)

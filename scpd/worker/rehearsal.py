@@ -32,7 +32,8 @@ from scpd.ul import pdus
 from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.stream import COMMAND_FRAGMENT, LAST_FRAGMENT
 from scpd.worker.peer import Peer, tune
-from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
+from scpd.worker.serve import serve
+from scpd.worker.service import ServicePolicy, Surroundings, Verbosity
 from scpd.worker.store import StorePolicy
 
 TYPE_CHECKING = False

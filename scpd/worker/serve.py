@@ -15,7 +15,7 @@ from scpd.access.lookup import host_name
 from scpd.dimse import messages, status
 from scpd.dimse.assembler import CommandAssembler
 from scpd.dimse.commands import decode_command
-from scpd.errors import Abort, PeerError, Refused, Released
+from scpd.errors import Abort, Denied, PeerError, Refused, Released
 from scpd.process import exitcodes
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from scpd.tables.sop_classes import FILE_PREFIXES
@@ -34,84 +34,15 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from scpd.log.setup import Logging
-    from scpd.process.signals import Wakeup
-    from scpd.process.titles import Title
-    from scpd.ul.connection import DataSet, Timeouts
+    from scpd.ul.connection import DataSet
     from scpd.ul.negotiation import Context
     from scpd.worker.admission import Admission
-    from scpd.worker.dumps import Dumps
-    from scpd.worker.faults import Faults
-    from scpd.worker.filing import FilingPolicy
     from scpd.worker.peer import Peer
-    from scpd.worker.store import StorePolicy
+    from scpd.worker.service import ServicePolicy, Surroundings
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
 _LONGEST_UID = 128  # characters in a log: twice what a UID may have (PS3.5 9.1)
-
-
-class Verbosity:
-    """What is told of an association: the peer's name, dumps of what it says (`None`: none), that we are a child.
-
-    `tells_study` is for a log that can show the Study Instance UID of the object at hand.
-    """
-
-    __slots__ = ("dumps", "host_lookup", "is_child", "tells_study")
-
-    def __init__(
-        self,
-        *,
-        dumps: Dumps | None = None,
-        host_lookup: bool = False,
-        is_child: bool = True,
-        tells_study: bool = False,
-    ) -> None:
-        self.dumps = dumps
-        self.host_lookup = host_lookup
-        self.is_child = is_child
-        self.tells_study = tells_study
-
-
-class ServicePolicy:
-    """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
-
-    `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
-    nor commands, `admission` if everybody may send.
-    """
-
-    __slots__ = ("admission", "faults", "filing", "max_pdu", "negotiation", "store", "timeouts", "verbosity")
-
-    def __init__(  # noqa: PLR0913, PLR0917 - as many as there are rooms to tell
-        self,
-        negotiation: negotiation.Policy,
-        max_pdu: int,
-        timeouts: Timeouts,
-        store: StorePolicy | None,
-        faults: Faults | None,
-        verbosity: Verbosity,
-        filing: FilingPolicy | None = None,
-        admission: Admission | None = None,
-    ) -> None:
-        self.negotiation = negotiation
-        self.max_pdu = max_pdu
-        self.timeouts = timeouts
-        self.store = store
-        self.faults = faults
-        self.verbosity = verbosity
-        self.filing = filing
-        self.admission = admission
-
-
-class Surroundings:
-    """What the process that serves has: its title, its wakeup, its logs."""
-
-    __slots__ = ("logs", "title", "wakeup")
-
-    def __init__(self, title: Title, wakeup: Wakeup, logs: Logging) -> None:
-        self.title = title
-        self.wakeup = wakeup
-        self.logs = logs
 
 
 def serve(
@@ -127,6 +58,8 @@ def serve(
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)
     worker = _Worker(connection, peer, policy, around, progress)
     try:
+        if policy.gate is not None:  # of whom the host rules do not let in not a byte is read
+            policy.gate.let_in(sock, peer, around)
         worker.run(deadline)
     except PeerError as error:
         worker.close()
@@ -186,9 +119,10 @@ class _Worker:
     def ended(self, error: PeerError) -> int:
         """Log how the association ends; give the exit code that says so."""
         row = ending(error, self._phase)
-        if log.isEnabledFor(row.level):
+        level = error.level if isinstance(error, Denied) else row.level
+        if log.isEnabledFor(level):
             detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
-            self._complain(row.level, f"{row.text}{detail}", self._progress.summary())
+            self._complain(level, f"{row.text}{detail}", self._progress.summary())
         return row.exit_code
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.peers_policies import Peers
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.service import ServicePolicy
 
 PROFILES = """\
 [[TransferSyntaxes]]

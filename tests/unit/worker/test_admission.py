@@ -17,7 +17,7 @@ from scpd.worker.admission import Admission
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.service import ServicePolicy
 
 TEXT = "STORE CT1@127.0.0.1\nSTORE CT2 limit=1\nOTHER *\n"
 

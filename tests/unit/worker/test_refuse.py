@@ -17,7 +17,7 @@ from scpd.process import exitcodes
 from scpd.ul.connection import Timeouts
 from scpd.worker.peer import Peer
 from scpd.worker.refuse import RefusalPolicy, refuse
-from scpd.worker.serve import Surroundings
+from scpd.worker.service import Surroundings
 from tests.harness import wire
 from tests.harness.raw_peer import CONTEXTS
 

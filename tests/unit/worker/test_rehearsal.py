@@ -24,7 +24,7 @@ from tests.harness.forked import in_child
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scpd.worker.serve import ServicePolicy
+    from scpd.worker.service import ServicePolicy
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ from scpd.worker.admission import Admission
 from scpd.worker.faults import Faults
 from scpd.worker.peer import Peer
 from scpd.worker.rewrite import Form
-from scpd.worker.serve import ServicePolicy, Surroundings, Verbosity, serve
+from scpd.worker.serve import serve
+from scpd.worker.service import ServicePolicy, Surroundings, Verbosity
 from scpd.worker.store import StorePolicy
 from tests.harness import wire
 
