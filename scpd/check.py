@@ -85,12 +85,13 @@ def _warnings(settings: Settings) -> list[str]:
 
 def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
     """Give what is wrong with the tables of the host rules, and what is only odd."""
+    from scpd.access.names import is_known
     from scpd.access.parties import Service
     from scpd.access.tables import faults
     from scpd.policies import daemon_names
 
     service = Service(daemon_names(settings), settings.port)
-    return faults(settings.hosts_allow, settings.hosts_deny, service)
+    return faults(settings.hosts_allow, settings.hosts_deny, service, is_known)
 
 
 def _refusal(step: Callable[[], None]) -> Iterator[str]:

@@ -68,11 +68,16 @@ class Surroundings:
 
 
 class TextHost:
-    """A text for the address and, if it could be one, for the name; `ct1.example.` means `ct1.example`, too."""
+    """A text for the address and, if it could be one, for the name; `ct1.example.` means `ct1.example`, too.
 
-    __slots__ = ("_absolute", "_test", "key", "needs_name")
+    `name` is the host's if it is the name of one and no pattern for several.
+    """
+
+    __slots__ = ("_absolute", "_test", "key", "name", "needs_name")
 
     def __init__(self, pattern: str, *, needs_name: bool) -> None:
+        is_one = needs_name and not pattern.startswith(".") and pattern[-1:] not in {".", ""}
+        self.name = pattern if is_one and "*" not in pattern and "?" not in pattern else ""
         text = Text(pattern)
         self.key, self._test = text.key, text.test
         self.needs_name = needs_name
@@ -144,14 +149,15 @@ class InNet:
 
 
 class Netgroup:
-    """@group."""
+    """@group, which is its `name`."""
 
-    __slots__ = ("_group",)
+    __slots__ = ("_group", "name")
     key = None
     needs_name = True
 
     def __init__(self, group: str) -> None:
         self._group = group
+        self.name = f"@{group}"
 
     def matches(self, host: Host, around: Surroundings) -> bool:
         """By the name; `unknown` can be one, as libwrap has it."""

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _LOCALHOST = "localhost"
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 _YES, _NO = "yes", "no"
+_WORDS = frozenset((UNKNOWN, PARANOID))  # what stands for a name where there is none to be trusted
+_NO_SUCH_NAME = frozenset((socket.EAI_NONAME, -5))  # and EAI_NODATA of glibc, which Python has no name for
 
 
 def addresses(name: str, family: int) -> tuple[str, list[str]]:
@@ -72,6 +74,26 @@ def in_netgroup(group: str, name: str) -> bool:
 
     ask = ctypes.CDLL(None).innetgr
     return bool(ask(group.encode("latin-1"), name.encode("latin-1"), None, None))
+
+
+def is_known(name: str) -> bool | None:
+    """Tell whether there is a host of this name, or a netgroup if it begins with @; `None` if nobody can say now.
+
+    For who has time: a resolver that does not answer is waited for.
+    """
+    if name in _WORDS:
+        return True
+    if name.startswith("@"):
+        import ctypes  # as above
+
+        return bool(ctypes.CDLL(None).setnetgrent(name[1:].encode("latin-1")))
+    try:
+        socket.getaddrinfo(name, None)
+    except socket.gaierror as error:
+        return False if error.errno in _NO_SUCH_NAME else None
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class Names:

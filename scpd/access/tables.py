@@ -16,10 +16,14 @@ from scpd.access.book import Book
 from scpd.access.findings import Finding
 from scpd.access.pattern_files import PatternFile
 from scpd.access.syntax import Table
+from scpd.access.unfound import unfound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from scpd.access.parties import Service
+    from scpd.access.unfound import IsKnown
 
     Stamp = tuple[int, ...] | None
 
@@ -149,11 +153,17 @@ def _of_mode(path: str, mode: int) -> list[Finding]:
     ]
 
 
-def faults(allow: str, deny: str, service: Service) -> tuple[list[str], list[str]]:
-    """Give the lines about what refuses everybody who asks for the service, and about what is only odd."""
+def faults(
+    allow: str, deny: str, service: Service, is_known: IsKnown | None = None
+) -> tuple[list[str], list[str]]:
+    """Give the lines about what refuses everybody who asks for the service, and about what is only odd.
+
+    The latter with names that nobody has, if `is_known` can tell.
+    """
     book = Tables(allow, deny).look()
-    return _lines(book.faults(service)), _lines(book.warnings(service))
+    odd = [*book.warnings(service), *(unfound(book, is_known) if is_known is not None else ())]
+    return _lines(book.faults(service)), _lines(odd)
 
 
-def _lines(findings: tuple[object, ...]) -> list[str]:
+def _lines(findings: Iterable[object]) -> list[str]:
     return list(dict.fromkeys(map(str, findings)))
