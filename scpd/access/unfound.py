@@ -7,6 +7,8 @@ is nobody to ask, and no more is asked.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from scpd.access.findings import Finding
 from scpd.access.match import Netgroup, TextHost
 
@@ -38,7 +40,6 @@ def _names(book: Book) -> Iterator[tuple[str, int, str]]:
     """Give the names that stand in client lists, with table and line."""
     for table in (book.allow, book.deny):
         for rule in table.rules:
-            for part in rule.clients.parts:
-                for pattern in part:
-                    if isinstance(pattern.host, TextHost | Netgroup) and pattern.host.name:
-                        yield table.name, rule.line, pattern.host.name
+            for pattern in chain.from_iterable(rule.clients.parts):
+                if isinstance(pattern.host, TextHost | Netgroup) and pattern.host.name:
+                    yield table.name, rule.line, pattern.host.name
