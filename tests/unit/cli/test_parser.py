@@ -111,6 +111,8 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "called_aets": (),
         "calling_aets": (),
         "peers": None,
+        "hosts_allow": "/etc/hosts.allow",
+        "hosts_deny": "/etc/hosts.deny",
         "lock_directory": None,
         "eostudy_by": "either",
         "eostudy_max_age": None,
@@ -237,6 +239,10 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
             {"calling_aets": (("A", ""), ("B", "10.0.0.0/8"))},
         ),
         ("--peers table", {"peers": "table"}),
+        (
+            "+ac --hosts-allow a --hosts-deny b",
+            {"access_control": True, "hosts_allow": "a", "hosts_deny": "b"},
+        ),
         ("--lock-directory locks/ --no-keeper", {"lock_directory": "locks", "keeper": False}),
         # One command file for all daemons: what bounds commands is taken where there are none.
         (
