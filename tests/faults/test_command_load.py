@@ -69,6 +69,7 @@ def send(peer: RawPeer, count: int) -> list[str]:
     return names
 
 
+@pytest.mark.timeout(LONG_PATIENCE)
 def test_commands_are_bounded_and_hold_up_nobody(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path, is_long: bool
 ) -> None:
@@ -96,6 +97,7 @@ def test_commands_are_bounded_and_hold_up_nobody(
         assert 0 <= running <= most
 
 
+@pytest.mark.timeout(LONG_PATIENCE)
 def test_commands_of_8_associations_all_run_and_leave_no_zombie(
     scpd: ServerFactory, tmp_path: Path, is_long: bool
 ) -> None:
