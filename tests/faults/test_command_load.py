@@ -10,6 +10,8 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.harness.clients import scpctl
 from tests.harness.objects import ct_image
 from tests.harness.processes import children_of, command_line, processes
