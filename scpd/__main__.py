@@ -12,9 +12,12 @@ from scpd.process.threadless import import_logging
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
+
     from scpd.cli.settings import Settings
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging
+    from scpd.process.activation import Handed
 
 _OWN_NAME = "scpd"
 _STDOUT = 1
@@ -44,10 +47,11 @@ def run(program_name: str, words: list[str]) -> int:
     """Run as `program_name` with these arguments; give the exit code."""
     from scpd.cli.commandline import read_command_line
     from scpd.cli.usage import error_text
-    from scpd.process import exitcodes
+    from scpd.process import activation, exitcodes
 
+    needs_port = not activation.is_for(os.environ, os.getpid())
     try:
-        outcome, configuration = read_command_line(program_name, words, os.environ)
+        outcome, configuration = read_command_line(program_name, words, os.environ, needs_port=needs_port)
     except UsageError as error:
         if not error.quiet:
             _say(_STDERR, error_text(program_name, str(error)))
@@ -94,11 +98,15 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
 
 def _run_master(settings: Settings, logs: Logging) -> int:
     from scpd import filing_policies, peers_policies, policies
-    from scpd.master import listeners, supervisor
+    from scpd.master import listeners, report, supervisor
+    from scpd.process import activation, notify
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
     from scpd.store.names import check_extension, check_prefix
 
+    # Taken before anybody copies the environment for what is run below.
+    handed = activation.take(os.environ, os.getpid())
+    manager = notify.take(os.environ, os.getpid())
     profile = policies.profile(settings)
     dictionary = policies.dictionary(settings, os.environ)
     check_extension(settings.filename_extension)
@@ -111,9 +119,29 @@ def _run_master(settings: Settings, logs: Logging) -> int:
     # Held to the end of this process, lest somebody else begin with other options.
     lock_directory = filing_policies.use_lock_directory(settings, places)  # noqa: F841
     roles = policies.roles(settings, title, logs, profile, dictionary, peers)
-    sockets = listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
-    master = supervisor.Supervisor(sockets, policies.limits(settings), roles, title, settings.port)
+    sockets = _listeners(settings, handed)
+    ports = " and ".join(map(str, listeners.ports(sockets)))
+    shown = report.Report(title, ports, manager)
+    master = supervisor.Supervisor(sockets, policies.limits(settings), roles, shown)
     return master.run()
+
+
+def _listeners(settings: Settings, handed: list[Handed]) -> list[socket.socket]:
+    """Listen on what a service manager has handed over and on nothing else, or else where the options say."""
+    import logging
+
+    from scpd.master.listeners import inherit, open_listeners, ports
+
+    if not handed:
+        return open_listeners(settings.port, settings.ip_protocol, settings.bind)
+    sockets = inherit(handed)
+    log = logging.getLogger("dcmtk.apps.storescp")
+    if settings.port and settings.port not in (there := ports(sockets)):
+        told = " and ".join(map(str, there))
+        log.warning("port %d has no effect: the service manager listens on %s", settings.port, told)
+    if settings.bind:
+        log.warning("--bind has no effect: the service manager listens")
+    return sockets
 
 
 if __name__ == "__main__":

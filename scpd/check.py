@@ -80,7 +80,10 @@ def _of_host_rules(settings: Settings) -> list[str]:
 
 def _warnings(settings: Settings) -> list[str]:
     """Give what is odd, but keeps nothing from working."""
-    return _host_rules(settings)[1] if settings.access_control else []
+    warnings = _host_rules(settings)[1] if settings.access_control else []
+    if not settings.port and not settings.inetd:
+        warnings.append("no port: this needs a socket unit, which hands over what it listens on")
+    return warnings
 
 
 def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:

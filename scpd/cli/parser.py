@@ -52,7 +52,8 @@ def parse(
 
     `read_log_config` reads the file of --log-config, and raises UsageError for one that cannot be used; it is called at
     the place in the order of checks where storescp reads that file, and only if the option is given.  Command files are
-    all that is opened here.  Who listens to nobody needs no port: it is 0 if it is left out.
+    all that is opened here.  Who opens no port needs none: with `needs_port` false, and for --check-config, it is 0 if
+    it is left out.
     """
     line = _Line(_expanded(words))
     answer = _answer(program_name, line)
@@ -102,10 +103,11 @@ def _judge(
     Raises UsageError, also for what passed them all and is not yet built.
     """
     _test(line, state, rows.START, rows.PORT)
-    is_left_out = not line.parameters and not needs_port
+    is_check = options.BY_NAME["--check-config"] in line.given
+    is_left_out = not line.parameters and (is_check or not needs_port)
     port = 0 if is_left_out or state.in_force("--inetd") else _port(line)
     _test(line, state, rows.LOGGING, rows.NETWORK)
-    _settle_logging(state, read_log_config, is_check=options.BY_NAME["--check-config"] in line.given)
+    _settle_logging(state, read_log_config, is_check=is_check)
     try:
         _test(line, state, rows.NETWORK, rows.END)
         state.refuse_odd_numbers()

@@ -1,6 +1,9 @@
 """The sockets on which connections arrive: IPv4, IPv6, both at once, or the addresses that the administrator named.
 
-`open_listeners` raises `StartError` with one line that names the address and what is wrong with it.
+`inherit` takes those that a service manager has opened (`process.activation`) instead.  Such a socket goes on listening
+when we have ended: what connects then waits for the next start.
+
+Both raise `StartError` with one line: it names the address, or the number and name of the socket, and what is wrong.
 """
 
 from __future__ import annotations
@@ -10,6 +13,10 @@ import os
 import socket
 
 from scpd.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.process.activation import Handed
 
 # Connections that the kernel keeps while none is accepted (it cuts this to net.core.somaxconn).
 _BACKLOG = 512
@@ -38,11 +45,53 @@ def open_listeners(port: int, ip_protocol: str, addresses: tuple[str, ...]) -> l
     return listeners
 
 
+def inherit(handed: list[Handed]) -> list[socket.socket]:
+    """Listen on the sockets that were handed over; all of them must be TCP sockets that listen."""
+    listeners: list[socket.socket] = []
+    try:
+        listeners.extend(map(_inherit, handed))
+    except StartError:
+        close_all(listeners)
+        raise
+    return listeners
+
+
+def ports(listeners: list[socket.socket]) -> list[int]:
+    """Give the ports on which they listen, each once."""
+    return list(dict.fromkeys(int(listener.getsockname()[1]) for listener in listeners))
+
+
 def close_all(listeners: list[socket.socket]) -> None:
     """Close them and forget them."""
     for listener in listeners:
         listener.close()
     listeners.clear()
+
+
+def _inherit(handed: Handed) -> socket.socket:
+    name = f"socket {handed.number} ({handed.name}) that the service manager has handed over"
+    try:
+        sock = socket.socket(fileno=handed.number)
+    except OSError as error:
+        raise StartError(f"{name} cannot be used: {error.strerror}") from None
+    fault = _fault(sock)
+    if fault:
+        sock.close()
+        raise StartError(f"{name} is no listening TCP socket: {fault}")
+    sock.setblocking(False)
+    sock.set_inheritable(False)
+    return sock
+
+
+def _fault(sock: socket.socket) -> str:
+    """Say what keeps connections from arriving on a socket; empty if nothing does."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"its family is {getattr(sock.family, 'name', sock.family)}"
+    if sock.type != socket.SOCK_STREAM:
+        return f"its type is {getattr(sock.type, 'name', sock.type)}"
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "it does not listen (Accept=yes is for --inetd)"
+    return ""
 
 
 def _has_ipv6() -> bool:

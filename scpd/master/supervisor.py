@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.log.setup import Logging
+    from scpd.master.report import Report
     from scpd.master.turnstile import Refuse
     from scpd.master.upkeep import Heartbeat
     from scpd.master.waiting import Arrival
-    from scpd.process.titles import Title
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -88,13 +88,10 @@ class Roles:
 class Supervisor:
     """The master's loop over the listeners given to it, which it owns from now on."""
 
-    def __init__(
-        self, listeners: list[socket.socket], limits: Limits, roles: Roles, title: Title, port: int
-    ) -> None:
+    def __init__(self, listeners: list[socket.socket], limits: Limits, roles: Roles, report: Report) -> None:
         self._limits = limits
         self._roles = roles
-        self._title = title
-        self._port = port
+        self._report = report
         self._children = Children()
         self._watch = Watch()
         self._rest = Rest()
@@ -133,6 +130,7 @@ class Supervisor:
 
     def _keep_time(self, now: float) -> None:
         self._entrance.keep_time(now)
+        self._report.keep_time(now)
         if self._drain is not None:
             self._go_on_ending(self._drain, now)
             return
@@ -152,7 +150,8 @@ class Supervisor:
         wake = now + _LONGEST_WAIT
         deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
         entrance = self._entrance.next_times()
-        for time in (*entrance, self._rest.until, deadline, self._upkeep.next_time()):
+        report = self._report.next_time()
+        for time in (*entrance, self._rest.until, deadline, self._upkeep.next_time(), report):
             if time is not None and time < wake:
                 wake = time
         return max(wake - now, 0.0)
@@ -193,7 +192,7 @@ class Supervisor:
 
     def _stand_by(self, worker_end: socket.socket) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
-        self._title.show("standby worker")
+        self._report.title.show("standby worker")
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup)
 
@@ -260,9 +259,8 @@ class Supervisor:
         self._drain = Drain(now, self._limits.grace)
         self._entrance.close()
         self._standbys.dismiss()
+        self._report.stopping()
         self._show()
 
     def _show(self) -> None:
-        count = self._children.workers
-        associations = f"{count} association{'' if count == 1 else 's'}"
-        self._title.show(f"master, {'draining, ' if self._drain else ''}{associations} on {self._port}")
+        self._report.show(self._children.workers, is_ending=self._drain is not None)

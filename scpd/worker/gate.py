@@ -49,7 +49,10 @@ _LEVELS = {
 
 
 class Gate:
-    """Who may connect; `names` are those that the rules may call us by, `port` is where we listen."""
+    """Who may connect; `names` are those that the rules may call us by, `port` is where we listen.
+
+    Port 0 is the one by which a connection comes: a service manager may listen for us on several.
+    """
 
     __slots__ = ("_asks_names", "_names", "_port", "_tables")
 
@@ -99,11 +102,12 @@ class Gate:
         def host(address: str) -> Host:
             return Host(address, lambda: names.of(address)) if self._asks_names else Host(address)
 
-        server = str(sock.getsockname()[0]).removeprefix(_MAPPED_IPV4)
+        address = sock.getsockname()
+        server = str(address[0]).removeprefix(_MAPPED_IPV4)
         client = Client(host(peer.host), peer.port)
         verdict = decide(
             self._tables.look(),
-            Service(self._names, self._port, host(server)),
+            Service(self._names, self._port or address[1], host(server)),
             client,
             Commands(around.wakeup, command_seconds, kept).aclexec,
             names.in_netgroup,
