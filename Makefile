@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # By a path: the import hook of the other way costs every start 35 modules, and every fork 2 MB.
 EDITABLE := --config-settings editable_mode=compat --editable
 # command:Debian package, the real peers of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
-TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace tcpdmatch:tcpd
+TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-analyze:systemd tcpdmatch:tcpd
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .PHONY: run test test-long bench lint clean tools

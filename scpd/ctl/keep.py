@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from scpd.ctl.exitcodes import FAILURE, SUCCESS, USAGE
+from scpd.ctl.exitcodes import FAILURE, NOTHING_TO_KEEP, SUCCESS, USAGE
 from scpd.errors import StartError, UsageError
 from scpd.process.threadless import import_logging
 
@@ -46,7 +46,7 @@ def run_keep(words: Sequence[str]) -> int:
 
 
 def _start(settings: Settings, configuration: Configuration | None) -> int:
-    from scpd import policies
+    from scpd import keeper_policies, policies
     from scpd.log.setup import configure
 
     import_logging()
@@ -56,6 +56,9 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
         sys.stderr.write(f"scpctl: keep: cannot open the log: {error.strerror}\n")
         return FAILURE
     log = logging.getLogger("dcmtk.apps.storescp")
+    if not keeper_policies.needs_keeper(settings):
+        log.critical("nothing to keep: no option asks for studies or commands")
+        return NOTHING_TO_KEEP
     try:
         return _keep(settings)
     except StartError as error:
@@ -73,8 +76,6 @@ def _keep(settings: Settings) -> int:
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
 
-    if not keeper_policies.needs_keeper(settings):
-        raise StartError("nothing to keep: no option asks for studies or commands")
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     places = peers_policies.directories(peers_policies.load_peers(settings, serves=False))
     # Held to the end of this process, as a daemon does.

@@ -17,6 +17,10 @@ DEBIAN_PACKAGES = {
     "storescp": "dcmtk",
     "storescu": "dcmtk",
     "strace": "strace",
+    "systemd-analyze": "systemd",
+    "systemd-socket-activate": "systemd",
+    "systemd-sysusers": "systemd",
+    "systemd-tmpfiles": "systemd",
     "tcpdmatch": "tcpd",
 }
 

@@ -97,10 +97,10 @@ def test_the_second_waits_until_the_first_is_gone(place: Place) -> None:
             wait_until(lambda: lines(place.folder / "ran") == ["CT.1", "second CT.2"])
 
 
-def test_it_does_not_start_with_nothing_to_keep(place: Place) -> None:
+def test_nothing_to_keep_has_an_exit_code_of_its_own(place: Place) -> None:
     with keeping(place, "11112") as keeper:
         _, said = keeper.communicate(timeout=20)
-        assert keeper.returncode == 1
+        assert keeper.returncode == 3
         assert said == "F: nothing to keep: no option asks for studies or commands\n"
 
 

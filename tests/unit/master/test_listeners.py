@@ -5,12 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 
 from scpd.errors import StartError
-from scpd.master.listeners import close_all, open_listeners
+from scpd.master.listeners import close_all, inherit, open_listeners, ports
+from scpd.process.activation import Handed
 from tests.harness.forked import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 NOBODY = 65534
 HAS_IPV6 = socket.has_ipv6 and os.path.exists("/proc/net/if_inet6")
@@ -131,3 +137,72 @@ def test_closing_forgets_the_listeners(port: int) -> None:
 
     assert listeners == []
     assert listener.fileno() == -1
+
+
+def handed(*sockets: socket.socket, name: str = "dicom") -> list[Handed]:
+    return [Handed(os.dup(sock.fileno()), name) for sock in sockets]
+
+
+def test_sockets_that_were_handed_over_are_listened_on(port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        theirs = handed(one, other)
+        listeners = inherit(theirs)
+        try:
+            assert [listener.fileno() for listener in listeners] == [each.number for each in theirs]
+            assert ports(listeners) == [port, other.getsockname()[1]]
+            for listener in listeners:
+                assert not listener.get_inheritable()
+                with pytest.raises(BlockingIOError):
+                    listener.accept()
+        finally:
+            close_all(listeners)
+        # The service manager has its own descriptor: who comes now waits for the next start.
+        assert connects("127.0.0.1", port)
+
+
+def test_two_sockets_of_one_port_are_one_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        listeners = inherit(handed(one, one))
+        assert ports(listeners) == [one.getsockname()[1]]
+        close_all(listeners)
+
+
+def unlistening() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), "its family is AF_UNIX"),
+        (lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM), "its type is SOCK_DGRAM"),
+        (unlistening, "it does not listen (Accept=yes is for --inetd)"),
+    ],
+)
+def test_another_socket_is_a_start_that_fails_and_names_it(
+    make: Callable[[], socket.socket], fault: str
+) -> None:
+    with make() as wrong, socket.create_server(("127.0.0.1", 0)) as right:
+        theirs = [*handed(right), *handed(wrong, name="odd")]
+        with pytest.raises(StartError) as caught:
+            inherit(theirs)
+        assert str(caught.value) == (
+            f"socket {theirs[1].number} (odd) that the service manager has handed over is no listening TCP "
+            f"socket: {fault}"
+        )
+    for each in theirs:
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(each.number)
+
+
+def test_a_descriptor_that_is_no_socket_is_a_start_that_fails_and_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (tmp_path / "file").open() as file, pytest.raises(StartError) as caught:
+        inherit([Handed(file.fileno(), "odd")])
+    assert "(odd) that the service manager has handed over cannot be used: Socket operation" in str(
+        caught.value
+    )
+    with pytest.raises(StartError, match=r"socket 1000000 \(gone\) .* cannot be used: Bad file descriptor"):
+        inherit([Handed(1_000_000, "gone")])
