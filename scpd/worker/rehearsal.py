@@ -183,9 +183,13 @@ def rehearse(policy: ServicePolicy) -> int:
 
 
 def _be_handed_a_connection() -> None:
-    """Be one who stands by."""
+    """Be one who stands by, unless the service manager allows no such socket: then workers are slower, too."""
+    try:
+        sock = socket.socket()
+    except OSError:
+        return
     ours, theirs = standby.channel()
-    with ours, socket.socket() as sock:
+    with ours, sock:
         standby.assign(ours, standby.Assignment(sock, ("", 0), 0.0))
         work = standby.await_assignment(theirs, _Deaf(ours.fileno()))
         assert work is not None  # noqa: S101 - it was assigned before
