@@ -7,6 +7,7 @@ read by then: its first error ends the program before this is reached.  Nothing 
 from __future__ import annotations
 
 import os
+import socket
 
 from scpd.errors import StartError
 from scpd.log.escape import escape
@@ -17,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from scpd.access.parties import Service
     from scpd.cli.settings import Settings
     from scpd.log.configuration import Configuration
 
@@ -26,7 +28,7 @@ _STDERR = 2
 def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
     """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
     problems = list(_problems(settings, configuration, environment))
-    warnings = [f"warning: {text}" for text in _warnings(settings)]
+    warnings = [f"warning: {text}" for text in _warnings(settings, environment)]
     stderr = Stream(_STDERR)
     for line in problems + warnings:
         stderr.write(f"{settings.program_name}: {escape(line)}\n".encode())
@@ -78,23 +80,58 @@ def _of_host_rules(settings: Settings) -> list[str]:
     return _host_rules(settings)[0]
 
 
-def _warnings(settings: Settings) -> list[str]:
+def _warnings(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     """Give what is odd, but keeps nothing from working."""
     warnings = _host_rules(settings)[1] if settings.access_control else []
-    if not settings.port and not settings.inetd:
+    # A service manager that has us checked before the start hands its sockets over at the start.
+    if not settings.port and not settings.inetd and "INVOCATION_ID" not in environment:
         warnings.append("no port: this needs a socket unit, which hands over what it listens on")
+    if not _has_network():
+        warnings += _without_network(settings)
     return warnings
+
+
+def _has_network() -> bool:
+    """Tell whether we may open sockets; a unit may forbid that (RestrictAddressFamilies=)."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError:
+        return False
+    return True
+
+
+def _without_network(settings: Settings) -> Iterator[str]:
+    """Give what the options ask for and the unit forbids; its directories are looked at like all others."""
+    from scpd.filing_policies import names_peers
+    from scpd.keeper_policies import needs_keeper
+
+    if settings.access_control:
+        from scpd.access.demands import of_network
+        from scpd.access.tables import Tables
+
+        yield from map(
+            str, of_network(Tables(settings.hosts_allow, settings.hosts_deny).look(), _service(settings))
+        )
+    if settings.host_lookup and names_peers(settings):
+        yield "commands get addresses for names: no name server can be asked here"
+    if settings.keeper and needs_keeper(settings):
+        yield "commands would run here, without a network: --no-keeper leaves them to scpd-keeper.service"
 
 
 def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
     """Give what is wrong with the tables of the host rules, and what is only odd."""
     from scpd.access.names import is_known
-    from scpd.access.parties import Service
     from scpd.access.tables import faults
+
+    return faults(settings.hosts_allow, settings.hosts_deny, _service(settings), is_known)
+
+
+def _service(settings: Settings) -> Service:
+    """Give what the host rules may mean."""
+    from scpd.access.parties import Service
     from scpd.policies import daemon_names
 
-    service = Service(daemon_names(settings), settings.port)
-    return faults(settings.hosts_allow, settings.hosts_deny, service, is_known)
+    return Service(daemon_names(settings), settings.port)
 
 
 def _refusal(step: Callable[[], None]) -> Iterator[str]:
