@@ -12,7 +12,7 @@ import pytest
 from scpd.cli import mdoc, options
 from scpd.cli.rows import OUTPUT, Argument, Option, Section
 from scpd.dimse import status
-from scpd.process import exitcodes, signals
+from scpd.process import activation, exitcodes, notify, signals
 from tests.harness.manuals import complaints
 from tests.harness.programs import real_program
 
@@ -89,9 +89,17 @@ def test_every_status_of_a_response_has_its_line() -> None:
     assert found - known <= {0x0111}
 
 
-@pytest.mark.parametrize("name", ["DCMDICTPATH", "TCP_NODELAY", "TCP_BUFFER_LENGTH", "TZ", "JOURNAL_STREAM"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("DCMDICTPATH", "TCP_NODELAY", "TCP_BUFFER_LENGTH", "TZ", "JOURNAL_STREAM", "INVOCATION_ID"),
+        *(name for name in activation.VARIABLES if name != "LISTEN_PIDFDID"),
+        *notify.VARIABLES,
+    ],
+)
 def test_every_variable_has_its_line(name: str) -> None:
-    assert f"Ev {name}" in items("ENVIRONMENT")
+    lines = [item.removeprefix("Ev ").split(" , ") for item in items("ENVIRONMENT")]
+    assert any(name in names for names in lines)
 
 
 VALUES = (

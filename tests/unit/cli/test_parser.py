@@ -511,7 +511,7 @@ def test_any_list_of_words_gives_settings_a_text_or_a_usage_error(words: list[st
         return
     assert isinstance(answer, Settings | str)
     if isinstance(answer, Settings):
-        assert 1 <= answer.port <= 65535
+        assert (0 if answer.check_config else 1) <= answer.port <= 65535
         assert answer.max_pdu % 2 == 0
 
 
@@ -527,3 +527,14 @@ def test_the_parser_brings_in_nothing_but_itself() -> None:
     foreign = {name for name in done.stdout.split() if name.partition(".")[0] != "scpd"} - {"__future__"}
     assert foreign == set()
     assert "scpd.cli.usage" not in done.stdout.split()
+
+
+def test_who_opens_no_port_needs_none() -> None:
+    for answer in (parse("scpd", ["-v"], needs_port=False), parse("scpd", ["-v", "--check-config"])):
+        assert isinstance(answer, Settings)
+        assert answer.port == 0
+    checked = parse("scpd", ["--check-config", "104"])
+    assert isinstance(checked, Settings)
+    assert checked.port == 104
+    with pytest.raises(UsageError, match="Missing parameter port"):
+        parse("scpd", ["-v"])
