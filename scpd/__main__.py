@@ -1,9 +1,10 @@
-"""The program: read the command line, say something and leave, or start the master."""
+"""The program: read the command line, say something and leave, start the master, or serve what inetd hands over."""
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 from contextlib import suppress
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging
     from scpd.process.activation import Handed
+    from scpd.process.inherited import Inherited
 
 _OWN_NAME = "scpd"
+_STDIN = 0
 _STDOUT = 1
 _STDERR = 2
 
@@ -28,12 +31,30 @@ def main() -> int:
     """Run scpd with the arguments of this process; give its exit code."""
     # logrotate(8) knows nothing of how far we are; until the master hears this signal there is no file to open anew.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    inherited = _take_over(sys.argv[1:])  # before anything can be written
     _open_standard_streams()
     import_logging()
     program_name = os.path.basename(sys.argv[0])
     if program_name == "__main__.py":  # python -m scpd
         program_name = _OWN_NAME
-    return run(program_name, sys.argv[1:])
+    if inherited is None:
+        return run(program_name, sys.argv[1:])
+    try:
+        return run(program_name, sys.argv[1:], inherited.sock)
+    finally:
+        inherited.output.finish()
+
+
+def _take_over(words: list[str]) -> Inherited | None:
+    """Give what a super-server has made of the standard streams; `None` if there was none."""
+    try:
+        if not stat.S_ISSOCK(os.fstat(_STDIN).st_mode):
+            return None
+    except OSError:
+        return None
+    from scpd.process.inherited import take_over  # an inetd start pays for it, nobody else
+
+    return take_over(words)
 
 
 def _open_standard_streams() -> None:
@@ -43,8 +64,8 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
 
 
-def run(program_name: str, words: list[str]) -> int:
-    """Run as `program_name` with these arguments; give the exit code."""
+def run(program_name: str, words: list[str], peer: socket.socket | None = None) -> int:
+    """Run as `program_name` with these arguments, and `peer` as standard input; give the exit code."""
     from scpd.cli.commandline import read_command_line
     from scpd.cli.usage import error_text
     from scpd.process import activation, exitcodes
@@ -63,7 +84,7 @@ def run(program_name: str, words: list[str]) -> int:
         from scpd.check import check
 
         return check(outcome, configuration, os.environ)
-    return _start(outcome, configuration)
+    return _start(outcome, configuration, peer)
 
 
 def _say(descriptor: int, text: str) -> None:
@@ -72,7 +93,7 @@ def _say(descriptor: int, text: str) -> None:
         stream.write(text.encode("utf-8", "backslashreplace"))
 
 
-def _start(settings: Settings, configuration: Configuration | None) -> int:
+def _start(settings: Settings, configuration: Configuration | None, peer: socket.socket | None = None) -> int:
     import logging
 
     from scpd import policies
@@ -90,10 +111,18 @@ def _start(settings: Settings, configuration: Configuration | None) -> int:
     for warning in settings.warnings:
         log.warning("%s", warning)
     try:
+        if settings.inetd:
+            return _serve_one(settings, logs, peer)
         return _run_master(settings, logs)
     except StartError as error:
         log.critical("%s", error)
         return exitcodes.START_FAILED
+
+
+def _serve_one(settings: Settings, logs: Logging, peer: socket.socket | None) -> int:
+    from scpd.inetd_policies import serve_one
+
+    return serve_one(settings, logs, peer)
 
 
 def _run_master(settings: Settings, logs: Logging) -> int:

@@ -8,7 +8,7 @@ from scpd.keeper_policies import has_studies, lock_directory, needs_keeper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scpd.cli.settings import Settings
     from scpd.store.folders import Sorting
@@ -33,7 +33,7 @@ def rules(settings: Settings) -> Rules | None:
         timeout=settings.eostudy_timeout,
         by=settings.eostudy_by,
         max_age=settings.eostudy_max_age,
-        any_peer=not settings.fork,
+        any_peer=not is_parallel(settings),
         renames=settings.rename_on_eostudy,
         runs=settings.exec_on_eostudy is not None,
     )
@@ -63,7 +63,7 @@ def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple
         ("--output-directory", os.path.realpath(settings.output_directory)),
         ("--peers", " ".join(f"directory={place}" for place in sorted(places))),
         *((name, repr(prefix) if key == kind else "") for key, name in _SORT_OPTIONS.items()),
-        ("--fork", _given(settings.fork)),
+        ("--fork", _given(is_parallel(settings))),
         ("--eostudy-timeout", _number(settings.eostudy_timeout)),
         ("--eostudy-by", settings.eostudy_by),
         ("--eostudy-max-age", _number(settings.eostudy_max_age)),
@@ -71,6 +71,11 @@ def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple
         ("--exec-on-eostudy", _command(settings.exec_on_eostudy)),
         ("--exec-on-reception", _command(settings.exec_on_reception)),
     ]
+
+
+def is_parallel(settings: Settings) -> bool:
+    """Tell whether associations are served side by side, as those that a super-server starts are."""
+    return settings.fork or settings.inetd
 
 
 def _given(is_given: bool) -> str:
@@ -87,8 +92,8 @@ def _command(command: str | None) -> str:
     return "" if command is None else repr(command)
 
 
-def filing_policy(settings: Settings) -> FilingPolicy | None:
-    """Say how objects are filed; `None` with neither sorting nor commands.
+def filing_policy(settings: Settings, recorded: Callable[[], None] | None = None) -> FilingPolicy | None:
+    """Say how objects are filed; `None` with neither sorting nor commands.  `recorded` is called for each of them.
 
     What a worker may need for that is imported here, since a worker imports nothing of ours.
     """
@@ -99,7 +104,7 @@ def filing_policy(settings: Settings) -> FilingPolicy | None:
 
     if settings.bit_preserving:
         import scpd.dataset.glance  # noqa: F401
-    return FilingPolicy(sorting, tracker, settings.output_directory)
+    return FilingPolicy(sorting, tracker, settings.output_directory, recorded)
 
 
 def _sorting(settings: Settings) -> Sorting | None:
@@ -123,7 +128,7 @@ def _tracker_policy(settings: Settings) -> TrackerPolicy | None:
     waits = ""
     if settings.exec_sync:
         waits = record.WAITS_FOR_COMMANDS
-    elif not settings.fork and found is not None:
+    elif not is_parallel(settings) and found is not None:
         waits = record.WAITS_FOR_RENAMING
     return TrackerPolicy(
         lock_directory=lock_directory(settings),

@@ -228,7 +228,7 @@ def _service(service: ServicePolicy, contexts: negotiation.Policy, place: str) -
             key_of("1", place)  # imports what makes names of places: a worker imports nothing
             options = {name: getattr(tracker, name) for name in tracker.__slots__}
             tracker = type(tracker)(**{**options, "place": place})
-        filing = type(filing)(filing.sorting, tracker, place)
+        filing = type(filing)(filing.sorting, tracker, place, filing.recorded)
     options = {name: getattr(service, name) for name in service.__slots__}
     return type(service)(
         **{**options, "negotiation": contexts, "store": store, "filing": filing, "admission": None}

@@ -1,7 +1,7 @@
 """From settings to what each room is told: translation, and nothing else.
 
-Only this module, `filing_policies` and `keeper_policies` know both `Settings` and the rooms; each function imports the
-rooms that it serves, so that a process imports what its role needs.
+Only this module and its neighbours (`filing_policies` ...) know both `Settings` and the rooms; each function imports
+the rooms that it serves, so that a process imports what its role needs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from time import monotonic
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scpd.cli.settings import Settings
     from scpd.dataset.dictionary import Dictionary
@@ -92,10 +92,31 @@ def log_policy(settings: Settings, configuration: Configuration | None) -> LogPo
     return LogPolicy(settings.log_level, configuration, settings.log_format, to_journal=to_journal)
 
 
-def service_policy(
-    settings: Settings, profile: Profile | None = None, dictionary: Dictionary | None = None
+def worker_policy(
+    settings: Settings,
+    profile: Profile | None,
+    dictionary: Dictionary | None,
+    peers: Peers | None,
+    *,
+    port: int | None = None,
+    recorded: Callable[[], None] | None = None,
 ) -> ServicePolicy:
-    """Say how a worker serves a connection; logging has been configured."""
+    """Say how a worker serves a connection, and whom; `port` is ours if it is not that of the options."""
+    policy = service_policy(settings, profile, dictionary, port=port, recorded=recorded)
+    if peers is not None:
+        policy.admission = _admission(settings, policy, peers)
+    return policy
+
+
+def service_policy(
+    settings: Settings,
+    profile: Profile | None = None,
+    dictionary: Dictionary | None = None,
+    *,
+    port: int | None = None,
+    recorded: Callable[[], None] | None = None,
+) -> ServicePolicy:
+    """Say how a worker serves a connection, whoever it is; logging has been configured."""
     from scpd.filing_policies import filing_policy
     from scpd.ul.connection import Timeouts
     from scpd.worker.service import ServicePolicy
@@ -110,12 +131,12 @@ def service_policy(
         None if settings.ignore else _store_policy(settings, dictionary),
         _faults(settings),
         _verbosity(settings),
-        filing_policy(settings),
-        gate=_gate(settings),
+        filing_policy(settings, recorded),
+        gate=_gate(settings, settings.port if port is None else port),
     )
 
 
-def _gate(settings: Settings) -> Gate | None:
+def _gate(settings: Settings, port: int) -> Gate | None:
     """Say who may connect, after a look at the tables; `None` if every host may."""
     if not settings.access_control:
         return None
@@ -123,7 +144,7 @@ def _gate(settings: Settings) -> Gate | None:
     from scpd.worker.gate import Gate
 
     tables = Tables(settings.hosts_allow, settings.hosts_deny)
-    gate = Gate(tables, daemon_names(settings), settings.port, asks_names=settings.host_lookup)
+    gate = Gate(tables, daemon_names(settings), port, asks_names=settings.host_lookup)
     gate.prepare()
     return gate
 
@@ -263,9 +284,7 @@ def roles(
     from scpd.worker.serve import serve
     from scpd.worker.service import Surroundings
 
-    policy = service_policy(settings, profile, dictionary)
-    if peers is not None:
-        policy.admission = _admission(settings, policy, peers)
+    policy = worker_policy(settings, profile, dictionary, peers)
     environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
 
     def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:

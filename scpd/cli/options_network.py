@@ -115,7 +115,6 @@ SECTIONS = (
                 "serve one connection, on standard input\n(not with --fork)",
                 conflicts=(("--fork",),),
                 check=PROCESS + 1,
-                later=True,
             ),
             Option(
                 "--socket-timeout",

@@ -125,6 +125,11 @@ class Endings:
         self._ready.append(study)
         log.error("cannot complete study %s, trying again in %g s: %s", study.uid, delay, error)
 
+    @property
+    def count(self) -> int:
+        """Count those that are not done."""
+        return len(self._studies)
+
     def next_time(self) -> float | None:
         """Give the time at which something is to be done that nobody will wake us for."""
         return min((study.tried_again for study in self._ready), default=None)

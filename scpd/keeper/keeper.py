@@ -232,6 +232,11 @@ class Keeper:
         )
         return min(time for time in times if time is not None)
 
+    def is_idle(self) -> bool:
+        """Tell whether nothing is under way, and nothing comes by itself: no command, no completion, no deadline."""
+        times = self._studies.next_time(), self._endings.next_time()
+        return not self.commands.count and not self._endings.count and times == (None, None)
+
     def descriptors(self) -> list[int]:
         """Give what else to wait for."""
         return list(self._running.descriptors())

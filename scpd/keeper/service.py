@@ -8,6 +8,9 @@ It is elected by a lock; who loses waits for its turn.  Told to end (SIGTERM), i
 the grace period and starts no other; those that still run then are left to the next keeper.  A keeper whose master has
 gone ends at once, and so does one whose lock somebody has replaced.  What the machine does not allow is said in one
 line: whoever starts the next keeper lets it begin anew.
+
+One that a worker without a master has started (`keeper.starting`) waits for no turn, and goes when it has had nothing
+to do for some seconds: it releases the lock, and stays if it has been woken meanwhile.
 """
 
 from __future__ import annotations
@@ -46,10 +49,11 @@ class Surroundings:
     """What the process has that is the keeper.
 
     `show` shows a title, `beat` gives a sign of life; `master` is a descriptor that can be read as soon as the master
-    has gone, `None` for a keeper without one.
+    has gone, `None` for a keeper without one.  `linger` says for how many seconds one stays that has nothing to do,
+    `None`: for ever.
     """
 
-    __slots__ = ("beat", "master", "show", "wakeup")
+    __slots__ = ("beat", "linger", "master", "show", "wakeup")
 
     def __init__(
         self,
@@ -57,11 +61,13 @@ class Surroundings:
         show: Callable[[str], None],
         beat: Callable[[], None],
         master: int | None = None,
+        linger: float | None = None,
     ) -> None:
         self.wakeup = wakeup
         self.show = show
         self.beat = beat
         self.master = master
+        self.linger = linger
 
     def tellers(self) -> list[int]:
         """Give the descriptors that can be read when it is to end."""
@@ -73,10 +79,30 @@ def run(policy: KeeperPolicy, around: Surroundings) -> int:
     try:
         _run(policy, around)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        log.error("the keeper cannot go on: %s%s", where, error.strerror)
-        return exitcodes.FAILED
+        return _failed(error)
     return exitcodes.OK
+
+
+def run_while_needed(policy: KeeperPolicy, around: Surroundings, elected: Callable[[], None]) -> int:
+    """Be the keeper if there is no other, as long as there is anything to do; give the exit code."""
+    try:
+        lockdir = LockDirectory(policy.lock_directory)
+        election = Election(lockdir)
+        if election.is_won():
+            elected()
+            while election.is_won() and _keep(policy, lockdir, election, around):
+                log.debug("something has come for the keeper that was about to leave")
+        election.resign()
+        lockdir.close()
+    except OSError as error:
+        return _failed(error)
+    return exitcodes.OK
+
+
+def _failed(error: OSError) -> int:
+    where = f"{error.filename}: " if error.filename else ""
+    log.error("the keeper cannot go on: %s%s", where, error.strerror)
+    return exitcodes.FAILED
 
 
 def _run(policy: KeeperPolicy, around: Surroundings) -> None:
@@ -93,7 +119,8 @@ def _run(policy: KeeperPolicy, around: Surroundings) -> None:
     lockdir.close()
 
 
-def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, around: Surroundings) -> None:
+def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, around: Surroundings) -> bool:
+    """Be the elected keeper; `True` if there is something to do for the next one, of those that go."""
     layout.mend(lockdir)
     wake = _Wake(lockdir)
     directory = lockdir.opened(layout.RUNNING)
@@ -102,6 +129,7 @@ def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, arou
     keeper = Keeper(policy, lockdir, running, election.is_won)
     keeper.recover(monotonic(), around.beat)
     loop = _Loop(keeper, wake, around, policy.grace)
+    has_news = False
     while not loop.is_over():
         if not election.is_won():
             log.warning(
@@ -110,10 +138,15 @@ def _keep(policy: KeeperPolicy, lockdir: LockDirectory, election: Election, arou
             break
         around.beat()
         loop.turn()
+        if loop.has_lingered():
+            election.resign()
+            has_news = bool(_wait([wake.descriptor], 0))
+            break
         around.show(f"keeper, {keeper}")
         loop.sleep()
     keeper.close()
     wake.close()
+    return has_news
 
 
 class _Wake:
@@ -149,6 +182,7 @@ class _Loop:
         self._grace = grace
         self._ends_at: float | None = None  # set when it has been told to end
         self._rests_until = 0.0
+        self._leaves_at: float | None = None  # set when there is nothing to do
 
     def is_over(self) -> bool:
         """Tell whether it has been told to end, and no command runs any more or it has had its time."""
@@ -167,6 +201,14 @@ class _Loop:
         self._keeper.turn(begin, stopping=self._ends_at is not None)
         end = monotonic()
         self._rests_until = end + min((end - begin) * _SHARE_OF_TIME, _LONGEST_REST)
+        if self._around.linger is None or not self._keeper.is_idle():
+            self._leaves_at = None
+        elif self._leaves_at is None:
+            self._leaves_at = end + self._around.linger
+
+    def has_lingered(self) -> bool:
+        """Tell whether there has been nothing to do for long enough."""
+        return self._leaves_at is not None and monotonic() >= self._leaves_at
 
     def sleep(self) -> None:
         """Sleep until something has happened, and in any case for a moment; not when all is done."""
@@ -174,8 +216,7 @@ class _Loop:
             return
         now = monotonic()
         wanted = self._keeper.next_time(now, stopping=self._ends_at is not None)
-        if self._ends_at is not None:
-            wanted = min(wanted, self._ends_at)
+        wanted = min(time for time in (wanted, self._ends_at, self._leaves_at) if time is not None)
         tellers = self._around.tellers()
         ready = _wait([*tellers, self._wake.descriptor, *self._keeper.descriptors()], wanted - now)
         if self._around.master in ready:

@@ -40,11 +40,11 @@ class Vacancy:
     def look(self, now: float) -> None:
         """Look; warn if it was the same for a minute at least."""
         try:
-            is_vacant = self._is_vacant()
+            found = is_vacant(self._path)
         except OSError as error:
             log.warning("cannot look for the keeper of %s: %s", self._path, error.strerror)
             return
-        if not is_vacant:
+        if not found:
             self._note(_NEVER)
             return
         since: float = _SINCE.unpack_from(self._memory)[0]
@@ -58,12 +58,14 @@ class Vacancy:
                 now - since,
             )
 
-    def _is_vacant(self) -> bool:
-        lockdir = LockDirectory(self._path)
-        try:
-            return not lockdir.has_keeper() and _has_work(lockdir)
-        finally:
-            lockdir.close()
+
+def is_vacant(path: str) -> bool:
+    """Tell whether there is something to do in a lock directory, and no keeper; raises `OSError`."""
+    lockdir = LockDirectory(path)
+    try:
+        return not lockdir.has_keeper() and _has_work(lockdir)
+    finally:
+        lockdir.close()
 
 
 def _has_work(lockdir: LockDirectory) -> bool:

@@ -47,15 +47,22 @@ _LONGEST_UID = 128  # characters in a record: twice what a UID may have (PS3.5 9
 class FilingPolicy:
     """How objects are filed; `sorting` is `None` without study directories, `tracker` if nothing is recorded.
 
-    `output_directory` is for the log.
+    `output_directory` is for the log.  `recorded` is called for each object that is recorded and answered.
     """
 
-    __slots__ = ("output_directory", "sorting", "tracker")
+    __slots__ = ("output_directory", "recorded", "sorting", "tracker")
 
-    def __init__(self, sorting: Sorting | None, tracker: TrackerPolicy | None, output_directory: str) -> None:
+    def __init__(
+        self,
+        sorting: Sorting | None,
+        tracker: TrackerPolicy | None,
+        output_directory: str,
+        recorded: Callable[[], None] | None = None,
+    ) -> None:
         self.sorting = sorting
         self.tracker = tracker
         self.output_directory = output_directory
+        self.recorded = recorded
 
     def begin(self, calling: str, called: str, host: str, name: str) -> Filing:
         """Give the filing of one association: titles, the peer's address and its name."""
@@ -73,6 +80,7 @@ class Filing:
         "_has_studies",
         "_placing",
         "_policy",
+        "_recorded",
         "_sender",
         "_study",
         "_tracker",
@@ -81,6 +89,7 @@ class Filing:
 
     def __init__(self, policy: FilingPolicy, sender: Sender) -> None:
         self._policy = policy.tracker
+        self._recorded = policy.recorded
         self._sender = sender
         self.is_sorted = policy.sorting is not None
         self._placing = None if policy.sorting is None else Placing(policy.sorting, policy.output_directory)
@@ -213,6 +222,8 @@ class Filing:
         """Wait for the keeper where the options ask for it; raises `Stopped`."""
         if self._tracker is None:
             return
+        if self._recorded is not None:
+            self._recorded()
         try:
             if not self._tracker.settle(wakeup):
                 log.warning("no keeper is running, going on without waiting for it")

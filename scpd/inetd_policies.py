@@ -1,0 +1,146 @@
+"""From settings to the one connection that a super-server hands over, as `policies` does it for a master.
+
+In the order of a master's start, but for what it does for many connections.  `keeper_policies` knows what a keeper is
+told; here is how one that a worker starts lives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from scpd.cli.settings import Settings
+    from scpd.keeper.starting import Absence, Starter
+    from scpd.log.setup import Logging
+    from scpd.peers_policies import Peers
+    from scpd.process.signals import Wakeup
+    from scpd.process.titles import Title
+    from scpd.worker.inetd import Connection
+
+log = logging.getLogger("dcmtk.apps.storescp")
+
+_LINGER_SECONDS = 5.0  # between two associations of a sender a keeper need not go
+
+
+def serve_one(settings: Settings, logs: Logging, sock: socket.socket | None) -> int:
+    """Serve the connection that was standard input; give the exit code.  Raises `StartError`."""
+    from scpd import filing_policies, peers_policies
+    from scpd.process import exitcodes
+    from scpd.process.titles import Title
+    from scpd.store.directory import check_output_directory
+    from scpd.store.names import check_extension, check_prefix
+    from scpd.worker.inetd import find_connection, hear_signals
+
+    connection = find_connection(sock)
+    check_extension(settings.filename_extension)
+    if settings.sorting is not None:
+        check_prefix(settings.sorting[1])
+    check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
+    peers = peers_policies.load_peers(settings)
+    places = peers_policies.directories(peers)
+    in_use = filing_policies.use_lock_directory(settings, places)
+    if connection is None:
+        log.info("No association (the peer has gone)")
+        return exitcodes.OK
+    wakeup, title = hear_signals(), Title(settings.program_name)
+    starter = _starter(settings, title, wakeup, places, (*logs.descriptors(), *_opened(in_use)))
+    try:
+        return _serve(settings, connection, peers, _Process(title, wakeup, logs), starter)
+    finally:
+        if starter is not None:
+            starter.finish()
+        _sweep(settings, places)
+
+
+class _Process:
+    """What this process has, once."""
+
+    __slots__ = ("logs", "title", "wakeup")
+
+    def __init__(self, title: Title, wakeup: Wakeup, logs: Logging) -> None:
+        self.title = title
+        self.wakeup = wakeup
+        self.logs = logs
+
+
+def _opened(descriptor: int | None) -> tuple[int, ...]:
+    return () if descriptor is None else (descriptor,)
+
+
+def _serve(
+    settings: Settings,
+    connection: Connection,
+    peers: Peers | None,
+    process: _Process,
+    starter: Starter | Absence | None,
+) -> int:
+    from scpd import policies
+    from scpd.worker.inetd import serve_inherited
+    from scpd.worker.service import Surroundings
+
+    environment = dict(os.environ)
+    policy = policies.worker_policy(
+        settings,
+        policies.profile(settings),
+        policies.dictionary(settings, environment),
+        peers,
+        port=connection.port,
+        recorded=None if starter is None else starter.look,
+    )
+    around = Surroundings(process.title, process.wakeup, process.logs)
+    return serve_inherited(connection, policy, around, monotonic() + settings.acse_timeout, environment)
+
+
+def _starter(
+    settings: Settings, title: Title, wakeup: Wakeup, places: Sequence[str], kept: tuple[int, ...]
+) -> Starter | Absence | None:
+    """Say who sees to it that there is a keeper; `None` if none is needed."""
+    from scpd.keeper_policies import lock_directory, needs_keeper
+
+    if not needs_keeper(settings):
+        return None
+    from scpd.keeper import starting  # few inetd lines file or run anything
+
+    path = lock_directory(settings)
+    if not settings.keeper:
+        return starting.Absence(path)
+
+    def live(elected: Callable[[], None]) -> int:
+        return _keep(settings, title, wakeup, places, elected)
+
+    return starting.Starter(path, live, wakeup, kept)
+
+
+def _keep(
+    settings: Settings, title: Title, wakeup: Wakeup, places: Sequence[str], elected: Callable[[], None]
+) -> int:
+    """Be the keeper that a worker has started: its whole life."""
+    from scpd.keeper.service import Surroundings, run_while_needed
+    from scpd.keeper_policies import keeper_policy
+    from scpd.process import inherited
+
+    output = inherited.Output() if inherited.is_log_file() else inherited.to_own_file()
+    policy = keeper_policy(settings, dict(os.environ), places)
+    if all(map(os.path.isabs, (policy.lock_directory, policy.output_directory, *places))):
+        os.chdir("/")
+    try:
+        around = Surroundings(wakeup, title.show, lambda: None, linger=_LINGER_SECONDS)
+        return run_while_needed(policy, around, elected)
+    finally:
+        output.finish()
+
+
+def _sweep(settings: Settings, places: Sequence[str]) -> None:
+    """Remove what killed workers have left: nobody else does, and the peer has gone."""
+    if settings.ignore:
+        return
+    from scpd.keeper.sweep import run as sweep
+
+    for place in (settings.output_directory, *places):
+        sweep(place)
