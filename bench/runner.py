@@ -14,6 +14,8 @@ from bench import load
 from bench.access import TITLE as ACCESS_TITLE
 from bench.access import measure_access
 from bench.bare import BareLoop
+from bench.inetd import TITLE as INETD_TITLE
+from bench.inetd import measure_inetd
 from bench.itself import measure_flushed, measure_many_open
 from bench.memory import Watch
 from bench.report import OUT_OF_THE_BOX_RATIO, Check, Row, rate, rates_of
@@ -24,6 +26,7 @@ from bench.workloads import (
     ACCESS,
     BESIDE,
     FLUSHED,
+    INETD,
     MANY_OPEN,
     MEMORY,
     WORKLOADS,
@@ -62,6 +65,8 @@ def _steps(settings: Settings) -> Iterator[tuple[str, Callable[[], Row]]]:
             yield workload.title, partial(_measure_memory, settings, workload)
     if ACCESS in settings.only:
         yield ACCESS_TITLE, partial(measure_access, settings)
+    if INETD in settings.only:
+        yield INETD_TITLE, partial(measure_inetd, settings)
 
 
 def _measure_rates(settings: Settings, workload: Workload) -> Row:

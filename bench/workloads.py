@@ -209,6 +209,7 @@ WORKLOADS = (
 BESIDE = Workload("beside", "1.5 GB series beside 5 small objects a second", CT, BESIDE_FLOOR, objects=2860)
 MEMORY = "memory"
 ACCESS = "access"
+INETD = "inetd"
 FLUSHED = replace(
     SORTED[1], name="flushed", title="400 CT images with --fsync, sorted beside unsorted", floor=0.6
 )
@@ -219,7 +220,7 @@ MANY_OPEN = replace(
     floor=0.9,
     options=("-ss", "S", "-xcs", "true", "--eostudy-by", "timeout", "-tos", "3600"),
 )
-NAMES = (*(each.name for each in WORKLOADS), FLUSHED.name, MANY_OPEN.name, BESIDE.name, MEMORY, ACCESS)
+NAMES = (*(each.name for each in WORKLOADS), FLUSHED.name, MANY_OPEN.name, BESIDE.name, MEMORY, ACCESS, INETD)
 
 
 def second_sender(max_length: int) -> load.Plan:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from scpd.peers_policies import Peers
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
+    from scpd.worker.filing import FilingPolicy
     from scpd.worker.inetd import Connection
+    from scpd.worker.store import StorePolicy
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -80,19 +82,19 @@ def _serve(
     process: _Process,
     starter: Starter | Absence | None,
 ) -> int:
-    from scpd import policies
+    from scpd import filing_policies, policies
     from scpd.worker.inetd import serve_inherited
     from scpd.worker.service import Surroundings
 
     environment = dict(os.environ)
-    policy = policies.worker_policy(
-        settings,
-        policies.profile(settings),
-        policies.dictionary(settings, environment),
-        peers,
-        port=connection.port,
-        recorded=None if starter is None else starter.look,
-    )
+
+    def late() -> tuple[StorePolicy | None, FilingPolicy | None]:
+        dictionary = policies.dictionary(settings, environment)
+        recorded = None if starter is None else starter.look
+        return policies.store_policy(settings, dictionary), filing_policies.filing_policy(settings, recorded)
+
+    profile = policies.profile(settings)
+    policy = policies.worker_policy(settings, profile, None, peers, port=connection.port, late=late)
     around = Surroundings(process.title, process.wakeup, process.logs)
     return serve_inherited(connection, policy, around, monotonic() + settings.acse_timeout, environment)
 

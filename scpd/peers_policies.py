@@ -218,6 +218,7 @@ def _service(service: ServicePolicy, contexts: negotiation.Policy, place: str) -
     """Give the service of an entry: all that it does not say is as in `service`."""
     from scpd.study.states import key_of
 
+    service.complete()
     store, filing = service.store, service.filing
     if place and store is not None:
         options = {name: getattr(store, name) for name in store.__slots__}

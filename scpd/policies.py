@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scpd.ul.profiles import Profile
     from scpd.worker.admission import Admission
     from scpd.worker.faults import Faults
+    from scpd.worker.filing import FilingPolicy
     from scpd.worker.gate import Gate
     from scpd.worker.peer import Peer
     from scpd.worker.rewrite import Form
@@ -99,10 +100,10 @@ def worker_policy(
     peers: Peers | None,
     *,
     port: int | None = None,
-    recorded: Callable[[], None] | None = None,
+    late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
 ) -> ServicePolicy:
     """Say how a worker serves a connection, and whom; `port` is ours if it is not that of the options."""
-    policy = service_policy(settings, profile, dictionary, port=port, recorded=recorded)
+    policy = service_policy(settings, profile, dictionary, port=port, late=late)
     if peers is not None:
         policy.admission = _admission(settings, policy, peers)
     return policy
@@ -114,9 +115,12 @@ def service_policy(
     dictionary: Dictionary | None = None,
     *,
     port: int | None = None,
-    recorded: Callable[[], None] | None = None,
+    late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
 ) -> ServicePolicy:
-    """Say how a worker serves a connection, whoever it is; logging has been configured."""
+    """Say how a worker serves a connection, whoever it is; logging has been configured.
+
+    With `late` what is done with objects is said by that, later.
+    """
     from scpd.filing_policies import filing_policy
     from scpd.ul.connection import Timeouts
     from scpd.worker.service import ServicePolicy
@@ -128,11 +132,12 @@ def service_policy(
         contexts,
         settings.max_pdu,
         timeouts,
-        None if settings.ignore else _store_policy(settings, dictionary),
+        None if late is not None else store_policy(settings, dictionary),
         _faults(settings),
         _verbosity(settings),
-        filing_policy(settings, recorded),
+        None if late is not None else filing_policy(settings),
         gate=_gate(settings, settings.port if port is None else port),
+        late=late,
     )
 
 
@@ -176,7 +181,10 @@ def _prepare_to_inflate(contexts: negotiation.Policy) -> None:
         import scpd.dataset.inflate  # noqa: F401
 
 
-def _store_policy(settings: Settings, dictionary: Dictionary | None) -> StorePolicy:
+def store_policy(settings: Settings, dictionary: Dictionary | None) -> StorePolicy | None:
+    """Say how objects are stored; `None` if they are not."""
+    if settings.ignore:
+        return None
     from scpd.worker.store import StorePolicy
 
     return StorePolicy(

@@ -23,11 +23,11 @@ from scpd.ul import negotiation, pdus
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
+from scpd.worker.announcement import check_command
 from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending
 from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.peer import readable
 from scpd.worker.progress import Progress
-from scpd.worker.store import ObjectStore, check_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from scpd.worker.admission import Admission
     from scpd.worker.peer import Peer
     from scpd.worker.service import ServicePolicy, Surroundings
+    from scpd.worker.store import ObjectStore
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -162,10 +163,10 @@ class _Worker:
         answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
         self._contexts, user.roles, user.extended = answer.accepted, answer.roles, answer.extended
         peer_max_pdu = negotiation.peer_max_pdu(request)
-        self._store = self._new_store(calling, called)
         self._progress.associated(self._name)
         accept = pdus.encode_associate_accept(called, calling, answer.contexts, user)
         self._connection.accept(accept, peer_max_pdu)
+        self._store = self._new_store(calling, called)
         if self._informs:
             log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
             if not self._contexts:
@@ -182,11 +183,14 @@ class _Worker:
 
     def _new_store(self, calling: bytes, called: bytes) -> ObjectStore | IgnoredObjects | None:
         """Give what takes the objects of this association; `None` if nobody has to."""
+        self._policy.complete()
         store, filing = self._policy.store, None
         if self._policy.filing is not None:
             titles = readable(calling), readable(called)
             filing = self._policy.filing.begin(*titles, self._peer.host, self._host_name)
         if store is not None:
+            from scpd.worker.store import ObjectStore  # whoever made the policy has it already
+
             tell_study = self._tell_study if self._policy.verbosity.tells_study else None
             return ObjectStore(store, calling, called, filing, tell_study)
         return None if filing is None else IgnoredObjects(filing)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scpd.log.setup import Logging
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
@@ -46,7 +48,8 @@ class ServicePolicy:
     """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
 
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
-    nor commands, `admission` if everybody may send, `gate` if every host may connect.
+    nor commands, `admission` if everybody may send, `gate` if every host may connect.  `late` makes up `store` and `filing`
+    when they are first asked for: an inetd start has answered its peer by then.
     """
 
     __slots__ = (
@@ -54,6 +57,7 @@ class ServicePolicy:
         "faults",
         "filing",
         "gate",
+        "late",
         "max_pdu",
         "negotiation",
         "store",
@@ -72,6 +76,7 @@ class ServicePolicy:
         filing: FilingPolicy | None = None,
         admission: Admission | None = None,
         gate: Gate | None = None,
+        late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
@@ -82,6 +87,13 @@ class ServicePolicy:
         self.filing = filing
         self.admission = admission
         self.gate = gate
+        self.late = late
+
+    def complete(self) -> None:
+        """Make up what was left out."""
+        late, self.late = self.late, None
+        if late is not None:
+            self.store, self.filing = late()
 
 
 class Surroundings:

@@ -1,6 +1,6 @@
 """The recipe for one object: from C-STORE-RQ to final name (PS3.4 annex B, PS3.7 9.1.1).
 
-    command checked -> data set looked at while it arrives -> temporary file (file meta and fragments, straight from the
+    data set looked at while it arrives -> temporary file (file meta and fragments, straight from the
     receive buffer) -> written anew if the options ask for another form -> flush -> study's directory, line of record
     (`worker.filing`, where there is one) -> final name -> directory flushed
 
@@ -77,14 +77,6 @@ class StorePolicy:
         self.form = form
         self.with_file_meta = with_file_meta
         self.fsync = fsync
-
-
-def check_command(request: messages.Request, context: Context) -> None:
-    """Raise `Refused` unless the command may announce an object on this presentation context."""
-    messages.check_store(request)
-    if request.affected_sop_class_uid != context.abstract_syntax:
-        comment = "SOP Class UID is not the presentation context's"
-        raise Refused(status.SOP_CLASS_NOT_SUPPORTED, comment)
 
 
 class ObjectStore:

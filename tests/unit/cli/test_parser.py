@@ -306,7 +306,7 @@ def test_version_ignores_what_is_wrong_elsewhere() -> None:
         ("-V 1", "Unknown option -V"),
         ("-- 1", "Unknown option --"),
         # what is not built, after all checks
-        ("-id +tls k c -ac x", "--inetd is not yet supported"),
+        ("-id +tls k c -ac x", "--enable-tls is not yet supported"),
         ("+tls k c -sp 1", "--enable-tls is not yet supported"),
         ("+tls k c -sp 1 +cs X +pz", "--cipher not allowed with --profile-bcp195-ex"),
         ("+tls k c 1 +pw x -rc", "--enable-tls is not yet supported"),
@@ -386,7 +386,7 @@ def test_of_several_mistakes_the_first_in_the_order_of_checks_is_named(line: str
         ("-ll OFF -ta 0 1", True),
         ("-ll error -ta 0 1", False),
         ("-q --bind x 1", True),
-        ("-q -sp -id", True),
+        ("-q -sp +tls k c 1", True),
         ("-q -sp --eostudy-by timeout 1", True),
         ("-q +p 1 1 1", True),
         ("-q -id -ta 0", True),
@@ -512,6 +512,7 @@ def test_any_list_of_words_gives_settings_a_text_or_a_usage_error(words: list[st
     assert isinstance(answer, Settings | str)
     if isinstance(answer, Settings):
         assert (0 if answer.check_config else 1) <= answer.port <= 65535
+        assert answer.inetd or 1 <= answer.port <= 65535
         assert answer.max_pdu % 2 == 0
 
 

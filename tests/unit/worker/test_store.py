@@ -24,9 +24,10 @@ from scpd.store.filemeta import FileMeta
 from scpd.store.names import time_file_name
 from scpd.ul.negotiation import Context
 from scpd.worker import naming
+from scpd.worker.announcement import check_command
 from scpd.worker.progress import Progress
 from scpd.worker.rewrite import Form
-from scpd.worker.store import ObjectStore, StorePolicy, check_command
+from scpd.worker.store import ObjectStore, StorePolicy
 from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
