@@ -14,6 +14,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 EDITABLE := --config-settings editable_mode=compat --editable
 # command:Debian package, the real peers of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
 TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-analyze:systemd tcpdmatch:tcpd
+TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-socket-activate:systemd tcpdmatch:tcpd
+# Super-servers, which as packages conflict with one another and would serve this machine: unpacked, not installed.
+SUPERSERVERS := xinetd openbsd-inetd
+SUPERSERVERS_NEED := libbsd0 libevent-2.1-7 libselinux1 libsystemd0 libtirpc3 libwrap0
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .PHONY: run test test-long bench lint clean tools
@@ -25,10 +29,10 @@ run: .venv/.run
 	  'or $(BIN)/scpctl send localhost $(PORT) FOLDER'
 	@exec $(BIN)/scpd --fork -v -od '$(INBOX)' $(PORT)
 
-test: lint tools
+test: lint tools .venv/unpacked
 	$(BIN)/pytest -n auto
 
-test-long: lint tools
+test-long: lint tools .venv/unpacked
 	$(BIN)/pytest -n auto --long
 
 bench: .venv/.dev tools
@@ -68,6 +72,16 @@ tools:
 	  $(APT) update && $(APT) install -y --no-install-recommends $$missing >/dev/null && exit 0; \
 	fi; \
 	echo "missing:$$missing; the tests that need them will be skipped"
+
+.venv/unpacked: | .venv/bin/python
+	@if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	  echo 'unpacking: $(SUPERSERVERS)'; \
+	  $(APT) update && $(APT) install -y --no-install-recommends $(SUPERSERVERS_NEED) >/dev/null && \
+	  rm -rf $@.new && mkdir $@.new && cd $@.new && $(APT) download $(SUPERSERVERS) && \
+	  for package in *.deb; do dpkg-deb -x $$package . || exit 1; done && cd "$$OLDPWD" && mv $@.new $@; \
+	else \
+	  echo 'missing: $(SUPERSERVERS); the tests that need them will be skipped'; \
+	fi
 
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

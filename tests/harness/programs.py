@@ -13,6 +13,7 @@ DEBIAN_PACKAGES = {
     "dcmsend": "dcmtk",
     "echoscu": "dcmtk",
     "gdcmscu": "libgdcm-tools",
+    "inetd": "openbsd-inetd",
     "mandoc": "mandoc",
     "storescp": "dcmtk",
     "storescu": "dcmtk",
@@ -21,8 +22,12 @@ DEBIAN_PACKAGES = {
     "systemd-socket-activate": "systemd",
     "systemd-sysusers": "systemd",
     "systemd-tmpfiles": "systemd",
+    "systemd-socket-activate": "systemd",
     "tcpdmatch": "tcpd",
+    "xinetd": "xinetd",
 }
+# Of packages that conflict with one another, or would start a service: see the Makefile.
+UNPACKED = os.path.join(sys.prefix, "unpacked", "usr", "sbin")
 
 
 def real_program(name: str) -> str:
@@ -32,7 +37,7 @@ def real_program(name: str) -> str:
         for folder in (os.path.dirname(sys.executable), os.path.join(sys.prefix, "bin"))
     }
     folders = [folder for folder in os.get_exec_path() if os.path.realpath(folder) not in own]
-    path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/sbin"]))
+    path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin", "/sbin", UNPACKED]))
     if not path:
         pytest.skip(f"{name} is not installed (Debian: {DEBIAN_PACKAGES.get(name, name)})")
     return path
