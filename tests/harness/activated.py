@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.harness.ports import ReservedPort
+from tests.harness.processes import end_session
 from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY, Server, _environment
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SCPD = (sys.executable, "-m", "scpd")
+# Gives the sockets of its first word the numbers from 3 on, says for whom they are, and becomes the program.
+_LAUNCHER = """
+import fcntl, os, sys
+numbers = [fcntl.fcntl(int(word), fcntl.F_DUPFD, 100) for word in sys.argv[1].split(",")]
+for place, number in enumerate(numbers, 3):
+    os.dup2(number, place)
+os.closerange(3 + len(numbers), 1000)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.environ["LISTEN_FDS"] = str(len(numbers))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class Place(NamedTuple):
@@ -22,6 +37,30 @@ class Place(NamedTuple):
 
     host: str
     port: int
+
+
+@contextmanager
+def started_with(
+    sockets: tuple[socket.socket, ...], names: str, *words: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start scpd with these sockets, whatever they are, as a service manager does; what it says is in a pipe."""
+    numbers = [sock.fileno() for sock in sockets]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LAUNCHER, ",".join(map(str, numbers)), *SCPD, *words],
+        env={**_environment(), "PYTHONPATH": str(REPOSITORY), "LISTEN_FDNAMES": names},
+        pass_fds=numbers,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+        end_session(process.pid)
 
 
 class Activator:

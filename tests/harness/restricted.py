@@ -70,8 +70,9 @@ def _protect(inbox: str) -> None:
             _mount("-o", "remount,bind,ro", point)
 
 
-def _forbid_sockets() -> None:
-    """Let socket(2) fail with EAFNOSUPPORT for every family but AF_UNIX."""
+def forbid_sockets() -> None:
+    """Let socket(2) fail with EAFNOSUPPORT for every family but AF_UNIX, in this process from now on."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
     code = [
         (LOAD, 0, 0, NUMBER),
         (JUMP_IF_EQUAL, 0, 3, SOCKET_CALL[platform.machine()]),
@@ -90,8 +91,7 @@ def main(inbox: str, *program: str) -> None:
     """Become the program."""
     _enter_namespaces()
     _protect(os.path.realpath(inbox))
-    prctl(PR_SET_NO_NEW_PRIVS, 1)
-    _forbid_sockets()
+    forbid_sockets()
     try:
         prctl(PR_SET_MDWE, 1)
     except OSError as error:

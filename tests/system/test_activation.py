@@ -6,21 +6,22 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness import restricted
-from tests.harness.activated import SCPD, Activator, NotifySocket
+from tests.harness.activated import SCPD, Activator, NotifySocket, started_with
 from tests.harness.clients import run
 from tests.harness.objects import ct_image, write_ct_images
 from tests.harness.processes import command_line
 from tests.harness.programs import real_program
+from tests.harness.raw_peer import CONTEXTS
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import assert_holds, store
 from tests.harness.waiting import wait_until
+from tests.harness.wire import ASSOCIATE_AC, associate_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,8 +108,13 @@ def test_a_port_beside_other_sockets_has_no_effect_and_is_told(activated: Activa
 
 
 def test_a_socket_that_does_not_do_is_a_start_that_fails_in_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as right, socket.socket(socket.AF_UNIX) as wrong:
-        said = handed(sockets=(right, wrong), names="dicom:odd", folder=tmp_path)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as right,
+        socket.socket(socket.AF_UNIX) as wrong,
+        started_with((right, wrong), "dicom:odd", "-od", str(tmp_path)) as process,
+    ):
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 1
     assert said == (
         "F: socket 4 (odd) that the service manager has handed over is no listening TCP socket: its family is "
         "AF_UNIX\n"
@@ -124,35 +130,38 @@ def test_sockets_of_another_process_are_not_touched_and_the_port_is_missed(tmp_p
     assert ended.stderr.endswith("error: Missing parameter port\n")
 
 
-def handed(*words: str, sockets: tuple[socket.socket, ...], names: str, folder: Path) -> str:
-    """Start scpd with these sockets, which do not do; give what it says."""
-    code = (
-        "import os, sys\n"
-        "os.environ['LISTEN_PID'] = str(os.getpid())\n"
-        "os.execv(sys.executable, [sys.executable, '-m', 'scpd', *sys.argv[1:]])\n"
-    )
+def test_who_connects_while_it_is_restarted_waits(tmp_path: Path, raw_peer: Callable[..., RawPeer]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        words = ((listener,), "dicom", "--fork", "-od", str(tmp_path))
+        with started_with(*words) as first:
+            peer = raw_peer(port)
+            peer.associate()
+            peer.release()
+            first.terminate()
+            assert first.wait(20) == 0
+        early = raw_peer(port)
+        early.send(associate_request(list(CONTEXTS)))
+        with started_with(*words) as second:
+            answer = early.receive()
+            assert answer is not None
+            assert answer.type == ASSOCIATE_AC
+            early.release()
+            second.terminate()
+            assert second.wait(20) == 0
 
-    def take_numbers() -> None:
-        for place, sock in enumerate(sockets, 3):
-            os.dup2(sock.fileno(), place)
 
-    ended = subprocess.run(
-        [sys.executable, "-c", code, *words, "-od", str(folder)],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(REPOSITORY),
-            "LISTEN_FDS": str(len(sockets)),
-            "LISTEN_FDNAMES": names,
-        },
-        preexec_fn=take_numbers,
-        close_fds=False,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert ended.returncode == 1
-    return ended.stderr
+def test_the_port_that_it_is_handed_anyway_is_no_news(
+    tmp_path: Path, raw_peer: Callable[..., RawPeer]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with started_with((listener,), "dicom", "--fork", "-od", str(tmp_path), str(port)) as process:
+            peer = raw_peer(port)
+            peer.associate()
+            peer.release()
+            process.terminate()
+            assert process.communicate(timeout=20)[1] == ""
 
 
 class TestNotification:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dis
 import logging
 import os
+import platform
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,7 @@ from scpd.process.signals import Wakeup
 from scpd.store.sink import Incoming
 from scpd.worker import rehearsal
 from scpd.worker.rehearsal import learn, rehearse
+from tests.harness import restricted
 from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
@@ -113,3 +116,18 @@ def test_without_memory_to_store_in_it_learns_the_rest(
     monkeypatch.setattr(rehearsal, "_SHARED_MEMORY", str(tmp_path / "none"))
     learn(policy)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_plays_where_no_tcp_socket_may_be_opened(tmp_path: Path, policy: ServicePolicy) -> None:
+    """A unit with RestrictAddressFamilies=AF_UNIX."""
+    if platform.machine() not in restricted.SOCKET_CALL:
+        pytest.skip("the number of socket(2) is not known here")
+
+    def life() -> object:
+        restricted.forbid_sockets()
+        with pytest.raises(OSError, match="not supported"):
+            socket.socket()
+        learn(policy)
+        return "played"
+
+    assert in_child(life) == "played"
