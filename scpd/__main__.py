@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from scpd.cli.settings import Settings
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging
-    from scpd.process.activation import Handed
     from scpd.process.inherited import Inherited
 
 _OWN_NAME = "scpd"
@@ -116,61 +115,21 @@ def _start(settings: Settings, configuration: Configuration | None, peer: socket
         return _run_master(settings, logs)
     except StartError as error:
         log.critical("%s", error)
+        if settings.daemon:  # whose log is not on standard error
+            _say(_STDERR, f"F: {error}\n")
         return exitcodes.START_FAILED
+
+
+def _run_master(settings: Settings, logs: Logging) -> int:
+    from scpd.start import run_master
+
+    return run_master(settings, logs)
 
 
 def _serve_one(settings: Settings, logs: Logging, peer: socket.socket | None) -> int:
     from scpd.inetd_policies import serve_one
 
     return serve_one(settings, logs, peer)
-
-
-def _run_master(settings: Settings, logs: Logging) -> int:
-    from scpd import filing_policies, peers_policies, policies
-    from scpd.master import listeners, report, supervisor
-    from scpd.process import activation, notify
-    from scpd.process.titles import Title
-    from scpd.store.directory import check_output_directory
-    from scpd.store.names import check_extension, check_prefix
-
-    # Taken before anybody copies the environment for what is run below.
-    handed = activation.take(os.environ, os.getpid())
-    manager = notify.take(os.environ, os.getpid())
-    profile = policies.profile(settings)
-    dictionary = policies.dictionary(settings, os.environ)
-    check_extension(settings.filename_extension)
-    if settings.sorting is not None:
-        check_prefix(settings.sorting[1])
-    check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
-    peers = peers_policies.load_peers(settings)
-    places = peers_policies.directories(peers)
-    title = Title(settings.program_name)
-    # Held to the end of this process, lest somebody else begin with other options.
-    lock_directory = filing_policies.use_lock_directory(settings, places)  # noqa: F841
-    roles = policies.roles(settings, title, logs, profile, dictionary, peers)
-    sockets = _listeners(settings, handed)
-    ports = " and ".join(map(str, listeners.ports(sockets)))
-    shown = report.Report(title, ports, manager)
-    master = supervisor.Supervisor(sockets, policies.limits(settings), roles, shown)
-    return master.run()
-
-
-def _listeners(settings: Settings, handed: list[Handed]) -> list[socket.socket]:
-    """Listen on what a service manager has handed over and on nothing else, or else where the options say."""
-    import logging
-
-    from scpd.master.listeners import inherit, open_listeners, ports
-
-    if not handed:
-        return open_listeners(settings.port, settings.ip_protocol, settings.bind)
-    sockets = inherit(handed)
-    log = logging.getLogger("dcmtk.apps.storescp")
-    if settings.port and settings.port not in (there := ports(sockets)):
-        told = " and ".join(map(str, there))
-        log.warning("port %d has no effect: the service manager listens on %s", settings.port, told)
-    if settings.bind:
-        log.warning("--bind has no effect: the service manager listens")
-    return sockets
 
 
 if __name__ == "__main__":

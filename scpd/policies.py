@@ -90,7 +90,27 @@ def log_policy(settings: Settings, configuration: Configuration | None) -> LogPo
     from scpd.log.setup import LogPolicy
 
     to_journal = is_journal(_STDERR, os.environ)
+    if settings.daemon and configuration is None:
+        configuration = _to_syslog(settings)
     return LogPolicy(settings.log_level, configuration, settings.log_format, to_journal=to_journal)
+
+
+def _to_syslog(settings: Settings) -> Configuration:
+    """Say that the log is syslog's: a daemon has no standard error."""
+    from scpd.log import log4cplus
+    from scpd.log.properties import Variables
+
+    layout = "scpd::JsonLayout" if settings.log_format == "json" else "log4cplus::PatternLayout"
+    text = f"""\
+log4cplus.rootLogger={settings.log_level}, SYSLOG
+log4cplus.appender.SYSLOG=log4cplus::SysLogAppender
+log4cplus.appender.SYSLOG.ident={settings.program_name}
+log4cplus.appender.SYSLOG.facility=daemon
+log4cplus.appender.SYSLOG.layout={layout}
+"""
+    if settings.log_format != "json":
+        text += "log4cplus.appender.SYSLOG.layout.ConversionPattern=%P: [%X{association}] %m%n\n"
+    return log4cplus.read(text, Variables({}, {}), settings.program_name)
 
 
 def worker_policy(

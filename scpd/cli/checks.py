@@ -205,6 +205,13 @@ def _caller(text: str) -> tuple[str, str]:
     return caller(text)
 
 
+def _umask(text: str) -> int:
+    """Read an octal number; a word that is none is no mode."""
+    if not text or len(text) > 4 or not set(text) <= set("01234567") or int(text, 8) > 0o777:
+        raise BadValueError
+    return int(text, 8)
+
+
 # The kinds of arguments: how each is read, numbers with their bounds.
 NUMBERS: dict[str, Callable[[str, int | None, int | None], object]] = {
     "uint": unsigned,
@@ -220,4 +227,5 @@ TEXTS: dict[str, Callable[[str], object]] = {
     "choice": str,
     "aetitle": _ae_title,
     "caller": _caller,
+    "umask": _umask,
 }

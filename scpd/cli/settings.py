@@ -91,6 +91,11 @@ class Settings:
     called_aets: tuple[str, ...]  # beside ae_title, without blanks around them
     calling_aets: tuple[tuple[str, str], ...]  # title, and address or net (empty: any); none: all may call
     peers: str | None  # path of the table
+    daemon: bool
+    pidfile: str | None
+    user: str | None
+    group: str | None
+    umask: int | None
     hosts_allow: str
     hosts_deny: str
     lock_directory: str | None  # None: .scpd in the output directory
@@ -122,6 +127,7 @@ class Settings:
         "convert_un",
         "crl_check",
         "crl_files",
+        "daemon",
         "dh_parameters",
         "dimse_timeout",
         "duplicates",
@@ -139,6 +145,7 @@ class Settings:
         "fork",
         "fsync",
         "grace",
+        "group",
         "group_lengths",
         "host_lookup",
         "hosts_allow",
@@ -162,6 +169,7 @@ class Settings:
         "padding",
         "peer_certificate",
         "peers",
+        "pidfile",
         "port",
         "program_name",
         "promiscuous",
@@ -182,7 +190,9 @@ class Settings:
         "tls_profile",
         "transfer_syntaxes",
         "uid_padding",
+        "umask",
         "unique_filenames",
+        "user",
         "verbose_pc",
         "warnings",
         "write_dataset",

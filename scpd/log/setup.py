@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from time import monotonic
 
 from scpd.log.association import Association
@@ -66,6 +67,18 @@ class Logging:
 
         for appender in self._appenders:
             appender.reopen(time())
+
+    def give_to(self, user: int, group: int) -> None:
+        """Let log files that we have opened be somebody else's, who is to open them anew; raises nothing.
+
+        Others than regular files (a terminal, a FIFO, /dev/null) stay whose they are.
+        """
+        import stat
+
+        for number in self.descriptors():
+            with suppress(OSError):  # we may not: then they are not ours to give
+                if stat.S_ISREG(os.fstat(number).st_mode):
+                    os.fchown(number, user, group)
 
     def descriptors(self) -> tuple[int, ...]:
         """Give what forked processes must keep; the numbers stay the same for life."""

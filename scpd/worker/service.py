@@ -48,8 +48,8 @@ class ServicePolicy:
     """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
 
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
-    nor commands, `admission` if everybody may send, `gate` if every host may connect.  `late` makes up `store` and `filing`
-    when they are first asked for: an inetd start has answered its peer by then.
+    nor commands, `admission` if everybody may send, `gate` if every host may connect.  `late` makes up `store` and
+    `filing` when they are first asked for: an inetd start has answered its peer by then.
     """
 
     __slots__ = (

@@ -22,7 +22,6 @@ DEBIAN_PACKAGES = {
     "systemd-socket-activate": "systemd",
     "systemd-sysusers": "systemd",
     "systemd-tmpfiles": "systemd",
-    "systemd-socket-activate": "systemd",
     "tcpdmatch": "tcpd",
     "xinetd": "xinetd",
 }

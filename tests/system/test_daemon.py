@@ -1,0 +1,229 @@
+"""In the background, under another user: what whoever starts it learns, what stays of root, what a kill leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.clients import run
+from tests.harness.ports import ReservedPort
+from tests.harness.processes import children_of, end_session, is_running
+from tests.harness.servers import REPOSITORY
+from tests.harness.studies import series, write
+from tests.harness.waiting import wait_until
+from tests.harness.wrapped import require_root, unprivileged_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.harness.servers import ServerFactory
+
+SECONDS = 20.0
+
+
+class Daemon:
+    """A daemon with a pid file, started by a process that has returned."""
+
+    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+        self.folder = folder
+        self.inbox = folder / "inbox"
+        self.inbox.mkdir(exist_ok=True)
+        self.pid_file = folder / "run.pid"
+        self.log = folder / "log"
+        self.port = ReservedPort().number if port is None else port
+        configuration = folder / "log.cfg"
+        configuration.write_text(
+            "log4cplus.rootLogger=INFO, F\n"
+            "log4cplus.appender.F=log4cplus::FileAppender\n"
+            f"log4cplus.appender.F.File={self.log}\n"
+            "log4cplus.appender.F.layout=log4cplus::SimpleLayout\n"
+        )
+        words = [
+            "--daemon",
+            "--pidfile",
+            "run.pid",
+            "-lc",
+            "log.cfg",
+            "--fork",
+            "-od",
+            "inbox",
+            *options,
+            str(self.port),
+        ]
+        self.started = self.start(words)
+        self.sessions: list[int] = []
+        if self.started.returncode == 0:
+            self.sessions.append(os.getsid(self.pid))
+
+    def start(self, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """Run the program until whoever started it is free again."""
+        return subprocess.run(
+            [sys.executable, "-m", "scpd", *words],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    @property
+    def pid(self) -> int:
+        return int(self.pid_file.read_text() or 0)
+
+    def send(self, path: Path) -> None:
+        words = [sys.executable, "-m", "scpd.ctl.main", "send", "127.0.0.1", str(self.port), str(path)]
+        sent = run(words, SECONDS, {"PYTHONPATH": str(REPOSITORY)})
+        assert sent.returncode == 0, sent.stderr
+
+    def stop(self) -> None:
+        pid = self.pid
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not is_running(pid), SECONDS, "the end of the daemon")
+
+
+@contextmanager
+def daemon(folder: Path, *options: str, port: int | None = None) -> Iterator[Daemon]:
+    """Start a daemon, and end it and its children whatever happens."""
+    made = Daemon(folder, *options, port=port)
+    try:
+        yield made
+    finally:
+        for session in made.sessions:
+            end_session(session)
+
+
+def status_of(pid: int) -> dict[str, list[str]]:
+    """Give the fields of /proc/PID/status."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return {name: value.split() for name, value in (line.rstrip("\n").split(":", 1) for line in file)}
+
+
+class TestBackground:
+    def test_it_returns_when_it_serves_and_leaves_nothing_at_the_end(self, tmp_path: Path) -> None:
+        (path,) = write(tmp_path / "out", series(1))
+        with daemon(tmp_path) as made:
+            assert (made.started.returncode, made.started.stdout, made.started.stderr) == (0, "", "")
+            assert os.getsid(made.pid) != os.getsid(0)
+            assert {os.readlink(f"/proc/{made.pid}/fd/{number}") for number in range(3)} == {"/dev/null"}
+            assert os.readlink(f"/proc/{made.pid}/cwd") == str(tmp_path)
+            made.send(path)
+            assert [name for name in os.listdir(made.inbox) if not name.startswith(".")]
+            made.stop()
+            assert not made.pid_file.exists()
+
+    def test_a_start_that_fails_is_one_line_and_1(self, tmp_path: Path) -> None:
+        with daemon(tmp_path) as made:
+            for words, text in {
+                (
+                    "--pidfile",
+                    "run.pid",
+                    "1",
+                ): f"F: another process runs already: run.pid is held by {made.pid}\n",
+                (str(made.port),): f"F: cannot listen on 0.0.0.0 port {made.port}: Address already in use\n",
+                ("-od", "nowhere", "1"): "F: specified output directory does not exist: nowhere\n",
+                ("--user", "nobody-at-all", "1"): "F: no such user: nobody-at-all (--user)\n",
+            }.items():
+                failed = made.start(["--daemon", *words])
+                assert (failed.returncode, failed.stdout) == (1, "")
+                assert failed.stderr.lower() == text.lower()
+
+    def test_after_a_kill_a_new_one_starts_at_once(self, tmp_path: Path) -> None:
+        port = ReservedPort().number
+        options = ("-ss", "S", "-xcs", "true", "-tos", "1")
+        with daemon(tmp_path, *options, port=port) as old:
+            family = [each.pid for each in children_of(old.pid)]
+            os.kill(old.pid, signal.SIGKILL)
+            with daemon(tmp_path, *options, port=port) as new:
+                assert (new.started.returncode, new.started.stderr) == (0, "")
+                wait_until(lambda: not any(map(is_running, family)), SECONDS, "the end of the orphans")
+
+    def test_options_that_inetd_has_no_use_for(self, tmp_path: Path) -> None:
+        made = Daemon(tmp_path, "--inetd")
+        assert made.started.returncode == 1
+        assert "not allowed with" in made.started.stderr
+
+
+class TestUser:
+    def test_no_process_can_become_root_again(self, tmp_path: Path) -> None:
+        require_root()
+        user = unprivileged_user()
+        (tmp_path / "inbox").mkdir()
+        os.chown(tmp_path / "inbox", user, user)
+        tmp_path.chmod(0o755)
+        (path,) = write(tmp_path / "out", series(1))
+        note = tmp_path / "inbox" / "note"
+        command = "id -u > inbox/note; cat /etc/shadow >> inbox/note; true"
+        with daemon(
+            tmp_path,
+            "--user",
+            str(user),
+            "-ss",
+            "S",
+            "-rns",
+            "-xcs",
+            command,
+            "-tos",
+            "1",
+            port=free_low_port(),
+        ) as made:
+            assert (made.started.returncode, made.started.stderr) == (0, "")
+            assert made.port < 1024
+            for pid in (made.pid, *(each.pid for each in children_of(made.pid))):
+                status = status_of(pid)
+                assert status["Uid"] == status["Gid"] == [str(user)] * 4
+                assert set(status["Groups"]) == {str(user)}
+                assert status["NoNewPrivs"] == ["1"]
+                assert {status[name][0] for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")} == {"0" * 16}
+            made.send(path)
+            wait_until(lambda: note.exists() and note.read_text(), SECONDS, "the command")
+            assert note.read_text() == f"{user}\n"
+            (folder,) = (each for each in made.inbox.iterdir() if each.name.startswith("S_"))
+            assert [each.name for each in folder.iterdir()] == ["CT000001"]
+            owners = {each.lstat().st_uid for each in made.inbox.rglob("*")}
+            assert owners == {user}
+            assert "root" not in made.log.read_text()
+            made.stop()
+            assert made.pid_file.read_text() == ""  # where the user may not remove it
+
+    def test_root_without_a_user_is_warned(self, tmp_path: Path) -> None:
+        require_root()
+        with daemon(tmp_path) as made:
+            assert "running as root: give --user" in made.log.read_text()
+
+
+def free_low_port() -> int:
+    """Give a port below 1024 that nobody listens on."""
+    import socket
+
+    for port in range(1023, 900, -1):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.skip("no privileged port is free")
+
+
+def test_umask_is_that_of_the_option(scpd: ServerFactory, tmp_path: Path) -> None:
+    from tests.harness.clients import storescu
+
+    (path,) = write(tmp_path / "out", series(1))
+    server = scpd("--umask", "027")
+    assert storescu(server, path).returncode == 0
+    (name,) = server.wait_for_files(1)
+    assert (server.inbox / name).stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("mask", ["", "8", "1000", "+7", "0x1", "22222"])
+def test_a_umask_that_is_none(mask: str, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "scpd", "--umask", mask, "11112"]
+    result = run(words, SECONDS, {"PYTHONPATH": str(REPOSITORY)})
+    assert result.returncode == 1
+    assert "Invalid value for option --umask" in result.stderr

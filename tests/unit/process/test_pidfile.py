@@ -1,0 +1,56 @@
+"""The pid file: held by a lock, not by being there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scpd.errors import StartError
+from scpd.process.pidfile import PidFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_it_holds_our_number_and_goes_with_us(tmp_path: Path) -> None:
+    path = tmp_path / "run.pid"
+    file = PidFile(str(path))
+    file.write()
+    assert path.read_text() == f"{os.getpid()}\n"
+    file.remove()
+    assert not path.exists()
+
+
+def test_a_second_one_is_told_who_runs(tmp_path: Path) -> None:
+    path = tmp_path / "run.pid"
+    PidFile(str(path)).write()
+    with pytest.raises(StartError, match=f"run.pid is held by {os.getpid()}$"):
+        PidFile(str(path))
+
+
+def test_what_a_killed_daemon_left_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "run.pid"
+    path.write_text("1234567890 and more than one line\n")
+    PidFile(str(path)).write()
+    assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_who_has_not_written_it_does_not_remove_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.pid"
+    file = PidFile(str(path))
+    child = os.fork()
+    if not child:
+        file.write()
+        os._exit(0)
+    os.waitpid(child, 0)
+    file.remove()
+    assert path.read_text() == f"{child}\n"
+
+
+@pytest.mark.parametrize("name", ["nowhere/run.pid", "link"])
+def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(StartError, match=r"^cannot write pid file: "):
+        PidFile(str(tmp_path / name))
