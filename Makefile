@@ -14,7 +14,6 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 EDITABLE := --config-settings editable_mode=compat --editable
 # command:Debian package, the real peers of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
 TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-analyze:systemd tcpdmatch:tcpd
-TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-socket-activate:systemd tcpdmatch:tcpd
 # Super-servers, which as packages conflict with one another and would serve this machine: unpacked, not installed.
 SUPERSERVERS := xinetd openbsd-inetd
 SUPERSERVERS_NEED := libbsd0 libevent-2.1-7 libselinux1 libsystemd0 libtirpc3 libwrap0
