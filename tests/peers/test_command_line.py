@@ -408,7 +408,7 @@ PIECES = (
     '"',
     "a b",
     "''",
-    "#",
+    "=#",  # not at the begin of a line, where it is a comment here only
     "\\",
     "@x",
     "-ta",

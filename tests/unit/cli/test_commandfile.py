@@ -32,12 +32,35 @@ from scpd.cli.commandfile import words
         ("' ", [" "]),
         ("a'", ["a"]),
         ("a'b ", ["ab "]),
-        ("# no comment", ["#", "no", "comment"]),
+        ("-fe # no comment", ["-fe", "#", "no", "comment"]),
+        ("a#b c", ["a#b", "c"]),
+        ("'a'# b", ["a", "#", "b"]),
+        ("'\n# a' b", ["\n# a", "b"]),
+        ("a '\n'# b", ["a", "\n", "#", "b"]),
+        ("'#' \"#a\"", ["#", "#a"]),
         (r"a\ b \"c d\"", ["a\\", "b", "\\c d\\"]),
         ("@other", ["@other"]),
     ],
 )
 def test_a_text_is_split_as_storescp_does(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# a comment", []),
+        ("#", []),
+        ("#a\n#b\n", []),
+        (" \t# it's \"one\"\n-v", ["-v"]),
+        ("-v\n# one\n11112 # none\n", ["-v", "11112", "#", "none"]),
+        ("-v\r\n#one\r\n11112\r\n", ["-v", "11112"]),
+        ("-v\r#one\r11112", ["-v", "11112"]),
+        ("-od\n# in between\nin", ["-od", "in"]),
+        ("# \\\nin", ["in"]),
+    ],
+)
+def test_a_line_that_begins_with_a_number_sign_is_a_comment(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
