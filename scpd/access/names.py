@@ -53,7 +53,7 @@ def verify(address: str, backward: Callable[[str], str] = resolve, forward: Forw
     name = backward(
         socket.inet_ntop(socket.AF_INET, number[1].to_bytes(4, "big")) if number[0] == 4 else address
     )
-    if address_number(name) is not None or not SAFE.issuperset(name.encode("utf-8", "replace")):
+    if _is_numeric(name) or not SAFE.issuperset(name.encode("utf-8", "replace")):
         return PARANOID
     try:
         canonical, found = forward(name, _FAMILIES[number[0]])
@@ -62,6 +62,15 @@ def verify(address: str, backward: Callable[[str], str] = resolve, forward: Forw
     if _same(name) not in {_same(canonical), _LOCALHOST} or number not in map(address_number, found):
         return PARANOID
     return name
+
+
+def _is_numeric(name: str) -> bool:
+    """Tell whether this is an address that confirms itself, `3405803781` and `0xcb.7.5` too (inet_aton(3))."""
+    try:
+        socket.inet_aton(name)
+    except OSError:
+        return address_number(name) is not None
+    return True
 
 
 def _same(name: str) -> str:
