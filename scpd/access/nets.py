@@ -39,7 +39,7 @@ def parse_net(text: str) -> Net:
     network, _, length = text.partition("/")
     if ":" in network:
         raise Fault(text, f"write [{network}]/{length}")
-    if not network.replace(".", "").isdigit():
+    if not _is_number(network.replace(".", "")):
         raise Fault(text, "not a net: write four decimal numbers and a length, as 10.1.2.0/24")
     number = _dotted(network)
     mask = _mask(text, length)
@@ -65,7 +65,7 @@ def _ipv6(text: str, inner: str) -> int:
         number = int(IPv6Address(address))
     except AddressValueError:
         number = -1
-    if number >= 0 and (not zone or zone.isdigit() or number >> 118 == 0x3FA):  # fe80::/10
+    if number >= 0 and (not zone or _is_number(zone) or number >> 118 == 0x3FA):  # fe80::/10
         return number
     raise Fault(text, _remedy_of_brackets(inner))
 
@@ -96,7 +96,12 @@ def _ipv6_net(text: str) -> Net:
 
 
 def _length(text: str) -> int | None:
-    return int(text) if text.isdigit() and text.isascii() and len(text) <= 3 else None
+    return int(text) if _is_number(text) and len(text) <= 3 else None
+
+
+def _is_number(text: str) -> bool:
+    # A byte of a table can be a raised 2 or 3, which are digits, too, and no numbers.
+    return text.isascii() and text.isdigit()
 
 
 def _mask(text: str, length: str) -> int:

@@ -53,6 +53,8 @@ def test_a_net_has_its_addresses_and_no_others(net: str, inside: list[str], outs
     ("text", "remedy"),
     [
         ("0.0.0.0/0", "write it as 0.0.0.0/8, or 0.0.0.0/0.0.0.0 for every IPv4 client"),
+        ("1\xb2/8", "not a net"),
+        ("10.0.0.0/\xb2", "write it as 10.0.0.0/8"),
         ("10.0.0.0/33", "a length is 1 to 32: write it as 10.0.0.0/8"),
         ("10.0.0.0/", "write it as 10.0.0.0/8"),
         ("10.1.0.0/x", "write it as 10.1.0.0/16"),
