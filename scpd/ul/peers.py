@@ -157,8 +157,8 @@ def _pattern(word: _Word) -> Pattern:
     title = "".join(chr(token) if token >= 0 else "?" for token in tokens if token != STAR)
     if title or not tokens:  # else a star and nothing else
         try:
-            # A blank at an end is not significant, but before a star it is.
-            ae_title(title.replace(" ", "_") if STAR in tokens else title)
+            # A blank at an end is not significant, but before a star it is: unless there is nothing else.
+            ae_title(title.replace(" ", "_") if STAR in tokens and title.strip(" ") else title)
         except BadValueError as error:
             raise _WrongError(f"{word}: {_TITLES[error.reason]}") from None
     return Pattern(_without_blanks(tokens))

@@ -104,6 +104,7 @@ FAULTS = [
     ("A@::1 *", "A@::1: a called title has no address; quote an @ that belongs to it"),
     ('"" *', '"": a blank AE title; name one, or write * for any'),
     ("A ' '", "' ': a blank AE title; name one, or write * for any"),
+    ("A ' '*", "' '*: a blank AE title; name one, or write * for any"),
     ("A ABCDEFGHIJKLMNOPQ", "ABCDEFGHIJKLMNOPQ: more than the 16 characters of an AE title; shorten it"),
     (
         "A *ABCDEFGHIJKLMNOPQ",
