@@ -76,7 +76,7 @@ tools:
 	@if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
 	  echo 'unpacking: $(SUPERSERVERS)'; \
 	  $(APT) update && $(APT) install -y --no-install-recommends $(SUPERSERVERS_NEED) >/dev/null && \
-	  rm -rf $@.new && mkdir $@.new && cd $@.new && $(APT) download $(SUPERSERVERS) && \
+	  rm -rf $@.new && mkdir $@.new && cd $@.new && $(APT) -o APT::Sandbox::User=root download $(SUPERSERVERS) && \
 	  for package in *.deb; do dpkg-deb -x $$package . || exit 1; done && cd "$$OLDPWD" && mv $@.new $@; \
 	else \
 	  echo 'missing: $(SUPERSERVERS); the tests that need them will be skipped'; \

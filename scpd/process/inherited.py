@@ -79,8 +79,11 @@ def to_own_file() -> Output:
         descriptor, path = _make_file()
     except OSError:
         descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    os.dup2(descriptor, _STDOUT)
-    _replace(_STDERR, descriptor)
+    # A new file gets the number of a stream that was closed.
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_OF_OURS)
+    os.close(descriptor)
+    os.dup2(moved, _STDOUT)
+    _replace(_STDERR, moved)
     return Output(path)
 
 
@@ -98,10 +101,9 @@ def _is_same(descriptor: int, sock: int) -> bool:
 
 
 def _replace(number: int, descriptor: int) -> None:
-    """Let a standard stream be what `descriptor` is, which is closed unless it is the same."""
+    """Let a standard stream be what `descriptor` is, which is closed."""
     os.dup2(descriptor, number)
-    if descriptor != number:
-        os.close(descriptor)
+    os.close(descriptor)
 
 
 def _make_file() -> tuple[int, str]:

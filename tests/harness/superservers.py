@@ -1,12 +1,15 @@
 """Real super-servers: each starts a program for every connection, which is its standard input.
 
-inetd.conf knows no quotes and few words, and inetd clears the environment; so all of them start a script of the test.
+They follow the examples in `inetd/`, but start a script of the test: inetd.conf knows no quotes, and inetd clears the
+environment.
 """
 
 from __future__ import annotations
 
 import getpass
+import grp
 import os
+import re
 import shlex
 import sys
 from typing import TYPE_CHECKING
@@ -28,23 +31,8 @@ export PYTHONPATH EFFECTS PATH
 cd {folder}
 {line}
 """
-SERVICE = """service scpd
-{{
-    type = UNLISTED
-    socket_type = stream
-    protocol = tcp
-    wait = no
-    user = {user}
-    bind = 127.0.0.1
-    port = {port}
-    server = {script}
-    flags = NOLIBWRAP
-    instances = UNLIMITED
-    cps = 1000 1
-    per_source = UNLIMITED
-    disable = no
-}}
-"""
+XINETD_EXAMPLE = REPOSITORY / "inetd" / "scpd.xinetd"
+INETD_EXAMPLE = REPOSITORY / "inetd" / "inetd.conf"
 
 
 class SuperServers:
@@ -94,15 +82,32 @@ class SuperServers:
 
 
 def _xinetd(port: int, script: Path, configuration: Path) -> list[str]:
-    text = SERVICE.format(user=getpass.getuser(), port=port, script=script)
+    text = XINETD_EXAMPLE.read_text(encoding="ascii").replace("#bind ", "bind  ")
+    values = {
+        "port": port,
+        "user": getpass.getuser(),
+        "group": grp.getgrgid(os.getgid()).gr_name,
+        "server": script,
+        "server_args": "",
+        "instances": "UNLIMITED",
+        "per_source": "UNLIMITED",
+        "cps": "1000 1",
+    }
+    for name, value in values.items():
+        text, count = re.subn(rf"(?m)^( *{name} *=).*$", rf"\1 {value}" if value else "", text)
+        assert count == 1, name
     configuration.write_text(text, encoding="ascii")
     files = ("-pidfile", f"{configuration}.pid", "-filelog", f"{configuration}.log")
     return ["-f", str(configuration), "-dontfork", *files]
 
 
 def _inetd(port: int, script: Path, configuration: Path) -> list[str]:
-    line = f"127.0.0.1:{port} stream tcp nowait {getpass.getuser()} {script} {script.name}\n"
-    configuration.write_text(line, encoding="ascii")
+    (example,) = [
+        line for line in INETD_EXAMPLE.read_text(encoding="ascii").splitlines() if line[:1] not in {"", "#"}
+    ]
+    _, kind, protocol, wait, _, _, name, *_ = example.split()
+    words = [f"127.0.0.1:{port}", kind, protocol, wait, getpass.getuser(), str(script), name]
+    configuration.write_text(f"{' '.join(words)}\n", encoding="ascii")
     return ["-i", str(configuration)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.harness.processes import command_line, processes
 from tests.harness.scripts import Objects, play
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import store
+from tests.harness.studies import Hook, numbered, series, study_of
 from tests.harness.superservers import KINDS, XINETD, SuperServers
 from tests.harness.waiting import wait_until
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.harness.raw_peer import RawPeer
+    from tests.harness.servers import ServerFactory
 
 KEEPER_SECONDS = 30.0
 SCPD = (sys.executable, "-m", "scpd")
@@ -150,6 +153,36 @@ def test_only_one_of_many_workers_has_a_keeper(
     assert len(keepers(lock_directory)) <= 1
     wait_until_the_keeper_has_gone(lock_directory)
     assert len(effects.read_text().splitlines()) == count
+
+
+def test_studies_that_come_by_inetd_and_by_a_master_end_once_each(
+    scpd: ServerFactory,
+    superservers: SuperServers,
+    raw_peer: Callable[..., RawPeer],
+    tmp_path: Path,
+    is_long: bool,
+) -> None:
+    count = 1000 if is_long else 8
+    hook = Hook(tmp_path / "hook")
+    rules = ("-ss", "S", "-tos", "2", "-rns", "-xcs", hook.command)
+    master = scpd("--fork", *rules, inbox=superservers.inbox)
+    line = shlex.join(["storescp", "-id", *rules, "-od", str(superservers.inbox)])
+    by_inetd = superservers.start(XINETD, f"exec {line}")
+    servers = (master, by_inetd)
+    studies = [series(2) for _ in range(count)]
+    for number, images in enumerate(studies):
+        for place, image in enumerate(images):  # one of each study's objects comes by the other way
+            peer = raw_peer(servers[(number + place) % 2], timeout=60)
+            peer.associate()
+            assert store(peer, image).status == 0
+            peer.release()
+            peer.close()
+
+    runs = hook.wait_for(count, master)
+    assert sorted(run.study for run in runs) == sorted(map(study_of, studies))
+    assert {run.files for run in runs} == {tuple(numbered(2))}
+    assert master.stop(timeout=60) == 0
+    wait_until_the_keeper_has_gone(superservers.inbox / ".scpd")
 
 
 def test_exec_sync_waits_for_the_keeper_that_the_worker_has_started(

@@ -12,7 +12,7 @@ import pytest
 from scpd.keeper.election import Election
 from scpd.keeper.hooks import Hooks
 from scpd.keeper.keeper import Keeper, KeeperPolicy
-from scpd.keeper.service import Surroundings, run
+from scpd.keeper.service import Surroundings, run, run_while_needed
 from scpd.lockdir.layout import LockDirectory
 from scpd.process import exitcodes
 from scpd.process.fork import spawn
@@ -180,7 +180,7 @@ class TestTheProcess:
         wakeup = Wakeup()
         started: list[int] = []
 
-        def start(command: str = "true", grace: float = 30) -> int:
+        def start(command: str = "true", grace: float = 30, linger: float | None = None) -> int:
             policy = KeeperPolicy(
                 lock_directory=lock_directory,
                 output_directory=str(output),
@@ -193,11 +193,14 @@ class TestTheProcess:
                 fsync=False,
                 environment=dict(os.environ),
             )
-            started.append(
-                spawn(
-                    lambda: run(policy, Surroundings(wakeup, lambda _: None, lambda: None)), wakeup, (0, 1, 2)
-                )
-            )
+
+            def life() -> int:
+                around = Surroundings(wakeup, lambda _: None, lambda: None, linger=linger)
+                if linger is None:
+                    return run(policy, around)
+                return run_while_needed(policy, around, lambda: None)
+
+            started.append(spawn(life, wakeup, (0, 1, 2)))
             return started[-1]
 
         yield start
@@ -299,3 +302,48 @@ class TestTheProcess:
         wait_until(lambda: self.has_ended(first), 30)
         wait_until(lambda: self.is_keeper(lockdir) and lockdir.wake(), 30)
         assert not self.has_ended(third)
+
+    def test_one_that_is_needed_for_a_while_goes_when_all_is_done(
+        self, start: Callable[..., int], lockdir: LockDirectory, output: Path
+    ) -> None:
+        worker = JournalFile(lockdir, "m")
+        worker.store(1, hook="xcr")
+        worker.die()
+        pid = start(f"until test -e {output}/go; do sleep 0.1; done", linger=0.1)
+        wait_until(lambda: self.is_keeper(lockdir), 30)
+        begin = monotonic()
+        wait_until(lambda: monotonic() - begin > 1, 30)
+        assert not self.has_ended(pid)  # a command runs
+        (output / "go").touch()
+        wait_until(lambda: self.has_ended(pid), 30)
+        assert not self.is_keeper(lockdir)
+
+    def test_one_that_is_needed_for_a_while_waits_for_no_turn(
+        self, start: Callable[..., int], lockdir: LockDirectory
+    ) -> None:
+        start()
+        wait_until(lambda: self.is_keeper(lockdir), 30)
+        second = start(linger=100)
+        wait_until(lambda: self.has_ended(second), 30)
+        ended = os.waitid(os.P_PID, second, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        assert ended.si_status == exitcodes.OK
+
+    def test_what_comes_at_the_moment_of_leaving_is_done(
+        self, start: Callable[..., int], lockdir: LockDirectory, output: Path
+    ) -> None:
+        """A worker that finds a keeper starts none: however they meet, each command runs."""
+        count = 40
+        pid = start(f"echo >> {output}/done", linger=0.0)
+        for number in range(count):
+            worker = JournalFile(lockdir, f"m{number}")
+            worker.store(1, hook="xcr")
+            lockdir.wake()
+            if not lockdir.has_keeper():
+                wait_until(lambda pid=pid: self.has_ended(pid), 30)
+                pid = start(f"echo >> {output}/done", linger=0.0)
+            worker.die()
+        done = output / "done"
+        wait_until(lambda: self.has_ended(pid), 30)
+        assert done.exists()
+        assert len(done.read_text()) == count
