@@ -90,8 +90,9 @@ def run_while_needed(policy: KeeperPolicy, around: Surroundings, elected: Callab
         election = Election(lockdir)
         if election.is_won():
             elected()
-            while election.is_won() and _keep(policy, lockdir, election, around):
-                log.debug("something has come for the keeper that was about to leave")
+            has_news = True
+            while has_news and election.is_won():
+                has_news = _keep(policy, lockdir, election, around)
         election.resign()
         lockdir.close()
     except OSError as error:

@@ -61,13 +61,12 @@ def wait_until_the_keeper_has_gone(lock_directory: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_storescu_stores_through_it(superservers: SuperServers, tmp_path: Path, kind: str) -> None:
     server = superservers.start(kind, f"exec storescp -id -od {superservers.inbox}")
-    write_ct_images(tmp_path / "out", 3)
-
-    for _ in range(2):
-        result = storescu(server, "+sd", tmp_path / "out")
+    for name in ("one", "two"):
+        write_ct_images(tmp_path / name, 3)
+        result = storescu(server, "+sd", tmp_path / name)
         assert result.returncode == 0, result.stderr
 
-    assert len(server.files()) == 3
+    assert len(server.files()) == 6
     assert echoscu(server).returncode == 0
 
 
