@@ -52,7 +52,7 @@ def test_a_text_is_split_as_storescp_does(text: str, expected: list[str]) -> Non
         ("# a comment", []),
         ("#", []),
         ("#a\n#b\n", []),
-        (" \t# it's \"one\"\n-v", ["-v"]),
+        (' \t# it\'s "one"\n-v', ["-v"]),
         ("-v\n# one\n11112 # none\n", ["-v", "11112", "#", "none"]),
         ("-v\r\n#one\r\n11112\r\n", ["-v", "11112"]),
         ("-v\r#one\r11112", ["-v", "11112"]),
