@@ -27,10 +27,11 @@ _STDERR = 2
 
 def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
     """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
-    problems = list(_problems(settings, configuration, environment))
-    warnings = [f"warning: {text}" for text in _warnings(settings, environment)]
+    refusing, odd = _host_rules(settings) if settings.access_control else ([], [])
+    odd += _warnings(settings, environment)
+    problems = [*_problems(settings, configuration, environment), *refusing]
     stderr = Stream(_STDERR)
-    for line in problems + warnings:
+    for line in (*problems, *(f"warning: {text}" for text in odd)):
         stderr.write(f"{settings.program_name}: {escape(line)}\n".encode())
     return exitcodes.START_FAILED if problems else exitcodes.OK
 
@@ -43,8 +44,6 @@ def _problems(
         from scpd.ul.profile_file import check_profile
 
         yield from check_profile(*settings.config_file)
-    if settings.access_control:
-        yield from _of_host_rules(settings)
     if settings.peers is not None:
         from scpd.peers_policies import check_peers
 
@@ -76,13 +75,9 @@ def _of_storing(settings: Settings) -> Iterator[str]:
         yield from _refusal(lambda: check_lock_directory(place))
 
 
-def _of_host_rules(settings: Settings) -> list[str]:
-    return _host_rules(settings)[0]
-
-
 def _warnings(settings: Settings, environment: Mapping[str, str]) -> list[str]:
-    """Give what is odd, but keeps nothing from working."""
-    warnings = _host_rules(settings)[1] if settings.access_control else []
+    """Give what else is odd, but keeps nothing from working."""
+    warnings = []
     # A service manager that has us checked before the start hands its sockets over at the start.
     if not settings.port and not settings.inetd and "INVOCATION_ID" not in environment:
         warnings.append("no port: this needs a socket unit, which hands over what it listens on")
@@ -119,7 +114,7 @@ def _without_network(settings: Settings) -> Iterator[str]:
 
 
 def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
-    """Give what is wrong with the tables of the host rules, and what is only odd."""
+    """Give what is wrong with the tables of the host rules, and what is odd; asks for every name that they have."""
     from scpd.access.names import is_known
     from scpd.access.tables import faults
 

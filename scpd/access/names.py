@@ -124,6 +124,11 @@ class Names:
         self._verify = verify
         self._is_member = is_member
 
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether all the time went by: nothing will be asked any more."""
+        return self._seconds <= 0
+
     def of(self, address: str) -> str:
         """Give the name of an address: a true one, `unknown` or `paranoid`."""
         return self._ask(self._verify, address) or UNKNOWN

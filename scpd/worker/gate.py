@@ -71,33 +71,34 @@ class Gate:
         for finding in book.warnings(service):
             log.warning("host access control: %s", finding)
 
-    def let_in(self, sock: socket.socket, peer: Peer, around: Surroundings) -> None:
-        """Let a peer in, or raise `Denied`; the options of the rule that decides are obeyed in either case."""
-        verdict, text = self._decide(sock, peer, around, _NAMES_SECONDS, _COMMAND_SECONDS)
-        level = _obey(
-            verdict.actions, sock, Commands(around.wakeup, _COMMAND_SECONDS, around.logs.descriptors())
-        )
+    def let_in(self, sock: socket.socket, peer: Peer, around: Surroundings) -> bool:
+        """Let a peer in, or raise `Denied`; the options of the rule that decides are obeyed in either case.
+
+        Tells whether its name may still be asked for: not of a resolver that took all the time and did not answer.
+        """
+        kept = around.logs.descriptors()
+        names = Names(around.wakeup, _NAMES_SECONDS, kept)
+        commands = Commands(around.wakeup, _COMMAND_SECONDS, kept)
+        verdict, text = self._decide(sock, peer, names, commands)
+        level = _obey(verdict.actions, sock, commands)
         if not verdict.granted:
             raise Denied(text, logging.ERROR if level is None else level)
         log.log(logging.DEBUG if level is None else level, "%s: %s", peer, text)
+        return not names.is_out_of_time
 
     def judge(self, sock: socket.socket, peer: Peer, around: Surroundings, seconds: float) -> None:
         """Raise `Denied` for a peer that is not let in, within about so many seconds, and do nothing else."""
-        verdict, text = self._decide(sock, peer, around, seconds / 2, seconds / 2)
+        kept = around.logs.descriptors()
+        names, commands = Names(around.wakeup, seconds / 2, kept), Commands(around.wakeup, seconds / 2, kept)
+        verdict, text = self._decide(sock, peer, names, commands)
         if not verdict.granted:
-            raise Denied(text, logging.ERROR)
+            level = _level(verdict.actions)
+            raise Denied(text, logging.ERROR if level is None else level)
 
     def _decide(
-        self,
-        sock: socket.socket,
-        peer: Peer,
-        around: Surroundings,
-        names_seconds: float,
-        command_seconds: float,
+        self, sock: socket.socket, peer: Peer, names: Names, commands: Commands
     ) -> tuple[Verdict, str]:
         """Give the verdict, and what the log says of it."""
-        kept = around.logs.descriptors()
-        names = Names(around.wakeup, names_seconds, kept)
 
         def host(address: str) -> Host:
             return Host(address, lambda: names.of(address)) if self._asks_names else Host(address)
@@ -109,22 +110,32 @@ class Gate:
             self._tables.look(),
             Service(self._names, self._port or address[1], host(server)),
             client,
-            Commands(around.wakeup, command_seconds, kept).aclexec,
+            commands.aclexec,
             names.in_netgroup,
         )
         asked = self._asks_names and client.host.is_asked
         return verdict, f"{verdict}, host name {client.host.name}" if asked else str(verdict)
 
 
+def _level(actions: tuple[Action, ...]) -> int | None:
+    """Give the level that a rule wants for the log, by its last word on it."""
+    level = None
+    for action in actions:
+        if action.keyword == options.SEVERITY:
+            level = _LEVELS[str(action.value).rpartition(".")[2].lower()]
+    return level
+
+
 def _obey(actions: tuple[Action, ...], sock: socket.socket, commands: Commands) -> int | None:
     """Do what the options of a rule ask for, in their order; give the level that they want for the log."""
-    level = None
-    for place, action in enumerate(actions):
+    variables: list[Action] = []
+    for action in actions:
         value = action.value
         if action.keyword == options.SPAWN:
-            commands.spawn(str(value), actions[:place])
-        elif action.keyword == options.SEVERITY:
-            level = _LEVELS[str(value).rpartition(".")[2].lower()]
+            # Its umask and niceness are ours by now; the latter would be added a second time.
+            commands.spawn(str(value), variables)
+        elif action.keyword == options.SETENV:
+            variables.append(action)
         elif action.keyword == options.UMASK and isinstance(value, int):
             os.umask(value)
         elif action.keyword == options.NICE and isinstance(value, int):
@@ -132,11 +143,11 @@ def _obey(actions: tuple[Action, ...], sock: socket.socket, commands: Commands) 
                 os.nice(value)
         else:
             _tune(sock, action)
-    return level
+    return _level(actions)
 
 
 def _tune(sock: socket.socket, action: Action) -> None:
-    """Set a socket's option (socket(7)); setenv is for commands and for nothing here."""
+    """Set a socket's option (socket(7))."""
     if action.keyword == options.KEEPALIVE:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     elif action.keyword == options.LINGER and isinstance(action.value, int):

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
-from scpd.errors import PeerError, Reject
+from scpd.errors import Denied, PeerError, Reject
 from scpd.log.complaints import counted
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import LINGER_SECONDS, Connection
@@ -101,7 +101,8 @@ class _Refusal:
     def ended(self, error: PeerError) -> int:
         """Log how it ended, an error once a minute for each host; give the exit code that says so."""
         row = ending(error, WAITING)
-        text, level, held_back = f"{row.text}: {error}", row.level, 0
+        level = error.level if isinstance(error, Denied) else row.level
+        text, held_back = f"{row.text}: {error}", 0
         if level >= logging.ERROR:
             admitted = self._around.logs.complaints.admit(text, self._peer.host, monotonic())
             level, held_back = (logging.DEBUG, 0) if admitted is None else (level, admitted)

@@ -60,7 +60,7 @@ def serve(
     worker = _Worker(connection, peer, policy, around, progress)
     try:
         if policy.gate is not None:  # of whom the host rules do not let in not a byte is read
-            policy.gate.let_in(sock, peer, around)
+            worker.asks_name = policy.gate.let_in(sock, peer, around)
         worker.run(deadline)
     except PeerError as error:
         worker.close()
@@ -86,6 +86,7 @@ class _Worker:
         "_progress",
         "_slot",
         "_store",
+        "asks_name",
     )
 
     def __init__(
@@ -106,6 +107,7 @@ class _Worker:
         self._progress = progress
         self._contexts: dict[int, Context] = {}
         self._host_name = peer.host  # or what its address was looked up for
+        self.asks_name = True  # unless nobody answers
         self._store: ObjectStore | IgnoredObjects | None = None
         self._slot = -1  # the descriptor that counts this association, if a limit does
 
@@ -202,7 +204,7 @@ class _Worker:
         """Say who has come."""
         verbosity, association = self._policy.verbosity, self._around.logs.association
         host = self._peer.host
-        if verbosity.host_lookup:
+        if verbosity.host_lookup and self.asks_name:
             name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors())
             self._host_name = name or host
             host = f"{name} [{host}]" if name else host
