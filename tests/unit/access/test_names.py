@@ -112,6 +112,15 @@ def test_without_an_answer_the_verdict_is_that_of_an_unknown_name() -> None:
             assert decide(book(allow, "ALL: ALL\n"), Service(("storescp",)), client).granted is granted
 
 
+def test_whether_there_is_time_to_ask_more_is_told() -> None:
+    with asking(verify=fail, seconds=10.0) as names_of:
+        names_of.of("10.1.2.3")
+        assert not names_of.is_out_of_time
+    with asking(verify=hang, seconds=0.1) as names_of:
+        names_of.of("10.1.2.3")
+        assert names_of.is_out_of_time
+
+
 def test_a_netgroup_that_is_not_there_has_nobody() -> None:
     with asking() as names_of:
         assert names_of.in_netgroup("no-such-netgroup", CT1) is False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.access.commands import Commands
+from scpd.access.names import verify
 from scpd.access.tables import Tables
 from scpd.access.verdict import Action
 from scpd.errors import Denied
@@ -84,6 +85,18 @@ class Gates:
 @pytest.fixture
 def gates(tmp_path: Path) -> Gates:
     return Gates(tmp_path)
+
+
+@pytest.fixture
+def localhost() -> str:
+    """The name of this host, where it is what most hosts call themselves."""
+    try:
+        name = verify(ADDRESS)
+    except OSError:
+        name = ""
+    if name != "localhost":
+        pytest.skip("this host does not know itself as localhost")
+    return name
 
 
 def refusal(gate: Gate, sock: socket.socket, around: Surroundings, host: str = ADDRESS) -> Denied:
@@ -221,16 +234,17 @@ def test_rules_call_us_by_name_port_and_address(
 
 
 def test_without_names_a_rule_that_needs_one_finds_an_unknown_one(
-    gates: Gates, sock: socket.socket, around: Surroundings
+    gates: Gates, sock: socket.socket, around: Surroundings, localhost: str
 ) -> None:
-    assert str(refusal(gates("ALL: localhost\n", "ALL: ALL\n"), sock, around)) == f"denied by {gates.deny}:1"
-    gates("ALL: localhost\n", "ALL: ALL\n", asks_names=True).let_in(sock, Peer((ADDRESS, 4711)), around)
+    denied = refusal(gates(f"ALL: {localhost}\n", "ALL: ALL\n"), sock, around)
+    assert str(denied) == f"denied by {gates.deny}:1"
+    gates(f"ALL: {localhost}\n", "ALL: ALL\n", asks_names=True).let_in(sock, Peer((ADDRESS, 4711)), around)
 
 
 def test_a_name_that_was_asked_for_stands_in_the_line(
-    gates: Gates, sock: socket.socket, around: Surroundings
+    gates: Gates, sock: socket.socket, around: Surroundings, localhost: str
 ) -> None:
-    denied = refusal(gates("", "ALL: localhost\n", asks_names=True), sock, around)
+    denied = refusal(gates("", f"ALL: {localhost}\n", asks_names=True), sock, around)
     assert str(denied) == f"denied by {gates.deny}:1, host name localhost"
 
 

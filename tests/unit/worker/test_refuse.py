@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.access.tables import Tables
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.setup import Logging
 from scpd.process import exitcodes
 from scpd.ul.connection import Timeouts
+from scpd.worker.gate import Gate
 from scpd.worker.peer import Peer
 from scpd.worker.refuse import RefusalPolicy, refuse
 from scpd.worker.service import Surroundings
@@ -23,6 +25,7 @@ from tests.harness.raw_peer import CONTEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 REQUEST = wire.associate_request(CONTEXTS, called="STORESCP", calling="CT_1")
 REFUSED = wire.pdu(wire.ASSOCIATE_RJ, b"\0\2\3\1")
@@ -66,7 +69,9 @@ class Scene:
         self.complaints = Complaints()
         self.log = log
 
-    def refuse(self, said: bytes, *, leaves: bool = True, acse_timeout: float = 20.0) -> tuple[int, bytes]:
+    def refuse(
+        self, said: bytes, *, leaves: bool = True, acse_timeout: float = 20.0, gate: Gate | None = None
+    ) -> tuple[int, bytes]:
         """Let a peer say this and close its direction, if it `leaves`; gives exit code and answer."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             peer = socket.create_connection(listener.getsockname())
@@ -75,14 +80,17 @@ class Scene:
         peer.sendall(said)
         if leaves:
             peer.shutdown(socket.SHUT_WR)
-        policy = RefusalPolicy(16384, Timeouts(acse_timeout, 20, None), 4)
+        policy = RefusalPolicy(16384, Timeouts(acse_timeout, 20, None), 4, gate)
         logs = Logging(self.association, self.complaints, [])
         around = Surroundings(self.titles, self.wakeup, logs)  # type: ignore[arg-type]
         with ours, peer:
             code = refuse(ours, Peer((address[0], 4711)), 4, policy, around)
             answer = b""
-            while piece := peer.recv(99):
-                answer += piece
+            try:
+                while piece := peer.recv(99):
+                    answer += piece
+            except ConnectionResetError:  # what the peer said was not read
+                assert not answer
         return code, answer
 
     def lines(self) -> list[tuple[str, str]]:
@@ -182,3 +190,24 @@ def test_a_refuser_that_is_told_to_end_aborts(scene: Scene) -> None:
     code, answer = scene.refuse(REQUEST)
     assert (code, answer) == (exitcodes.STOPPED, wire.abort())
     assert scene.lines()[0][0] == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [("", "ERROR"), (": severity info", "INFO"), (": spawn touch {folder}/told", "ERROR")],
+)
+def test_whom_the_host_rules_do_not_let_in_gets_no_answer(
+    scene: Scene, tmp_path: Path, options: str, level: str
+) -> None:
+    deny = tmp_path / "hosts.deny"
+    deny.write_text(f"ALL: ALL{options.format(folder=tmp_path)}\n")
+    gate = Gate(Tables(str(tmp_path / "none"), str(deny)), ("storescp",), 104, asks_names=False)
+    assert scene.refuse(REQUEST, gate=gate) == (exitcodes.REJECTED, b"")
+    text = f"Receiving Association failed: denied by {deny}:1 (127.0.0.1:4711, {WHY})"
+    assert scene.lines() == [(level, text)]
+    assert list(tmp_path.iterdir()) == [deny]
+
+
+def test_whom_they_let_in_is_refused_for_now(scene: Scene, tmp_path: Path) -> None:
+    gate = Gate(Tables(str(tmp_path / "none"), str(tmp_path / "none")), ("storescp",), 104, asks_names=False)
+    assert scene.refuse(REQUEST, gate=gate) == (exitcodes.REJECTED, REFUSED)
