@@ -411,15 +411,16 @@ class TestASilentResolver:
         begin = monotonic()
         peer.send(wire.associate_request(CONTEXTS, calling="WAITING"))
         name_server.wait_for_question()
-        for _ in range(3):
-            assert is_let_in(raw_peer, server)
+        assert is_let_in(raw_peer, server)
         assert "WAITING" not in server.stderr
         peer.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             peer.socket.recv(1)
         peer.socket.settimeout(SECONDS)
         answer = peer.receive()
-        assert NAMES_SECONDS <= monotonic() - begin < NAMES_SECONDS + 1.5
+        assert (
+            NAMES_SECONDS <= monotonic() - begin < 2 * NAMES_SECONDS
+        )  # though -v has it asked for once more
         assert (answer is not None) == is_granted
         if is_granted:
             peer.release()
@@ -433,10 +434,8 @@ class TestASilentResolver:
         server = scpd_asking("--fork", *words)
         assert is_let_in(raw_peer, server, source=OTHER_HOST)
         server = scpd_asking("--fork", "-dhl", *words)
-        begin = monotonic()
         assert not is_let_in(raw_peer, server, source="127.0.0.3")
         assert is_let_in(raw_peer, server, source="127.0.0.4")
-        assert monotonic() - begin < NAMES_SECONDS
         assert name_server.questions() == 0
 
     def test_check_config_asks_for_a_name_once(
