@@ -80,9 +80,10 @@ class Gate:
         names = Names(around.wakeup, _NAMES_SECONDS, kept)
         commands = Commands(around.wakeup, _COMMAND_SECONDS, kept)
         verdict, text = self._decide(sock, peer, names, commands)
+        denied = None if verdict.granted else _denied(text, verdict.actions, around)
         level = _obey(verdict.actions, sock, commands)
-        if not verdict.granted:
-            raise Denied(text, logging.ERROR if level is None else level)
+        if denied is not None:
+            raise denied
         log.log(logging.DEBUG if level is None else level, "%s: %s", peer, text)
         return not names.is_out_of_time
 
@@ -92,8 +93,7 @@ class Gate:
         names, commands = Names(around.wakeup, seconds / 2, kept), Commands(around.wakeup, seconds / 2, kept)
         verdict, text = self._decide(sock, peer, names, commands)
         if not verdict.granted:
-            level = _level(verdict.actions)
-            raise Denied(text, logging.ERROR if level is None else level)
+            raise _denied(text, verdict.actions, around)
 
     def _decide(
         self, sock: socket.socket, peer: Peer, names: Names, commands: Commands
@@ -115,6 +115,14 @@ class Gate:
         )
         asked = self._asks_names and client.host.is_asked
         return verdict, f"{verdict}, host name {client.host.name}" if asked else str(verdict)
+
+
+def _denied(text: str, actions: tuple[Action, ...], around: Surroundings) -> Denied:
+    """Give what is to be raised; a signal ends all questions, and no rule is to be blamed for what has no answer."""
+    if around.wakeup.signalled:
+        return Denied("stopped by the administrator before the host rules had decided", logging.WARNING)
+    level = _level(actions)
+    return Denied(text, logging.ERROR if level is None else level)
 
 
 def _level(actions: tuple[Action, ...]) -> int | None:

@@ -14,6 +14,7 @@ import pytest
 from tests.harness import wire
 from tests.harness.clients import echoscu, pynetdicom_send, scpctl, storescu
 from tests.harness.mounted import MuteNameServer, mounted, mounting
+from tests.harness.processes import is_running
 from tests.harness.raw_peer import CONTEXTS
 from tests.harness.servers import REPOSITORY, ServerFactory, scpd_factory, storescp_factory
 from tests.harness.storing import complaints, log_lines, wait_until_idle
@@ -418,14 +419,26 @@ class TestASilentResolver:
             peer.socket.recv(1)
         peer.socket.settimeout(SECONDS)
         answer = peer.receive()
-        assert (
-            NAMES_SECONDS <= monotonic() - begin < 2 * NAMES_SECONDS
-        )  # though -v has it asked for once more
+        # -v wants the name, too, and does not ask for it again.
+        assert NAMES_SECONDS <= monotonic() - begin < 2 * NAMES_SECONDS
         assert (answer is not None) == is_granted
         if is_granted:
             peer.release()
         else:
             server.wait_for_log(f"denied by {tables.deny}:1, host name unknown (127.0.0.2:")
+
+    def test_a_worker_that_waits_for_it_ends_when_it_is_told_to(
+        self, scpd_asking: ServerFactory, raw_peer: Connect, tables: Tables, name_server: MuteNameServer
+    ) -> None:
+        words = tables.write("ALL: .example\n", "ALL: ALL\n")
+        server = scpd_asking("--fork", "--grace", "0", *words)
+        peer = raw_peer(server, timeout=SECONDS, source=OTHER_HOST)
+        peer.send(wire.associate_request(CONTEXTS))
+        name_server.wait_for_question()
+        server.stop()
+        assert peer.receive_until_closed() == []
+        (line,) = complaints(server)
+        assert line.startswith("W: Receiving Association failed: stopped by the administrator before ")
 
     def test_nobody_is_asked_where_the_address_decides_or_with_dhl(
         self, scpd_asking: ServerFactory, raw_peer: Connect, tables: Tables, name_server: MuteNameServer
@@ -525,6 +538,25 @@ class TestCommands:
         assert not is_let_in(raw_peer, server, source=OTHER_HOST)
         (line,) = wait_for_complaints(server, 1)
         assert f"denied by {tables.allow}:1: aclexec did not agree (127.0.0.2:" in line
+
+    @pytest.mark.parametrize("option", ["spawn", "aclexec"])
+    def test_a_worker_that_waits_for_one_ends_when_it_is_told_to_and_ends_it(
+        self, scpd: ServerFactory, raw_peer: Connect, tables: Tables, tmp_path: Path, option: str
+    ) -> None:
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        words = tables.write(f"ALL: ALL: {option} echo $$ >{fifo}; exec sleep 60\n")
+        server = scpd("--fork", "--grace", "0", *words)
+        peer = raw_peer(server, timeout=SECONDS)
+        peer.send(wire.associate_request(CONTEXTS))
+        pid = int(fifo.read_text())
+        assert is_running(pid)
+        peer.close()
+        server.stop()
+        assert not is_running(pid)
+        (line,) = complaints(server)
+        assert line.startswith("W: ")
+        assert "stopped by the administrator" in line
 
     @pytest.mark.parametrize(("mask", "mode"), [("077", 0o600), ("027", 0o640), ("000", 0o666)])
     def test_umask_is_that_of_what_is_stored(

@@ -284,6 +284,16 @@ def test_a_command_may_decide(
         assert str(refusal(gate, sock, around)) == f"denied by {gates.allow}:1: aclexec did not agree"
 
 
+def test_no_rule_is_blamed_where_a_signal_has_ended_all_questions(
+    gates: Gates, sock: socket.socket, around: Surroundings
+) -> None:
+    around.wakeup.signalled = True  # type: ignore[misc]
+    gate = gates("ALL: ALL: severity debug: aclexec true\n")
+    denied = refusal(gate, sock, around)
+    assert str(denied) == "stopped by the administrator before the host rules had decided"
+    assert denied.level == logging.WARNING
+
+
 # Asked by a refuser
 
 
@@ -302,7 +312,7 @@ def test_for_a_refuser_a_command_has_less_time(
     gates: Gates, sock: socket.socket, around: Surroundings
 ) -> None:
     with pytest.raises(Denied, match="aclexec did not agree"):
-        gates("ALL: ALL: aclexec sleep 60\n").judge(sock, Peer((ADDRESS, 4711)), around, 0.2)
+        gates("ALL: ALL: aclexec exec sleep 60\n").judge(sock, Peer((ADDRESS, 4711)), around, 0.2)
 
 
 # At the start
