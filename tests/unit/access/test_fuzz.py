@@ -19,6 +19,7 @@ WORDS = st.sampled_from([
     b"ALL", b"storescp", b"EXCEPT", b":", b" ", b",", b"[", b"]", b"/", b"@", b"#", b"\\", b"\\\n", b"\n", b"\r", b"*",
     b"?", b".", b"10.", b"10.1.2.3", b"/8", b"/24", b"2001:db8::1", b"[2001:db8::]", b"KNOWN", b"LOCAL", b"/list",
     b"allow", b"deny", b"spawn", b"aclexec", b"setenv A", b"umask 022", b"%h", b"%", b"=", b"\0", b"\xff", b"\xc2\xa0",
+    b"\xb2",
 ])  # fmt: skip
 TABLES = st.one_of(st.binary(max_size=300), st.lists(WORDS, max_size=40).map(b"".join))
 SERVICE = Service(("storescp", "scpd"), 104, Host("10.0.0.1", "srv.example"))
