@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from scpd.access.parties import Service
 
 _LONGEST_TEXT = 80
+# A file with more faults than that, each of which refuses whoever is asked about, is no table: nothing is read behind.
+MOST_FAULTS = 1000
+AND_MORE = "too many faults, nothing behind is looked at: is this the right file?"
 
 
 class Fault(Exception):

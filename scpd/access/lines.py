@@ -7,7 +7,7 @@ number of a logical line is that of its last physical line.
 
 from __future__ import annotations
 
-from scpd.access.findings import Finding
+from scpd.access.findings import AND_MORE, MOST_FAULTS, Finding
 
 LONGEST_LINE = 2047
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
@@ -32,6 +32,9 @@ class Lines:
         number, room, parts = 0, LONGEST_LINE, list[bytes]()
         for line in _physical(data):
             number += 1
+            if len(self.findings) >= MOST_FAULTS:
+                self._note(number, "", AND_MORE)
+                return
             if not line.endswith(b"\n"):
                 self._note(number, line[:40].decode("latin-1"), "no newline at the end of the file: add one")
                 return

@@ -6,7 +6,7 @@ they are faults.
 
 from __future__ import annotations
 
-from scpd.access.findings import Fault, Finding
+from scpd.access.findings import AND_MORE, MOST_FAULTS, Fault, Finding
 from scpd.access.match import InFile
 from scpd.access.patterns import host_pattern
 
@@ -20,15 +20,19 @@ _LONGEST_WORD = 2047
 class PatternFile:
     """What a pattern file says; `mentions` are the files that it names, each with its line."""
 
-    __slots__ = ("_path", "findings", "mentions", "patterns")
+    __slots__ = ("_faults", "_path", "findings", "mentions", "patterns")
 
     def __init__(self, path: str, data: bytes) -> None:
         self._path = path
+        self._faults = 0
         self.findings: list[Finding] = []
         self.mentions: dict[str, int] = {}
         self.patterns: list[HostPattern] = []
         for number, line in enumerate(data.split(b"\n"), 1):
             for word in line.split():
+                if self._faults >= MOST_FAULTS:
+                    self.findings.append(Finding(path, number, "", AND_MORE))
+                    return
                 self._add(number, word.decode("latin-1"))
 
     def _add(self, number: int, word: str) -> None:
@@ -39,6 +43,7 @@ class PatternFile:
             )
         except Fault as fault:
             self._note(number, fault, is_fault=True)
+            self._faults += 1
             return
         self.patterns.append(pattern)
         if isinstance(pattern, InFile):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from scpd.access import options
-from scpd.access.findings import Fault, Finding
+from scpd.access.findings import AND_MORE, MOST_FAULTS, Fault, Finding
 from scpd.access.lines import Lines
 from scpd.access.match import Clients, Daemons, InFile
 from scpd.access.nets import address_number
@@ -57,8 +57,12 @@ class Table:
         self.findings = lines.findings
         self.mentions: list[tuple[int, str, Daemons]] = []
         self.rules: list[Rule] = []
+        faults_for_all = 0
         for number, text in lines.lines:
-            self._read(number, text.decode("latin-1"))
+            if faults_for_all >= MOST_FAULTS:
+                self.findings.append(Finding(name, number, "", AND_MORE))
+                break
+            faults_for_all += self._read(number, text.decode("latin-1"))
         self.findings.sort(key=lambda finding: finding.line)
 
     @classmethod
@@ -68,7 +72,8 @@ class Table:
         table.findings.append(Finding(name, 0, "", reason))
         return table
 
-    def _read(self, number: int, text: str) -> None:
+    def _read(self, number: int, text: str) -> bool:
+        """Read one line; tell whether it has a fault that concerns every daemon."""
         line = _Line(self.name, number)
         rule = line.read(text)
         if line.has_fault and (bare := _bare_ipv6(text)):
@@ -81,6 +86,7 @@ class Table:
             self.rules.append(rule)
         if line.daemons is not None:
             self.mentions += [(number, path, line.daemons) for path in sorted(line.paths)]
+        return line.has_fault and line.daemons is None
 
 
 class _Line:
