@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from scpd.study.tracker import TrackerPolicy
     from scpd.worker.filing import FilingPolicy
 
+# Characters in an error message, which names two of them.
+_LONGEST_LIST = 1000
 _SORT_OPTIONS = {
     "conc-studies": "--sort-conc-studies",
     "study-uid": "--sort-on-study-uid",
@@ -61,7 +63,7 @@ def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple
     kind, prefix = settings.sorting or ("", "")
     return [
         ("--output-directory", os.path.realpath(settings.output_directory)),
-        ("--peers", " ".join(f"directory={place}" for place in sorted(places))),
+        ("--peers", _listed(places)),
         *((name, repr(prefix) if key == kind else "") for key, name in _SORT_OPTIONS.items()),
         ("--fork", _given(is_parallel(settings))),
         ("--eostudy-timeout", _number(settings.eostudy_timeout)),
@@ -76,6 +78,15 @@ def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple
 def is_parallel(settings: Settings) -> bool:
     """Tell whether associations are served side by side, as those that a super-server starts are."""
     return settings.fork or settings.inetd
+def _listed(places: Sequence[str]) -> str:
+    """Name output directories in one line: what stands for them, where they are too many for one to be read."""
+    listed = " ".join(f"directory={place}" for place in sorted(places))
+    if len(listed) <= _LONGEST_LIST:
+        return listed
+    from hashlib import sha256
+
+    digest = sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return f"{len(places)} directories, digest {digest}"
 
 
 def _given(is_given: bool) -> str:

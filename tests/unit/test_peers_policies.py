@@ -254,6 +254,14 @@ class TestDirectories:
         )
         assert dict(agreed_options(settings(*words)))["--peers"] == ""
 
+    def test_of_many_a_digest_is_compared_and_told(self) -> None:
+        places = [f"/srv/dicom/department-of-radiology/{number}" for number in range(8000)]
+        listed = dict(agreed_options(settings(), places))["--peers"]
+        assert listed.startswith("8000 directories, digest ")
+        assert len(listed) < 80
+        assert listed == dict(agreed_options(settings(), places[::-1]))["--peers"]
+        assert listed != dict(agreed_options(settings(), [*places[1:], "/srv/x"]))["--peers"]
+
     def test_a_keeper_is_told_of_them(self, site: Site) -> None:
         policy = keeper_policies.keeper_policy(
             settings("-od", str(site.inbox), "-xcr", "r"), {}, (str(site.ct),)
