@@ -2,6 +2,8 @@
 
 Only this module and its neighbours (`filing_policies` ...) know both `Settings` and the rooms; each function imports
 the rooms that it serves, so that a process imports what its role needs.
+Only this module, `filing_policies`, `keeper_policies` and `peers_policies` know both `Settings` and the rooms; each
+function imports the rooms that it serves, so that a process imports what its role needs.
 """
 
 from __future__ import annotations
