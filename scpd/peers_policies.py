@@ -11,7 +11,7 @@ from scpd.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection
 
     from scpd.cli.settings import Settings
     from scpd.lockdir.slots import Slots
@@ -145,16 +145,20 @@ def _faults_of_place(settings: Settings, directory: str, *, is_counted: bool) ->
     return []
 
 
-def _collisions(settings: Settings, real: str, others: Iterable[str]) -> list[str]:
+def _collisions(settings: Settings, real: str, others: Collection[str]) -> list[str]:
     """Say where one directory has a name in another one that a peer could give to a study (--sort-on-study-uid)."""
     if settings.sorting is None or settings.sorting[0] != "study-uid":
         return []
     begin = f"{settings.sorting[1]}_" if settings.sorting[1] else ""
-    pairs = [(real, other) for other in others] + [(other, real) for other in others]
+    outer, within = os.path.dirname(real), f"{real.rstrip('/')}/"
+    pairs = [(real, outer)] if outer in others and outer != real else []
+    pairs += [
+        (other, real) for other in others if other.startswith(within) and "/" not in other[len(within) :]
+    ]
     return [
         f"directory={inner}: a study in {outer} could be called so; use another place, or another sort prefix"
         for inner, outer in pairs
-        if os.path.dirname(inner) == outer != inner and _could_be_study(os.path.basename(inner), begin)
+        if _could_be_study(os.path.basename(inner), begin)
     ]
 
 
