@@ -38,8 +38,17 @@ def main() -> int:
         program_name = _OWN_NAME
     if inherited is None:
         return run(program_name, sys.argv[1:])
+    return _run_with(inherited, program_name)
+
+
+def _run_with(inherited: Inherited, program_name: str) -> int:
+    from scpd.process import exitcodes
+
     try:
         return run(program_name, sys.argv[1:], inherited.sock)
+    except Exception:  # noqa: BLE001 - told here: the interpreter would tell it when the file has been looked at
+        sys.excepthook(*sys.exc_info())
+        return exitcodes.CRASHED
     finally:
         inherited.output.finish()
 

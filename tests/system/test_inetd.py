@@ -154,6 +154,7 @@ def test_only_one_of_many_workers_has_a_keeper(
     assert len(effects.read_text().splitlines()) == count
 
 
+@pytest.mark.timeout(900)
 def test_studies_that_come_by_inetd_and_by_a_master_end_once_each(
     scpd: ServerFactory,
     superservers: SuperServers,
@@ -361,6 +362,31 @@ def test_an_association_with_nothing_to_say_leaves_no_file(
 
     assert process.wait(30) == 0
     assert not os.path.exists(path)
+
+
+def test_a_defect_is_told_in_the_file(
+    connection: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    theirs, ours = connection
+    token = uuid.uuid4().hex
+    script = (
+        "import sys, scpd.__main__ as program, scpd.inetd_policies as policies\n"
+        "def fail(*_): raise RuntimeError(sys.argv[-1])\n"
+        "policies.serve_one = fail\n"
+        "sys.exit(program.main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "-id", "-od", str(tmp_path), "-fe", token],
+        stdin=ours,
+        stdout=ours,
+        stderr=ours,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    ours.close()
+
+    assert process.wait(30) == 70
+    assert theirs.recv(1) == b""
+    assert f"RuntimeError: {token}" in output_with(token)
 
 
 def test_what_is_no_connection_is_refused_in_one_line(tmp_path: Path) -> None:
