@@ -7,6 +7,7 @@ imported that this one does not need, and the exit code says only whether it cou
 
 from __future__ import annotations
 
+import gc
 import socket
 
 from scpd.errors import StartError
@@ -66,6 +67,7 @@ def serve_inherited(
     environment: Mapping[str, str],
 ) -> int:
     """Serve it; give the exit code: an association that fails is no failure of the service."""
+    gc.enable()  # a start has none
     tune(connection.sock, environment)
     serve(connection.sock, connection.peer, policy, around, deadline)
     return exitcodes.OK
