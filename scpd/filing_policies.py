@@ -78,6 +78,8 @@ def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple
 def is_parallel(settings: Settings) -> bool:
     """Tell whether associations are served side by side, as those that a super-server starts are."""
     return settings.fork or settings.inetd
+
+
 def _listed(places: Sequence[str]) -> str:
     """Name output directories in one line: what stands for them, where they are too many for one to be read."""
     listed = " ".join(f"directory={place}" for place in sorted(places))

@@ -2,8 +2,6 @@
 
 Only this module and its neighbours (`filing_policies` ...) know both `Settings` and the rooms; each function imports
 the rooms that it serves, so that a process imports what its role needs.
-Only this module, `filing_policies`, `keeper_policies` and `peers_policies` know both `Settings` and the rooms; each
-function imports the rooms that it serves, so that a process imports what its role needs.
 """
 
 from __future__ import annotations
@@ -336,7 +334,10 @@ def roles(
     learn(policy)
     refuse = _refuse(settings, policy, title, logs)
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
-    return Roles(serve_assignment, sweep_output_directory, keep, logs, refuse=refuse, **often)
+    refresh = None if policy.gate is None else policy.gate.refresh
+    return Roles(
+        serve_assignment, sweep_output_directory, keep, logs, refuse=refuse, refresh=refresh, **often
+    )
 
 
 def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Logging) -> Refuse | None:

@@ -63,10 +63,11 @@ class Roles:
 
     `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
     `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
-    logging holds open: every child keeps it.
+    logging holds open: every child keeps it.  `refresh()` reads anew what children find read, if it has changed; it is
+    the master's, and called as often as it sweeps.
     """
 
-    __slots__ = ("keep", "logs", "refuse", "serve", "sweep", "sweep_seconds")
+    __slots__ = ("keep", "logs", "refresh", "refuse", "serve", "sweep", "sweep_seconds")
 
     def __init__(
         self,
@@ -76,7 +77,9 @@ class Roles:
         logs: Logging,
         sweep_seconds: float = _SWEEP_SECONDS,
         refuse: Refuse | None = None,
+        refresh: Callable[[], None] | None = None,
     ) -> None:
+        self.refresh = refresh
         self.serve = serve
         self.keep = keep
         self.sweep = sweep
@@ -208,6 +211,8 @@ class Supervisor:
 
     def _sweep(self, now: float) -> None:
         self._next_sweep = now + self._roles.sweep_seconds
+        if self._roles.refresh is not None:
+            self._roles.refresh()
         try:
             pid = spawn(self._roles.sweep, self._wakeup, self._kept)
         except OSError as error:

@@ -71,6 +71,10 @@ class Gate:
         for finding in book.warnings(service):
             log.warning("host access control: %s", finding)
 
+    def refresh(self) -> None:
+        """Read in the master what has changed, so that not every worker has to; nothing is told a second time."""
+        self._tables.prepare(Service(self._names, self._port))
+
     def let_in(self, sock: socket.socket, peer: Peer, around: Surroundings) -> bool:
         """Let a peer in, or raise `Denied`; the options of the rule that decides are obeyed in either case.
 
