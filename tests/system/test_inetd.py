@@ -436,7 +436,8 @@ def test_a_start_imports_nothing_that_its_peer_would_wait_for_in_vain(
 
 
 def test_what_a_killed_process_has_left_is_removed_by_the_next(superservers: SuperServers) -> None:
-    server = superservers.start(XINETD, f"exec storescp -id -od {superservers.inbox}")
+    log = superservers.folder / "log"
+    server = superservers.start(XINETD, f"exec storescp -id -od {superservers.inbox} 2>>{log}")
     assert echoscu(server).returncode == 0
     temporary = superservers.inbox / ".scpd" / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
@@ -445,6 +446,7 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next(superservers: Sup
     assert echoscu(server).returncode == 0
 
     wait_until(lambda: not left.exists(), what="the sweeping")
+    wait_until(lambda: "removed 1 temporary files" in log.read_text(), what="a line about it")
 
 
 def test_what_is_no_connection_is_refused_in_one_line(tmp_path: Path) -> None:
