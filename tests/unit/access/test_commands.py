@@ -110,6 +110,12 @@ def test_one_that_ignores_every_signal_is_ended_too(hasty: Commands) -> None:
     started = monotonic()
     assert hasty.aclexec("trap '' TERM INT HUP; while :; do sleep 1; done") is None
     assert monotonic() - started < 5
+    # What it was just forking dies with the group, but a moment later.
+    wait_until(
+        lambda: (
+            not any(child.is_running for child in children_of(os.getpid()) if child.name in {"sh", "sleep"})
+        )
+    )
 
 
 def test_what_the_shell_leaves_behind_is_ended_with_it(commands: Commands, tmp_path: Path) -> None:
