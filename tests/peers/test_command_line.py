@@ -608,6 +608,15 @@ def test_a_difference_on_purpose_is_one(
     assert bench.we_say(words).text == ours
 
 
+def test_a_comment_in_a_command_file_is_one_here_and_words_there(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bench.folder)
+    words = bench.words(["@\n# no word\n1", "-od", MISSING], tmp_path)
+    assert bench.run([bench.storescp], [words])[0].text == "Too many parameters"
+    assert bench.we_say(words).text == "accepted"
+
+
 ONLY_SORTED = (
     "--exec-on-eostudy only allowed with --sort-conc-studies, --sort-on-study-uid or --sort-on-patientname"
 )
