@@ -69,7 +69,7 @@ class Roles:
 
     __slots__ = ("keep", "logs", "refresh", "refuse", "serve", "sweep", "sweep_seconds")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - as many as there are children, and what they need
         self,
         serve: Callable[[Assignment, signals.Wakeup], int],
         sweep: Callable[[], int],
