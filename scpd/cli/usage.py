@@ -32,6 +32,7 @@ _KIND_WORDS = {
     "choice": "string constant",
     "aetitle": "string",
     "caller": "string",
+    "umask": "octal",
 }
 # The names of their distributions.
 _LIBRARIES = ("pydicom", "pynetdicom", "python-daemon", "setproctitle", "pyOpenSSL")

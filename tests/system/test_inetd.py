@@ -389,6 +389,66 @@ def test_a_defect_is_told_in_the_file(
     assert f"RuntimeError: {token}" in output_with(token)
 
 
+def test_a_start_imports_nothing_that_its_peer_would_wait_for_in_vain(
+    connection: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    theirs, ours = connection
+    found = tmp_path / "modules"
+    script = (
+        "import sys, scpd.__main__ as program\n"
+        "def look(frame, event, _):\n"
+        "    if event == 'call' and frame.f_code.co_name == 'serve_inherited':\n"
+        f"        open({str(found)!r}, 'w').write(' '.join(sys.modules))\n"
+        "        sys.setprofile(None)\n"
+        "sys.setprofile(look)\n"
+        "sys.exit(program.main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "-id", "-od", str(tmp_path), "-xcr", "true"],
+        stdin=ours,
+        stdout=ours,
+        stderr=ours,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    ours.close()
+    theirs.close()
+    assert process.wait(30) == 0
+    modules = set(found.read_text().split())
+
+    assert "scpd.worker.serve" in modules
+    assert not {name for name in modules if name.startswith(("scpd.master", "scpd.tls"))}
+    assert {name for name in modules if name.startswith("scpd.dataset.")} <= {"scpd.dataset.values"}
+    assert {name for name in modules if name.startswith("scpd.keeper.")} <= {
+        "scpd.keeper.starting",
+        "scpd.keeper.vacancy",
+    }
+    unwanted = {
+        "pydicom",
+        "pynetdicom",
+        "typing",
+        "dataclasses",
+        "pathlib",
+        "ctypes",
+        "subprocess",
+        "tempfile",
+    }
+    assert not modules & unwanted
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next(superservers: SuperServers) -> None:
+    log = superservers.folder / "log"
+    server = superservers.start(XINETD, f"exec storescp -id -od {superservers.inbox} 2>>{log}")
+    assert echoscu(server).returncode == 0
+    temporary = superservers.inbox / ".scpd" / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    left = temporary / "4711.99.1"
+    left.touch()
+    assert echoscu(server).returncode == 0
+
+    wait_until(lambda: not left.exists(), what="the sweeping")
+    wait_until(lambda: "removed 1 temporary files" in log.read_text(), what="a line about it")
+
+
 def test_what_is_no_connection_is_refused_in_one_line(tmp_path: Path) -> None:
     result = run([*SCPD, "-id", "-od", str(tmp_path)], env={"PYTHONPATH": str(REPOSITORY)})
 
