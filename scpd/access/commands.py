@@ -76,8 +76,7 @@ class Commands:
         try:
             has_ended = watch >= 0 and self._wait(watch, deadline)
         finally:
-            _end(pid)
-            status = os.waitpid(pid, 0)[1]
+            status = os.waitpid(pid, 0 if _end(pid) else os.WNOHANG)[1]
             if watch >= 0:
                 os.close(watch)
         return os.waitstatus_to_exitcode(status) if has_ended else None
@@ -132,8 +131,15 @@ def _variables(actions: Iterable[Action]) -> Iterable[tuple[str, str]]:
             yield action.value
 
 
-def _end(pid: int) -> None:
-    """End a child that was not reaped, so that the number is its own, and its group, if it has one already."""
-    with suppress(ProcessLookupError):
+def _end(pid: int) -> bool:
+    """End a child that was not reaped, so that the number is its own, and its group, if it has one already.
+
+    `False` if that is not allowed, since it has become somebody else, by sudo(8) say: then it has ended or it goes on.
+    """
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    os.kill(pid, signal.SIGKILL)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except PermissionError:
+        return False
+    return True

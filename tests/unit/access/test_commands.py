@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -189,3 +190,30 @@ def test_where_no_process_can_be_nobody_agrees() -> None:
         ]
 
     assert work_as_worker(work) == [None, False, False]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can become somebody who may not end root's processes"
+)
+@pytest.mark.parametrize(
+    ("command", "answer"), [("exec true", True), ("exec false", False), ("exec sleep 2", None)]
+)
+def test_who_has_become_somebody_else_is_not_ended_and_not_waited_for(command: str, answer: object) -> None:
+    def work(wakeup: signals.Wakeup) -> object:
+        class Lesser:
+            """Has us become nobody once the command, which is root's, was started: so one by sudo(8) looks to us."""
+
+            @property
+            def signalled(self) -> bool:
+                os.setuid(65534)
+                return wakeup.signalled
+
+            fileno, renew = wakeup.fileno, wakeup.renew
+
+        started = monotonic()
+        found = [Commands(Lesser(), 0.3).aclexec(command), monotonic() - started < 2]  # type: ignore[arg-type]
+        with suppress(ChildProcessError):
+            os.waitpid(-1, 0)  # what goes on is not to outlive the test
+        return found
+
+    assert work_as_worker(work) == [answer, True]
