@@ -2,8 +2,8 @@
 
 A table that is not there (ENOENT) is empty; whatever else keeps it from being read is a fault.  Only regular files of
 bounded size are read, and a FIFO never waited for.  What was read is kept, and compared with the files at each look:
-device, inode, size and times.  A file that had changed only just before it was read is read again next time, since its
-times may hide another change.
+device, inode, size and times.  A file that had changed only just before it was read is read again next time, and
+compared with what it was, since its times may hide another change.
 """
 
 from __future__ import annotations
@@ -37,20 +37,33 @@ _SETTLED_NANOSECONDS = 2_000_000_000  # the coarsest times that file systems hav
 class Tables:
     """hosts.allow and hosts.deny of the moment."""
 
-    __slots__ = ("_allow", "_book", "_deny", "_stamps")
+    __slots__ = ("_allow", "_book", "_deny", "_stamps", "_young")
 
     def __init__(self, allow: str = HOSTS_ALLOW, deny: str = HOSTS_DENY) -> None:
         self._allow = allow
         self._deny = deny
         self._book: Book | None = None
         self._stamps: dict[str, Stamp] = {}
+        # What those said whose times may hide a change.  A master reads only at its start, often right after an edit:
+        # its workers find it cheaper to compare than to understand the table anew, each of them.
+        self._young: dict[str, bytes] = {}
 
     def look(self) -> Book:
         """Give what the tables say now; reads them only if they, or a file that they name, have changed."""
-        if self._book is None or any(_stamp(path) != kept for path, kept in self._stamps.items()):
+        if self._book is None or any(self._has_changed(path, kept) for path, kept in self._stamps.items()):
             self._stamps = {}
+            self._young = {}
             self._book = self._read()
         return self._book
+
+    def _has_changed(self, path: str, kept: Stamp) -> bool:
+        if _stamp(path) != kept:
+            return True
+        young = self._young.get(path)
+        try:
+            return young is not None and _read(path) != (kept, young)
+        except OSError:
+            return True
 
     def prepare(self, service: Service) -> Book:
         """Read what has changed, and work out everything that the next decision about this service will need."""
@@ -103,7 +116,7 @@ class Tables:
             # The same before and after: nobody wrote meanwhile.
             if stamp == self._stamps[path] == _stamp(path):
                 if time_ns() - stamp[-1] < _SETTLED_NANOSECONDS:
-                    self._stamps[path] = ()  # equal to none
+                    self._young[path] = data
                 return data, stamp[0]
         raise OSError(0, "it is being changed all the time: write a new file and rename it")
 

@@ -122,10 +122,10 @@ class TestWhenTheyAreReadAgain:
         read = tables(place)
         for path in place.iterdir():
             os.utime(path, OLD)
-        first = read.look()
+        read.look()
         # utime(2) cannot set the time of the change itself, so these are young still.
-        assert read.look() is not first
-        read._stamps = {path: _stamp_of(path) for path in read._stamps}
+        assert read._young
+        read._young.clear()
         return read
 
     def test_not_while_nothing_has_changed(self, place: Path) -> None:
@@ -162,18 +162,23 @@ class TestWhenTheyAreReadAgain:
         (place / "deny").write_text("ALL: 8.8\n")
         assert decided(read, "9.1.1.1").startswith("granted")
 
+    def test_not_if_they_were_young_and_say_the_same(self, place: Path) -> None:
+        read = tables(place)
+        assert read.look() is read.look()
+
+    def test_a_young_one_that_cannot_be_read_any_more_refuses(self, place: Path) -> None:
+        read = tables(place)
+        assert decided(read).startswith("granted")
+        (place / "allow").unlink()
+        (place / "allow").mkdir()
+        assert decided(read).startswith("denied")
+
     def test_a_table_appears(self, place: Path) -> None:
         (place / "allow").unlink()
         read = tables(place)
         assert decided(read).startswith("denied")
         (place / "allow").write_text("ALL: ALL\n")
         assert decided(read).startswith("granted")
-
-
-def _stamp_of(path: str) -> object:
-    from scpd.access.tables import _stamp
-
-    return _stamp(path)
 
 
 def test_everything_that_is_wrong_is_told_at_once_and_once(place: Path) -> None:
