@@ -68,7 +68,7 @@ def test_every_appender_has_its_item(kind: str) -> None:
     assert f"\n.It Cm {kind}\n" in subsection(TEXT, "Appenders")
 
 
-@pytest.mark.parametrize("kind", log4cplus._LAYOUTS)
+@pytest.mark.parametrize("kind", sorted(log4cplus._LAYOUTS))
 def test_every_layout_has_its_item(kind: str) -> None:
     assert re.search(rf"Cm (log4cplus|scpd)::{kind}\b", items("Layouts"))
 
