@@ -98,7 +98,7 @@ class Supervisor:
         self._children = Children()
         self._watch = Watch()
         self._rest = Rest()
-        self._wakeup = signals.Wakeup()
+        self._wakeup = signals.Wakeup(limits.grace)
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
         self._kept = roles.logs.descriptors()
         self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept)

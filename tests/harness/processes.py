@@ -78,6 +78,13 @@ def become_subreaper() -> None:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def wait_for_orphans() -> None:
+    """Wait until whatever has become our child by the death of its parent has ended, too."""
+    wait_until(
+        lambda: not any(child.is_running for child in children_of(os.getpid())), what="the end of orphans"
+    )
+
+
 def end_session(leader: int) -> list[Process]:
     """Kill and reap every process of a session but its leader; gives those that were alive."""
     return _end_while_there_are(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import select
 import signal
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.process import signals
+from scpd.process.fork import spawn
 from scpd.process.signals import CHILD, MASTER, Wakeup
 from tests.harness.forked import exit_code, forked, in_child
+from tests.harness.processes import wait_for_orphans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 # Signals 32 and 33 are the C library's own: whoever started us may have left them ignored, and nobody can change that.
 OF_THREADS = 3 << 31
 
+PR_GET_PDEATHSIG = 2
 TERM, INT, HUP, CHLD = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD
 
 
@@ -192,3 +197,137 @@ def test_a_program_that_is_run_finds_nothing_of_ours() -> None:
     with open(reader, encoding="utf-8") as file:
         lines = dict(line.split(":", 1) for line in file)
     assert [int(lines[name], 16) & ~OF_THREADS for name in ("SigBlk", "SigIgn", "SigCgt")] == [0, 0, 0]
+
+
+# The death of the master
+
+
+def orphan(
+    role: Callable[[Wakeup], object], grace: float, held: tuple[int, ...] = ()
+) -> tuple[object, float]:
+    """Give what the child of a master says that has died, and the seconds from that death to the child's end.
+
+    Signals `held` are blocked in it before that death.
+    """
+    reader, writer = os.pipe()
+
+    def master() -> int:
+        ready, told = os.pipe()
+        wakeup = Wakeup(grace)
+
+        def child() -> int:
+            signal.pthread_sigmask(signal.SIG_BLOCK, held)
+            os.write(told, b".")
+            os.write(writer, json.dumps(role(wakeup)).encode())
+            return 0
+
+        spawn(child, wakeup, (told, writer))
+        os.read(ready, 1)
+        return 0
+
+    assert exit_code(forked(master)) == 0
+    os.close(writer)
+    begin = time.monotonic()
+    with open(reader, encoding="ascii") as file:
+        text = file.read()
+    seconds = time.monotonic() - begin
+    wait_for_orphans()
+    return json.loads(text or "null"), seconds
+
+
+def pause(wakeup: Wakeup, seconds: float) -> None:
+    poll = select.poll()
+    poll.register(wakeup, select.POLLIN)
+    end = time.monotonic() + seconds
+    while not wakeup.signalled and (left := end - time.monotonic()) > 0:
+        poll.poll(left * 1000)
+
+
+def test_a_child_has_the_grace_period_when_its_master_has_died() -> None:
+    def role(wakeup: Wakeup) -> list[object]:
+        pause(wakeup, 20)
+        return [wakeup.signalled, list(wakeup.take())]
+
+    said, seconds = orphan(role, 0.5)
+    assert said == [True, [signal.SIGALRM]]
+    assert 0.3 < seconds < 10
+
+
+def test_a_child_that_finishes_in_time_is_not_disturbed() -> None:
+    def role(wakeup: Wakeup) -> list[object]:
+        pause(wakeup, 0.3)
+        return [wakeup.signalled, is_readable(wakeup)]
+
+    assert orphan(role, 20)[0] == [False, False]
+
+
+def test_no_grace_is_none() -> None:
+    def role(wakeup: Wakeup) -> bool:
+        pause(wakeup, 20)
+        return wakeup.signalled
+
+    said, seconds = orphan(role, 0)
+    assert said is True
+    assert seconds < 10
+
+
+def test_a_sigterm_that_comes_with_the_death_of_the_master_is_not_lost() -> None:
+    both = (TERM, signals.ORPHANED)
+
+    def role(wakeup: Wakeup) -> list[object]:
+        while signals.ORPHANED not in signal.sigpending():
+            time.sleep(0.01)
+        send(TERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+        return [wakeup.signalled, list(wakeup.take())]
+
+    assert orphan(role, 20, both)[0] == [True, [TERM]]
+
+
+def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_LEAVE_SECONDS", 0.2)
+
+    def role(wakeup: Wakeup) -> None:
+        for _ in range(100):
+            time.sleep(0.2)
+
+    said, seconds = orphan(role, 0.1)
+    assert said is None
+    assert seconds < 10
+
+
+def test_a_child_that_is_born_when_its_master_is_dead_learns_of_it_too() -> None:
+    class Late(Wakeup):
+        def renew(self) -> None:
+            if self._master:
+                self._master = 1 << 30
+            super().renew()
+
+    def work() -> bool:
+        wakeup = Late(0.0)
+
+        def child() -> int:
+            pause(wakeup, 20)
+            return int(wakeup.signalled)
+
+        return exit_code(spawn(child, wakeup, ())) == 1
+
+    assert in_child(work)
+
+
+def death_signal() -> int:
+    number = ctypes.c_int()
+    assert ctypes.CDLL(None).prctl(PR_GET_PDEATHSIG, ctypes.byref(number)) == 0
+    return number.value
+
+
+def test_only_the_own_children_of_a_master_wait_for_his_death() -> None:
+    def work() -> list[int]:
+        wakeup = Wakeup(20)
+        return [
+            exit_code(spawn(death_signal, wakeup, ())),
+            exit_code(spawn(lambda: exit_code(spawn(death_signal, wakeup, ())), wakeup, ())),
+            exit_code(spawn(death_signal, Wakeup(), ())),
+        ]
+
+    assert in_child(work) == [signals.ORPHANED, 0, 0]
