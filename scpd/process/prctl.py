@@ -13,6 +13,7 @@ import os
 # linux/prctl.h
 _SET_PDEATHSIG = 1
 _SET_DUMPABLE = 4
+_SET_KEEPCAPS = 8
 _SET_NO_NEW_PRIVS = 38
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -35,6 +36,11 @@ def forbid_dumps() -> None:
 def forbid_new_privileges() -> None:
     """Let no program that we or our children run have more rights than we have: set-user-id bits do nothing."""
     _ask(_SET_NO_NEW_PRIVS, 1)
+
+
+def keep_capabilities() -> None:
+    """Keep what root may do when the user changes next, as far as it is set anew then (capabilities(7))."""
+    _ask(_SET_KEEPCAPS, 1)
 
 
 def _ask(option: int, value: int) -> None:

@@ -17,10 +17,9 @@ import os
 import struct
 
 from scpd.errors import StartError
+from scpd.process import prctl
 
-# linux/prctl.h, linux/capability.h
-_PR_SET_KEEPCAPS = 8
-_PR_SET_NO_NEW_PRIVS = 38
+# linux/capability.h
 _CAP_DAC_READ_SEARCH = 1 << 2
 _LARGEST_ID = (1 << 32) - 2  # the one above means "leave it" to the kernel
 
@@ -87,13 +86,13 @@ def drop(to: Identity) -> None:
     was_root = os.geteuid() == 0
     try:
         if was_root:
-            _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
+            prctl.keep_capabilities()
             os.setgroups(to.groups)
         os.setresgid(to.group, to.group, to.group)
         os.setresuid(to.user, to.user, to.user)
         if was_root and to.user:
             _set_capabilities(_CAP_DAC_READ_SEARCH)
-        _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        prctl.forbid_new_privileges()
     except OSError as error:
         raise StartError(f"cannot become user {to.user}, group {to.group}: {error.strerror}") from None
 
@@ -103,6 +102,7 @@ def finish(to: Identity) -> None:
     try:
         if to.user:
             _set_capabilities(0)
+            prctl.forbid_dumps()
     except OSError as error:
         raise StartError(f"cannot give up all rights: {error.strerror}") from None
     is_so = os.getresuid() == (to.user,) * 3 and os.getresgid() == (to.group,) * 3
@@ -113,12 +113,8 @@ def finish(to: Identity) -> None:
 def _set_capabilities(capabilities: int) -> None:
     """Have these and no others, and pass on none (capset(2), version 3)."""
     header = struct.pack("Ii", 0x20080522, 0)
-    _call("capset", header, struct.pack("6I", capabilities, capabilities, 0, 0, 0, 0))
-
-
-def _call(function: str, *arguments: int | bytes) -> None:
     library = ctypes.CDLL(None, use_errno=True)
-    if getattr(library, function)(*arguments):
+    if library.capset(header, struct.pack("6I", capabilities, capabilities, 0, 0, 0, 0)):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
