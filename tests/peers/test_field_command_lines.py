@@ -15,7 +15,7 @@ from tests.harness.clients import run
 from tests.harness.ports import ReservedPort
 from tests.harness.programs import real_program
 from tests.harness.scripts import SECONDS, Objects, Stamps, play, tree
-from tests.harness.servers import REPOSITORY, Server
+from tests.harness.servers import REPOSITORY, Server, without_root_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +119,10 @@ class Site:
             sorted(ends),
             self._plain(server.stdout),
             "" if VERBOSE.search(given.line) else self._plain(server.stderr),
-            [self._plain(path.read_text()) for path in sorted(self.folder.glob("*log"))],
+            [
+                self._plain(without_root_warning(path.read_text()))
+                for path in sorted(self.folder.glob("*log"))
+            ],
             tree(server.inbox, self._stamps, objects),
         )
 
