@@ -90,6 +90,8 @@ def run(program_name: str, words: list[str], peer: socket.socket | None = None) 
     if isinstance(outcome, str):
         _say(_STDOUT, outcome)
         return exitcodes.OK
+    if outcome.umask is not None:
+        os.umask(outcome.umask)  # before a file is made, be it a log file
     if outcome.check_config:
         from scpd.check import check
 

@@ -39,6 +39,7 @@ def check(settings: Settings, configuration: Configuration | None, environment: 
 def _problems(
     settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]
 ) -> Iterator[str]:
+    yield from _of_daemon(settings)
     yield from _of_storing(settings)
     if settings.config_file is not None:
         from scpd.ul.profile_file import check_profile
@@ -53,6 +54,22 @@ def _problems(
     if configuration is not None:
         yield from _of_log_configuration(str(settings.log_config), configuration)
     yield from _of_dictionaries(environment)
+
+
+def _of_daemon(settings: Settings) -> Iterator[str]:
+    """Be who the daemon would be, so that what is looked at from here on is looked at with his rights."""
+    if settings.pidfile is not None and not _can_be_written(settings.pidfile):
+        yield f"cannot write pid file: {settings.pidfile}"
+    if settings.user is not None or settings.group is not None:
+        yield from _refusal(lambda: _become(settings.user, settings.group))
+
+
+def _become(user: str | None, group: str | None) -> None:
+    from scpd.process import privileges
+
+    identity = privileges.identity(user, group)
+    if identity is not None:
+        privileges.drop(identity)
 
 
 def _of_storing(settings: Settings) -> Iterator[str]:

@@ -46,26 +46,27 @@ def run_master(settings: Settings, logs: Logging) -> int:
     handed = activation.take(os.environ, os.getpid())
     manager = notify.take(os.environ, os.getpid())
     _check_names(settings)
-    _limit(settings)
+    privileges.forbid_core_dumps()
     identity = privileges.identity(settings.user, settings.group)
     sockets = [] if identity is None else _listeners(settings, handed)
     pid_file = _pid_file(settings)
-    if identity is not None:
-        logs.give_to(identity.user, identity.group)
-        privileges.drop(identity)
-    title = Title(settings.program_name)
-    roles, in_use = _roles(settings, title, logs)
-    sockets = sockets or _listeners(settings, handed)
-    kept = [*(each.fileno() for each in sockets), *logs.descriptors(), *in_use]
-    detached = _detach(settings, kept, pid_file)
-    shown = report.Report(title, " and ".join(map(str, listeners.ports(sockets))), manager)
-    master = supervisor.Supervisor(sockets, policies.limits(settings), roles, shown)
-    _settle(identity)
-    if pid_file is not None:
-        pid_file.write()
-    if detached is not None:
-        detached.ready()
     try:
+        if identity is not None:
+            logs.give_to(identity.user, identity.group)
+            privileges.drop(identity)
+        title = Title(settings.program_name)
+        roles, in_use = _roles(settings, title, logs)
+        sockets = sockets or _listeners(settings, handed)
+        own = () if manager is None else (manager.fileno(),)
+        kept = [*(each.fileno() for each in sockets), *logs.descriptors(), *in_use, *own]
+        detached = _detach(settings, kept, pid_file)
+        shown = report.Report(title, " and ".join(map(str, listeners.ports(sockets))), manager)
+        master = supervisor.Supervisor(sockets, policies.limits(settings), roles, shown)
+        _settle(identity)
+        if pid_file is not None:
+            pid_file.write()
+        if detached is not None:
+            detached.ready()
         return master.run()
     finally:
         if pid_file is not None:
@@ -76,13 +77,6 @@ def _check_names(settings: Settings) -> None:
     check_extension(settings.filename_extension)
     if settings.sorting is not None:
         check_prefix(settings.sorting[1])
-
-
-def _limit(settings: Settings) -> None:
-    """Set what every process of ours inherits."""
-    privileges.forbid_core_dumps()
-    if settings.umask is not None:
-        os.umask(settings.umask)
 
 
 def _roles(settings: Settings, title: Title, logs: Logging) -> tuple[Roles, tuple[int, ...]]:
@@ -101,7 +95,7 @@ def _settle(identity: Identity | None) -> None:
     """Give up the last right, or warn of having them all."""
     if identity is not None:
         privileges.finish(identity)
-    elif os.geteuid() == 0:
+    if os.geteuid() == 0:  # with --group alone, too
         log.warning("%s", _ROOT)
 
 

@@ -10,6 +10,7 @@ meant.  The lock of a pid file is on an open file, and goes along.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 
 _READY = b"ready"
@@ -47,6 +48,7 @@ def detach(kept: tuple[int, ...], failure: int) -> Detached:
         os.close(writer)
         os._exit(0 if _hears_ready(reader) else failure)
     os.close(reader)
+    _give_python_its_streams()
     umask = os.umask(0)
     context = DaemonContext(
         detach_process=True,
@@ -62,6 +64,13 @@ def detach(kept: tuple[int, ...], failure: int) -> Detached:
     )
     context.open()
     return Detached(writer)
+
+
+def _give_python_its_streams() -> None:
+    """Make the objects that Python lacks if it was started with a standard stream closed: python-daemon asks them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - it stays
 
 
 class _Standard:

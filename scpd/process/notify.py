@@ -45,6 +45,10 @@ class Manager:
             return False
         return True
 
+    def fileno(self) -> int:
+        """Give the descriptor of its socket."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Let it go."""
         self._socket.close()

@@ -5,7 +5,7 @@
 
 Both are done by the master, before it forks and before the first byte of a peer is read; every child is born without
 rights.  From then on no program that is run can gain any (PR_SET_NO_NEW_PRIVS), and the kernel shows memory and
-descriptors of our processes to root only (it makes a process that changes its user undumpable, prctl(2)).
+descriptors of our processes to root only (PR_SET_DUMPABLE).
 
 Raises `StartError`.
 """

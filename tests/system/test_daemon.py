@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.clients import run
+from tests.harness.objects import ct_image
 from tests.harness.ports import ReservedPort
-from tests.harness.processes import children_of, end_session, is_running
+from tests.harness.processes import children_of, command_line, end_session, is_running
+from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY
+from tests.harness.storing import finish, send_half
 from tests.harness.studies import series, write
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import require_root, unprivileged_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import ServerFactory
 
 SECONDS = 20.0
@@ -31,7 +35,10 @@ SECONDS = 20.0
 class Daemon:
     """A daemon with a pid file, started by a process that has returned."""
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, port: int | None = None, program: Sequence[str] = (sys.executable,)
+    ) -> None:
+        self._program = program
         self.folder = folder
         self.inbox = folder / "inbox"
         self.inbox.mkdir(exist_ok=True)
@@ -65,7 +72,7 @@ class Daemon:
     def start(self, words: list[str]) -> subprocess.CompletedProcess[str]:
         """Run the program until whoever started it is free again."""
         return subprocess.run(
-            [sys.executable, "-m", "scpd", *words],
+            [*self._program, "-m", "scpd", *words],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
             stdin=subprocess.DEVNULL,
@@ -91,9 +98,11 @@ class Daemon:
 
 
 @contextmanager
-def daemon(folder: Path, *options: str, port: int | None = None) -> Iterator[Daemon]:
+def daemon(
+    folder: Path, *options: str, port: int | None = None, program: Sequence[str] = (sys.executable,)
+) -> Iterator[Daemon]:
     """Start a daemon, and end it and its children whatever happens."""
-    made = Daemon(folder, *options, port=port)
+    made = Daemon(folder, *options, port=port, program=program)
     try:
         yield made
     finally:
@@ -105,6 +114,13 @@ def status_of(pid: int) -> dict[str, list[str]]:
     """Give the fields of /proc/PID/status."""
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         return {name: value.split() for name, value in (line.rstrip("\n").split(":", 1) for line in file)}
+
+
+def statuses(pids: Iterable[int]) -> Iterator[dict[str, list[str]]]:
+    """Give those of the ones that are still there: a sweeper has soon done its work."""
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            yield status_of(pid)
 
 
 class TestBackground:
@@ -146,6 +162,22 @@ class TestBackground:
                 assert (new.started.returncode, new.started.stderr) == (0, "")
                 wait_until(lambda: not any(map(is_running, family)), SECONDS, "the end of the orphans")
 
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_it_starts_without_standard_streams_too(self, tmp_path: Path, closed: str) -> None:
+        words = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable]
+        with daemon(tmp_path, program=words) as made:
+            assert made.started.returncode == 0, made.started.stderr
+            assert {os.readlink(f"/proc/{made.pid}/fd/{number}") for number in range(3)} == {"/dev/null"}
+
+    def test_a_start_that_fails_leaves_no_pid_file(self, tmp_path: Path) -> None:
+        made = Daemon(tmp_path, "-od", "nowhere")
+        assert made.started.returncode == 1
+        assert not made.pid_file.exists()
+
+    def test_log_files_are_made_with_the_umask_of_the_option(self, tmp_path: Path) -> None:
+        with daemon(tmp_path, "--umask", "027") as made:
+            assert made.log.stat().st_mode & 0o777 == 0o640
+
     def test_options_that_inetd_has_no_use_for(self, tmp_path: Path) -> None:
         made = Daemon(tmp_path, "--inetd")
         assert made.started.returncode == 1
@@ -177,8 +209,7 @@ class TestUser:
         ) as made:
             assert (made.started.returncode, made.started.stderr) == (0, "")
             assert made.port < 1024
-            for pid in (made.pid, *(each.pid for each in children_of(made.pid))):
-                status = status_of(pid)
+            for status in statuses((made.pid, *(each.pid for each in children_of(made.pid)))):
                 assert status["Uid"] == status["Gid"] == [str(user)] * 4
                 assert set(status["Groups"]) == {str(user)}
                 assert status["NoNewPrivs"] == ["1"]
@@ -194,17 +225,84 @@ class TestUser:
             made.stop()
             assert made.pid_file.read_text() == ""  # where the user may not remove it
 
+    def test_a_worker_that_serves_has_no_right_and_no_secret_in_a_core_file(
+        self, tmp_path: Path, raw_peer: Callable[..., RawPeer]
+    ) -> None:
+        require_root()
+        user = unprivileged_user()
+        (tmp_path / "inbox").mkdir()
+        os.chown(tmp_path / "inbox", user, user)
+        tmp_path.chmod(0o755)
+        with daemon(tmp_path, "--user", str(user), "-ss", "S", "-tos", "60", port=free_low_port()) as made:
+            peer, image = raw_peer(made.port), ct_image(300_000)
+            peer.associate(calling="LONG")
+            send_half(peer, image)
+            family = wait_until(lambda: family_with(made.pid, "LONG@", ": keeper, ", "standby"))
+            for status in statuses(family):
+                pid = int(status["Pid"][0])
+                assert status["Uid"] == status["Gid"] == [str(user)] * 4
+                assert {status[name][0] for name in ("CapPrm", "CapEff", "CapInh", "CapAmb")} == {"0" * 16}
+                assert core_limit(pid) == "0"
+                assert not may_look_into(pid, user)
+            assert finish(peer, image).status == 0
+            peer.release()
+            made.stop()
+
+    def test_root_with_another_group_is_root_still(self, tmp_path: Path) -> None:
+        require_root()
+        with daemon(tmp_path, "--group", "12345") as made:
+            assert "running as root: give --user" in made.log.read_text()
+
+    def test_a_check_has_the_rights_of_the_user(self, tmp_path: Path) -> None:
+        require_root()
+        tmp_path.chmod(0o755)
+        user = str(unprivileged_user())
+        words = [sys.executable, "-m", "scpd", "--check-config", "-od", str(tmp_path), "11112"]
+        environment = {"PYTHONPATH": str(REPOSITORY)}
+        assert run(words, SECONDS, environment).returncode == 0
+        result = run([*words, "--user", user, "--group", user], SECONDS, environment)
+        assert (result.returncode, result.stderr.count("not writeable")) == (1, 1)
+        result = run([*words, "--user", "nobody-at-all", "--pidfile", "/nowhere/x"], SECONDS, environment)
+        assert result.returncode == 1
+        assert "no such user: nobody-at-all" in result.stderr
+        assert "cannot write pid file: /nowhere/x" in result.stderr
+
     def test_root_without_a_user_is_warned(self, tmp_path: Path) -> None:
         require_root()
         with daemon(tmp_path) as made:
             assert "running as root: give --user" in made.log.read_text()
 
 
+def family_with(master: int, *titles: str) -> list[int]:
+    """Give the master and its children, once there is one of each title."""
+    children = [
+        each.pid
+        for each in children_of(master)
+        if each.is_running and ": sweeper" not in command_line(each.pid)
+    ]
+    shown = [command_line(pid) for pid in children]
+    return [master, *children] if all(any(title in each for each in shown) for title in titles) else []
+
+
+def core_limit(pid: int) -> str:
+    """Give how large a core file may be."""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        return next(line.split()[4] for line in file if line.startswith("Max core file size"))
+
+
+def may_look_into(pid: int, user: int) -> bool:
+    """Tell whether another process of that user can read the memory map of this one."""
+    become = [real_program("setpriv"), f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    return run([*become, "cat", f"/proc/{pid}/maps"]).returncode == 0
+
+
 def free_low_port() -> int:
     """Give a port below 1024 that nobody listens on."""
     import socket
 
-    for port in range(1023, 900, -1):
+    # Not the same one for two tests at a time.
+    first = 600 + os.getpid() % 300
+    for port in (*range(first, 1024), *range(600, first)):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
