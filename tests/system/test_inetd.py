@@ -165,9 +165,9 @@ def test_studies_that_come_by_inetd_and_by_a_master_end_once_each(
     count = 1000 if is_long else 8
     hook = Hook(tmp_path / "hook")
     rules = ("-ss", "S", "-tos", "2", "-rns", "-xcs", hook.command)
-    master = scpd("--fork", *rules, inbox=superservers.inbox)
     line = shlex.join(["storescp", "-id", *rules, "-od", str(superservers.inbox)])
-    by_inetd = superservers.start(XINETD, f"exec {line}")
+    by_inetd = superservers.start(XINETD, f"exec {line}")  # first: without it the test is left out
+    master = scpd("--fork", *rules, inbox=superservers.inbox)
     servers = (master, by_inetd)
     studies = [series(2) for _ in range(count)]
     for number, images in enumerate(studies):
