@@ -3,7 +3,7 @@
     what needs root            the ports, the pid file
     root given up              but for reading, which loading needs (`process.privileges`)
     all else that can fail     tables, directories, the lock directory, what the roles need
-    detached                   with --daemon; nothing fails after that
+    detached                   with --daemon; what fails after that is still told, and the parent waits
     rights given up            all that are left
     ready                      the pid file written, the parent gone
 
