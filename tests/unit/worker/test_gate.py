@@ -336,3 +336,15 @@ def test_tables_that_are_not_there_are_no_fault(
     gate.prepare()
     gate.let_in(sock, Peer((ADDRESS, 4711)), around)
     assert caplog.records == []
+
+
+def test_the_master_reads_what_has_changed_before_a_worker_has_to(gates: Gates) -> None:
+    gate = gates(deny="ALL: ALL\n")
+    gate.refresh()
+    before = gate._tables._book
+    gates.deny.write_text("ALL: 10.0.0.1\n")
+    gate.refresh()
+    read = gate._tables._book
+    assert before is not None
+    assert read is not before
+    assert gate._tables.look() is read  # nothing is left to be read
