@@ -28,7 +28,7 @@ _STDERR = 2
 def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
     """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
     refusing, odd = _host_rules(settings) if settings.access_control else ([], [])
-    odd += _warnings(settings, environment)
+    odd += _warnings(settings, configuration, environment)
     problems = [*_problems(settings, configuration, environment), *refusing]
     stderr = Stream(_STDERR)
     for line in (*problems, *(f"warning: {text}" for text in odd)):
@@ -92,9 +92,14 @@ def _of_storing(settings: Settings) -> Iterator[str]:
         yield from _refusal(lambda: check_lock_directory(place))
 
 
-def _warnings(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+def _warnings(
+    settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]
+) -> list[str]:
     """Give what else is odd, but keeps nothing from working."""
-    warnings = []
+    from scpd.policies import log_policy
+
+    unseen = log_policy(settings, configuration).unseen
+    warnings = [unseen] if unseen else []
     # A service manager that has us checked before the start hands its sockets over at the start.
     if not settings.port and not settings.inetd and "INVOCATION_ID" not in environment:
         warnings.append("no port: this needs a socket unit, which hands over what it listens on")

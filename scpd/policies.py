@@ -90,9 +90,15 @@ def log_policy(settings: Settings, configuration: Configuration | None) -> LogPo
     from scpd.log.setup import LogPolicy
 
     to_journal = is_journal(_STDERR, os.environ)
-    if settings.daemon and configuration is None:
-        configuration = _to_syslog(settings)
-    return LogPolicy(settings.log_level, configuration, settings.log_format, to_journal=to_journal)
+    unseen = ""
+    if settings.daemon:
+        from scpd.log.audience import want_of_audience  # who stays in the foreground has a console
+
+        configuration = configuration or _to_syslog(settings)
+        unseen = want_of_audience(configuration)
+    return LogPolicy(
+        settings.log_level, configuration, settings.log_format, to_journal=to_journal, unseen=unseen
+    )
 
 
 def _to_syslog(settings: Settings) -> Configuration:

@@ -66,7 +66,7 @@ def run_master(settings: Settings, logs: Logging) -> int:
         if pid_file is not None:
             pid_file.write()
         if detached is not None:
-            detached.ready()
+            detached.ready(logs.unseen)
         return master.run()
     finally:
         if pid_file is not None:

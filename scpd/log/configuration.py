@@ -97,12 +97,16 @@ class Configuration:
 
     def has_appender(self, name: str) -> bool:
         """Say whether a record of this logger comes to any appender."""
+        return bool(self.appenders_of(name)) or self.has_own_handler
+
+    def appenders_of(self, name: str) -> list[AppenderSettings]:
+        """Give those to which a record of this logger comes."""
+        reached: dict[str, AppenderSettings] = {}
         for logger in self._line_of(name):
-            if logger.appenders:
-                return True
+            reached |= {each: self.appenders[each] for each in logger.appenders}
             if not logger.is_additive:
                 break
-        return self.has_own_handler
+        return list(reached.values())
 
     def _line_of(self, name: str) -> list[LoggerSettings]:
         """Give the configured loggers from this name up to the root."""

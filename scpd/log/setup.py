@@ -32,10 +32,10 @@ _STDERR = 2
 class LogPolicy:
     """From which level (a key of `LEVELS`) on, in which format (`text` or `json`), and whether to the journal.
 
-    A configuration, where there is one, decides instead of level and format.
+    A configuration, where there is one, decides instead of level and format.  `unseen` says why nobody sees any of it.
     """
 
-    __slots__ = ("configuration", "format", "level", "to_journal")
+    __slots__ = ("configuration", "format", "level", "to_journal", "unseen")
 
     def __init__(
         self,
@@ -44,21 +44,29 @@ class LogPolicy:
         log_format: str = TEXT,
         *,
         to_journal: bool = False,
+        unseen: str = "",
     ) -> None:
         self.level = level
         self.configuration = configuration
         self.format = log_format
         self.to_journal = to_journal
+        self.unseen = unseen
 
 
 class Logging:
-    """What is left to say once logging is configured: which association this is, which complaints were made."""
+    """What is left to say once logging is configured: which association this is, which complaints were made.
 
-    __slots__ = ("_appenders", "association", "complaints")
+    `unseen` is the policy's.
+    """
 
-    def __init__(self, association: Association, complaints: Complaints, appenders: list[Appender]) -> None:
+    __slots__ = ("_appenders", "association", "complaints", "unseen")
+
+    def __init__(
+        self, association: Association, complaints: Complaints, appenders: list[Appender], unseen: str = ""
+    ) -> None:
         self.association = association
         self.complaints = complaints
+        self.unseen = unseen
         self._appenders = appenders
 
     def reopen(self) -> None:
@@ -93,9 +101,8 @@ def configure(policy: LogPolicy) -> Logging:
     complaints = Complaints()
     root = logging.getLogger()
     if policy.configuration is not None:
-        return Logging(
-            association, complaints, _follow(policy, policy.configuration, association, complaints)
-        )
+        appenders = _follow(policy, policy.configuration, association, complaints)
+        return Logging(association, complaints, appenders, policy.unseen)
     if policy.format == JSON:
         root.addHandler(_json_handler(association, to_journal=policy.to_journal))
     else:

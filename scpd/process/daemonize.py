@@ -13,8 +13,11 @@ import os
 import sys
 from contextlib import suppress
 
+from scpd.process.streams import Stream
+
 _READY = b"ready"
 _STANDARD = (0, 1, 2)
+_STDERR = 2
 
 
 class Detached:
@@ -25,8 +28,10 @@ class Detached:
     def __init__(self, writer: int) -> None:
         self._writer = writer
 
-    def ready(self) -> None:
-        """Let the parent leave with success, and let its standard streams go."""
+    def ready(self, warning: str = "") -> None:
+        """Let the parent leave with success, and let its standard streams go, after a last line."""
+        if warning:
+            Stream(_STDERR).write(f"W: {warning}\n".encode())
         null = os.open(os.devnull, os.O_RDWR)
         for number in _STANDARD:
             os.dup2(null, number)

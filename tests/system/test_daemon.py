@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.log.datagrams import LOCAL_SYSLOG
 from tests.harness.clients import run
 from tests.harness.objects import ct_image
 from tests.harness.ports import ReservedPort
@@ -36,7 +37,12 @@ class Daemon:
     """A daemon with a pid file, started by a process that has returned."""
 
     def __init__(
-        self, folder: Path, *options: str, port: int | None = None, program: Sequence[str] = (sys.executable,)
+        self,
+        folder: Path,
+        *options: str,
+        port: int | None = None,
+        program: Sequence[str] = (sys.executable,),
+        has_log: bool = True,
     ) -> None:
         self._program = program
         self.folder = folder
@@ -56,8 +62,7 @@ class Daemon:
             "--daemon",
             "--pidfile",
             "run.pid",
-            "-lc",
-            "log.cfg",
+            *(["-lc", "log.cfg"] if has_log else []),
             "--fork",
             "-od",
             "inbox",
@@ -99,10 +104,14 @@ class Daemon:
 
 @contextmanager
 def daemon(
-    folder: Path, *options: str, port: int | None = None, program: Sequence[str] = (sys.executable,)
+    folder: Path,
+    *options: str,
+    port: int | None = None,
+    program: Sequence[str] = (sys.executable,),
+    has_log: bool = True,
 ) -> Iterator[Daemon]:
     """Start a daemon, and end it and its children whatever happens."""
-    made = Daemon(folder, *options, port=port, program=program)
+    made = Daemon(folder, *options, port=port, program=program, has_log=has_log)
     try:
         yield made
     finally:
@@ -151,6 +160,31 @@ class TestBackground:
                 failed = made.start(["--daemon", *words])
                 assert (failed.returncode, failed.stdout) == (1, "")
                 assert failed.stderr.lower() == text.lower()
+
+    @pytest.mark.parametrize("appenders", ["", "C, D", "C, F"])
+    def test_a_log_that_nobody_will_see_is_a_warning(self, tmp_path: Path, appenders: str) -> None:
+        (tmp_path / "console.cfg").write_text(
+            f"log4cplus.rootLogger=INFO, {appenders}\n"
+            "log4cplus.appender.C=log4cplus::ConsoleAppender\n"
+            "log4cplus.appender.D=log4cplus::ConsoleAppender\n"
+            "log4cplus.appender.D.logToStdErr=true\n"
+            "log4cplus.appender.F=log4cplus::FileAppender\n"
+            f"log4cplus.appender.F.File={tmp_path / 'file.log'}\n"
+        )
+        words = ["-lc", "console.cfg"] if appenders else []
+        told = "" if "F" in appenders else "the log goes nowhere: "
+        if not appenders and os.path.exists(LOCAL_SYSLOG):
+            pytest.skip("there is a syslog")
+        with daemon(tmp_path, *words, has_log=False) as made:
+            assert made.started.returncode == 0
+            shown = [line for line in made.started.stderr.splitlines() if line.startswith("W: the log")]
+            assert len(shown) == bool(told)
+            assert told in made.started.stderr
+            checked = made.start(["--check-config", "--daemon", *words, str(made.port)])
+            assert checked.returncode == 0
+            assert checked.stderr.replace("scpd: warning: ", "W: ").splitlines() == shown
+            foreground = made.start(["--check-config", *words, str(made.port)])
+            assert (foreground.returncode, foreground.stderr) == (0, "")
 
     def test_after_a_kill_a_new_one_starts_at_once(self, tmp_path: Path) -> None:
         port = ReservedPort().number
