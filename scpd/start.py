@@ -1,13 +1,13 @@
 """How the master starts: in the order that the machine demands, and so that whoever started it learns how that went.
 
-    what needs root            the ports, the pid file
+    what needs root            the ports taken, the pid file
     root given up              but for reading, which loading needs (`process.privileges`)
     all else that can fail     tables, directories, the lock directory, what the roles need
     detached                   with --daemon; what fails after that is still told, and the parent waits
     rights given up            all that are left
-    ready                      the pid file written, the parent gone
+    ready                      the ports opened, the pid file written, the parent gone
 
-Without --user the ports are opened last, when there is a master to serve them.  Raises `StartError`.
+Without --user the ports are taken after all else that can fail.  Raises `StartError`.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def run_master(settings: Settings, logs: Logging) -> int:
         shown = report.Report(title, " and ".join(map(str, listeners.ports(sockets))), manager)
         master = supervisor.Supervisor(sockets, policies.limits(settings), roles, shown)
         _settle(identity)
+        listeners.listen(sockets)
         if pid_file is not None:
             pid_file.write()
         if detached is not None:
@@ -121,7 +122,7 @@ def _detach(settings: Settings, kept: list[int], pid_file: PidFile | None) -> De
 
 
 def _listeners(settings: Settings, handed: list[Handed]) -> list[socket.socket]:
-    """Listen on what a service manager has handed over and on nothing else, or else where the options say."""
+    """Take what a service manager has handed over and nothing else, or else the ports that the options say."""
     if not handed:
         return listeners.open_listeners(settings.port, settings.ip_protocol, settings.bind)
     sockets = listeners.inherit(handed)

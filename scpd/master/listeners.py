@@ -1,9 +1,14 @@
 """The sockets on which connections arrive: IPv4, IPv6, both at once, or the addresses that the administrator named.
 
-`inherit` takes those that a service manager has opened (`process.activation`) instead.  Such a socket goes on listening
-when we have ended: what connects then waits for the next start.
+`open_listeners` takes the port, which may need root; `listen` is for when there is somebody to accept: who connects in
+between is refused, and not cut off by a start that fails.  A port on which another process listens cannot be taken;
+one that another process has taken as well, and does not listen on yet, is its own as soon as it does: then `listen`
+fails.
 
-Both raise `StartError` with one line: it names the address, or the number and name of the socket, and what is wrong.
+`inherit` takes those that a service manager has opened (`process.activation`) instead.  Such a socket listens already,
+and goes on when we have ended: what connects then waits for the next start.
+
+All raise `StartError` with one line: it names the address, or the number and name of the socket, and what is wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +34,7 @@ _WILDCARDS = {
 
 
 def open_listeners(port: int, ip_protocol: str, addresses: tuple[str, ...]) -> list[socket.socket]:
-    """Listen on `port`, at the given numeric addresses or on all of the protocol ("ipv4", "ipv6", "auto")."""
+    """Take `port`, at the given numeric addresses or on all of the protocol ("ipv4", "ipv6", "auto")."""
     if ip_protocol == "auto" and not _has_ipv6():
         ip_protocol = "ipv4"
     wanted = [_WILDCARDS[ip_protocol]]
@@ -38,7 +43,7 @@ def open_listeners(port: int, ip_protocol: str, addresses: tuple[str, ...]) -> l
     listeners: list[socket.socket] = []
     try:
         for family, address in wanted:
-            listeners.append(_listen(family, address, port, dual=not addresses and ip_protocol == "auto"))
+            listeners.append(_bind(family, address, port, dual=not addresses and ip_protocol == "auto"))
     except StartError:
         close_all(listeners)
         raise
@@ -46,7 +51,7 @@ def open_listeners(port: int, ip_protocol: str, addresses: tuple[str, ...]) -> l
 
 
 def inherit(handed: list[Handed]) -> list[socket.socket]:
-    """Listen on the sockets that were handed over; all of them must be TCP sockets that listen."""
+    """Take the sockets that were handed over; all of them must be TCP sockets that listen."""
     listeners: list[socket.socket] = []
     try:
         listeners.extend(map(_inherit, handed))
@@ -56,8 +61,19 @@ def inherit(handed: list[Handed]) -> list[socket.socket]:
     return listeners
 
 
+def listen(listeners: list[socket.socket]) -> None:
+    """Let connections arrive, from now on, where they do not yet."""
+    for listener in listeners:
+        if _listens(listener):  # a service manager's backlog stays what it has set
+            continue
+        try:
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise StartError(_explain(error, *listener.getsockname()[:2])) from None
+
+
 def ports(listeners: list[socket.socket]) -> list[int]:
-    """Give the ports on which they listen, each once."""
+    """Give their ports, each once."""
     return list(dict.fromkeys(int(listener.getsockname()[1]) for listener in listeners))
 
 
@@ -89,9 +105,13 @@ def _fault(sock: socket.socket) -> str:
         return f"its family is {getattr(sock.family, 'name', sock.family)}"
     if sock.type != socket.SOCK_STREAM:
         return f"its type is {getattr(sock.type, 'name', sock.type)}"
-    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+    if not _listens(sock):
         return "it does not listen (Accept=yes is for --inetd)"
     return ""
+
+
+def _listens(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
 def _has_ipv6() -> bool:
@@ -103,7 +123,7 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _listen(family: int, address: str, port: int, *, dual: bool) -> socket.socket:
+def _bind(family: int, address: str, port: int, *, dual: bool) -> socket.socket:
     try:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
@@ -113,7 +133,6 @@ def _listen(family: int, address: str, port: int, *, dual: bool) -> socket.socke
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
         listener.bind((address, port))
-        listener.listen(_BACKLOG)
         listener.setblocking(False)
     except OSError as error:
         listener.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ from tests.harness.wrapped import require_root, unprivileged_user
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import ServerFactory
@@ -196,6 +198,38 @@ class TestBackground:
                 assert (new.started.returncode, new.started.stderr) == (0, "")
                 wait_until(lambda: not any(map(is_running, family)), SECONDS, "the end of the orphans")
 
+    @pytest.mark.parametrize("background", [(), ("--daemon",)])
+    def test_it_takes_the_port_early_and_opens_it_when_it_serves(
+        self, tmp_path: Path, background: tuple[str, ...]
+    ) -> None:
+        """The start waits for a profile, and meanwhile another one takes the same port and serves."""
+        os.mkfifo(tmp_path / "profile")
+        os.mkdir(tmp_path / "other")
+        port = ReservedPort().number
+        user = str(os.geteuid())  # so that the port is what comes first
+        words = [*background, "--user", user, "-xf", "profile", "Default", "-od", "other", str(port)]
+        with (
+            subprocess.Popen(
+                [sys.executable, "-m", "scpd", *words],
+                cwd=tmp_path,
+                env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as starting,
+            closing(wait_until(lambda: reader_of(tmp_path / "profile"), SECONDS, "the start")) as profile,
+        ):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), SECONDS)
+            with daemon(tmp_path, port=port) as made:
+                assert made.started.returncode == 0
+                profile.write((REPOSITORY / "etc" / "storescp.cfg").read_bytes())
+                profile.close()
+                _, said = starting.communicate(timeout=SECONDS)
+                assert starting.returncode == 1
+                taken = f"F: cannot listen on 0.0.0.0 port {port}: Address already in use"
+                assert [line for line in said.splitlines() if line[0] == "F"] == [taken]
+                socket.create_connection(("127.0.0.1", port), SECONDS).close()
+
     @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
     def test_it_starts_without_standard_streams_too(self, tmp_path: Path, closed: str) -> None:
         words = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable]
@@ -216,6 +250,16 @@ class TestBackground:
         made = Daemon(tmp_path, "--inetd")
         assert made.started.returncode == 1
         assert "not allowed with" in made.started.stderr
+
+
+def reader_of(path: Path) -> BinaryIO | None:
+    """Give the end of a FIFO to write to, once somebody reads it."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    os.set_blocking(number, True)
+    return open(number, "wb")
 
 
 class TestUser:
@@ -332,8 +376,6 @@ def may_look_into(pid: int, user: int) -> bool:
 
 def free_low_port() -> int:
     """Give a port below 1024 that nobody listens on."""
-    import socket
-
     # Not the same one for two tests at a time.
     first = 600 + os.getpid() % 300
     for port in (*range(first, 1024), *range(600, first)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scpd.errors import StartError
-from scpd.master.listeners import close_all, inherit, open_listeners, ports
+from scpd.master.listeners import close_all, inherit, listen, open_listeners, ports
 from scpd.process.activation import Handed
 from tests.harness.forked import in_child
 
@@ -56,6 +57,8 @@ def test_it_listens_where_it_was_told_and_nowhere_else(
 ) -> None:
     listeners = open_listeners(port, ip_protocol, addresses)
     try:
+        assert not connects("127.0.0.1", port)
+        listen(listeners)
         assert connects("127.0.0.1", port) is ipv4
         if HAS_IPV6:
             assert connects("::1", port) is ipv6
@@ -67,6 +70,7 @@ def test_it_listens_where_it_was_told_and_nowhere_else(
 
 def test_listeners_neither_block_nor_pass_to_programs_that_are_run(port: int) -> None:
     (listener,) = listeners = open_listeners(port, "ipv4", ("127.0.0.1",))
+    listen(listeners)
 
     with pytest.raises(BlockingIOError):
         listener.accept()
@@ -76,13 +80,16 @@ def test_listeners_neither_block_nor_pass_to_programs_that_are_run(port: int) ->
 
 def test_a_server_can_start_again_at_once_though_connections_linger(port: int) -> None:
     listeners = open_listeners(port, "ipv4", ("127.0.0.1",))
+    listen(listeners)
     client = socket.create_connection(("127.0.0.1", port))
     accepted = _accepted(listeners[0])
     accepted.close()  # our end closes first: its port stays in TIME-WAIT
     client.close()
     close_all(listeners)
 
-    close_all(open_listeners(port, "ipv4", ("127.0.0.1",)))
+    listeners = open_listeners(port, "ipv4", ("127.0.0.1",))
+    listen(listeners)
+    close_all(listeners)
 
 
 def _accepted(listener: socket.socket) -> socket.socket:
@@ -98,6 +105,20 @@ def test_a_port_that_is_taken_is_named(port: int) -> None:
         open_listeners(port, "ipv4", ("127.0.0.1",))
 
     assert str(caught.value) == f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+
+
+def test_a_port_that_two_have_taken_is_his_who_listens_first(port: int) -> None:
+    first = open_listeners(port, "ipv4", ("127.0.0.1",))
+    second = open_listeners(port, "ipv4", ("127.0.0.1",))
+    try:
+        listen(second)
+        with pytest.raises(StartError) as caught:
+            listen(first)
+        assert str(caught.value) == f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+        assert connects("127.0.0.1", port)
+    finally:
+        close_all(first)
+        close_all(second)
 
 
 def test_an_address_that_is_not_ours_is_named(port: int) -> None:
@@ -119,14 +140,14 @@ def test_a_privileged_port_asks_for_privileges() -> None:
         if int(file.read()) <= 104:
             pytest.skip("every port is everybody's here")
 
-    def listen() -> str:
+    def take() -> str:
         if os.geteuid() == 0:
             os.setuid(NOBODY)
         with pytest.raises(StartError) as caught:
             open_listeners(104, "ipv4", ("127.0.0.1",))
         return str(caught.value)
 
-    assert in_child(listen) == "cannot listen on port 104, insufficient privileges"
+    assert in_child(take) == "cannot listen on port 104, insufficient privileges"
 
 
 def test_closing_forgets_the_listeners(port: int) -> None:
@@ -158,6 +179,20 @@ def test_sockets_that_were_handed_over_are_listened_on(port: int) -> None:
             close_all(listeners)
         # The service manager has its own descriptor: who comes now waits for the next start.
         assert connects("127.0.0.1", port)
+
+
+def test_the_backlog_of_a_service_manager_stays_what_it_is() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=7) as theirs:
+        listeners = inherit(handed(theirs))
+        listen(listeners)
+        close_all(listeners)
+        assert backlog(theirs) == 7
+
+
+def backlog(listener: socket.socket) -> int:
+    """Give how many connections may wait: tcpi_sacked of a socket that listens."""
+    information = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 32)
+    return int(struct.unpack_from("I", information, 28)[0])
 
 
 def test_two_sockets_of_one_port_are_one_port() -> None:
