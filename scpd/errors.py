@@ -61,10 +61,10 @@ class Refused(Exception):
 
 
 class Stopped(Abort):
-    """The administrator ends the association (SIGTERM): A-ABORT, source service-user."""
+    """A signal ends the association: A-ABORT, source service-user; `cause` is who sent it (`process.signals`)."""
 
-    def __init__(self) -> None:
-        super().__init__(0, 0, "stopped by the administrator")
+    def __init__(self, cause: str) -> None:
+        super().__init__(0, 0, cause)
 
 
 class Gone(PeerError):

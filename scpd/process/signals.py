@@ -58,18 +58,32 @@ ORPHANED = SIGRTMIN
 _LEAVE_SECONDS = 3.0
 _AT_ONCE = 0.001  # as a timer has it: 0 would be never
 
+# Why a child has to end.
+_STOPPED = "stopped by the administrator"
+_OUTLIVED = "the master died and the grace period ended"
+
 
 class Wakeup:
     """A pollable object that becomes readable when a heard signal arrives; `signalled` says so without a call.
 
     With `grace`, in seconds, the children of the process that makes it learn of its death and end so long after it.
+    `cause` says which of the two it is, once a child is `signalled`.
     """
 
-    __slots__ = ("_grace", "_master", "_reader", "_signal_at_death_of_parent", "_writer", "signalled")
+    __slots__ = (
+        "_grace",
+        "_master",
+        "_reader",
+        "_signal_at_death_of_parent",
+        "_writer",
+        "cause",
+        "signalled",
+    )
 
     def __init__(self, grace: float | None = None) -> None:
         self._reader = self._writer = -1
         self._grace, self._master = 0.0, 0
+        self.cause = _STOPPED
         self.renew()
         if grace is not None:
             from scpd.process import prctl  # and with it ctypes, for which an inetd start has no time
@@ -114,6 +128,7 @@ class Wakeup:
         del number, frame
         handle(SIGALRM, SIG_DFL)
         setitimer(ITIMER_REAL, _LEAVE_SECONDS)
+        self.cause = _OUTLIVED
         self.signalled = True
 
     def fileno(self) -> int:

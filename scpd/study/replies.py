@@ -60,7 +60,7 @@ class Replies:
         last_seen = monotonic()
         while not self._has_come(number):
             if wakeup.signalled:
-                raise Stopped
+                raise Stopped(wakeup.cause)
             if not poll.poll(_LOOK_SECONDS * 1000):
                 if self._lockdir.has_keeper():
                     last_seen = monotonic()

@@ -7,7 +7,7 @@
 - DIMSE (`-td`): the longest time without a further whole fragment of a data set that has begun.
 
 Raises `Abort` when a clock within the association expires, `Gone` when the peer leaves or says nothing,
-`Stopped` after a SIGTERM, and whatever `Acceptor` raises.  `end()` answers it, `close()` follows.
+`Stopped` after a signal, and whatever `Acceptor` raises.  `end()` answers it, `close()` follows.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ class Connection:
     def _receive(self, flags: int) -> bool:
         """Receive at once, or in a moment (flags 0); `False` if nothing came."""
         if self._wakeup.signalled:
-            raise Stopped
+            raise Stopped(self._wakeup.cause)
         stream = self._acceptor.stream
         try:
             count = self._socket.recv_into(stream.room(), 0, flags)
@@ -296,7 +296,7 @@ class Connection:
                 if not self._wait(select.POLLOUT, deadline):
                     raise Abort(PROVIDER, 0, "the peer takes no answer") from None
                 if self._wakeup.signalled:
-                    raise Stopped from None
+                    raise Stopped(self._wakeup.cause) from None
             except OSError:
                 raise self._acceptor.transport_closed() from None
 

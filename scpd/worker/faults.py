@@ -80,7 +80,7 @@ def pause(seconds: float, wakeup: Wakeup) -> None:
     deadline = monotonic() + seconds
     while (left := deadline - monotonic()) > 0:
         if poll.poll(min(left * 1000, _LONGEST_POLL)):
-            raise Stopped
+            raise Stopped(wakeup.cause)
 
 
 def _abort(option: str) -> Abort:

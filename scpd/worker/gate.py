@@ -124,7 +124,7 @@ class Gate:
 def _denied(text: str, actions: tuple[Action, ...], around: Surroundings) -> Denied:
     """Give what is to be raised; a signal ends all questions, and no rule is to be blamed for what has no answer."""
     if around.wakeup.signalled:
-        return Denied("stopped by the administrator before the host rules had decided", logging.WARNING)
+        return Denied(f"{around.wakeup.cause} before the host rules had decided", logging.WARNING)
     level = _level(actions)
     return Denied(text, logging.ERROR if level is None else level)
 

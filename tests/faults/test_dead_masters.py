@@ -70,6 +70,7 @@ def test_a_worker_that_does_not_finish_ends_with_the_grace_period(
     wait_until(lambda: not is_running(worker))
     assert server.files() == {}
     assert temporaries(server) == []
+    assert "] Association Aborted: the master died and the grace period ended (LONG@" in server.stderr
 
 
 def test_a_worker_that_was_stopped_meanwhile_ends_as_soon_as_it_goes_on(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Renewed(Unsignalled):
     """One that a child has anew, as the real one: it waits with it."""
 
+    cause = "stopped by the administrator"
+
     def renew(self) -> None:
         self._ends = socket.socketpair()
 

@@ -262,12 +262,12 @@ def test_a_child_that_finishes_in_time_is_not_disturbed() -> None:
 
 
 def test_no_grace_is_none() -> None:
-    def role(wakeup: Wakeup) -> bool:
+    def role(wakeup: Wakeup) -> list[object]:
         pause(wakeup, 20)
-        return wakeup.signalled
+        return [wakeup.signalled, wakeup.cause]
 
     said, seconds = orphan(role, 0)
-    assert said is True
+    assert said == [True, "the master died and the grace period ended"]
     assert seconds < 10
 
 
@@ -279,9 +279,9 @@ def test_a_sigterm_that_comes_with_the_death_of_the_master_is_not_lost() -> None
             time.sleep(0.01)
         send(TERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
-        return [wakeup.signalled, list(wakeup.take())]
+        return [wakeup.signalled, list(wakeup.take()), wakeup.cause]
 
-    assert orphan(role, 20, both)[0] == [True, [TERM]]
+    assert orphan(role, 20, both)[0] == [True, [TERM], "stopped by the administrator"]
 
 
 def test_a_child_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

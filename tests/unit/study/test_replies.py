@@ -34,6 +34,8 @@ def lockdir(tmp_path: Path) -> Iterator[LockDirectory]:
 class Turns:
     """A wakeup that does something at each look at it, while somebody waits: the keeper's life, turn by turn."""
 
+    cause = "stopped by the administrator"
+
     def __init__(self, *turns: Callable[[], object]) -> None:
         self._turns = list(turns)
         self._reader, self._writer = os.pipe()

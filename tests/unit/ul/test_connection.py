@@ -118,6 +118,8 @@ class Line(socket.socket):
 class FakeWakeup:
     """What `process.signals.Wakeup` is to a connection, without signals."""
 
+    cause = "stopped by the administrator"
+
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.signalled = False

@@ -26,6 +26,8 @@ INITIATED = "ABORT initiated (due to command line options)"
 class Wakeup:
     """A pipe into which a signal may write."""
 
+    cause = "stopped by the administrator"
+
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
         self.signalled = False

@@ -35,6 +35,8 @@ WHY = "has 4 already, --max-associations-per-host 4"
 class Wakeup:
     """Signals that never come, or came before."""
 
+    cause = "stopped by the administrator"
+
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         self.signalled = False

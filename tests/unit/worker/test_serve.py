@@ -78,6 +78,8 @@ def c_store(instance: str = INSTANCE, message_id: int = 1, sop_class: str = CT) 
 class Wakeup:
     """Signals that never come, or came before."""
 
+    cause = "stopped by the administrator"
+
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         self.signalled = False
@@ -446,7 +448,11 @@ def test_a_signal_ends_it_with_an_abort(scene: Scene) -> None:
 
     assert scene.serve(REQUEST, c_store(), RELEASE) == exitcodes.STOPPED
     assert scene.answers() == [(7, bytes(4))]
-    assert scene.last_line()[0] == "WARNING"
+    level, text = scene.last_line()
+    assert (level, text.partition(" (")[0]) == (
+        "WARNING",
+        "Association Aborted: stopped by the administrator",
+    )
 
 
 def test_the_peers_silence_is_lost_at_the_deadline(scene: Scene) -> None:
