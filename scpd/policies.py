@@ -84,8 +84,13 @@ def dictionary(settings: Settings, environment: Mapping[str, str]) -> Dictionary
     return found
 
 
-def log_policy(settings: Settings, configuration: Configuration | None) -> LogPolicy:
-    """Say what is logged where; `configuration` is what --log-config names, if it was given."""
+def log_policy(
+    settings: Settings, configuration: Configuration | None, *, begins_anew: bool = True
+) -> LogPolicy:
+    """Say what is logged where; `configuration` is what --log-config names, if it was given.
+
+    With `begins_anew` files that are not appended to are emptied.
+    """
     from scpd.log.journal import is_journal
     from scpd.log.setup import LogPolicy
 
@@ -97,7 +102,12 @@ def log_policy(settings: Settings, configuration: Configuration | None) -> LogPo
         configuration = configuration or _to_syslog(settings)
         unseen = want_of_audience(configuration)
     return LogPolicy(
-        settings.log_level, configuration, settings.log_format, to_journal=to_journal, unseen=unseen
+        settings.log_level,
+        configuration,
+        settings.log_format,
+        to_journal=to_journal,
+        unseen=unseen,
+        begins_anew=begins_anew,
     )
 
 

@@ -32,17 +32,31 @@ _UNITS = {"MB": 1 << 20, "KB": 1 << 10}
 
 
 class Surroundings:
-    """What handlers need besides their properties; `tell(text)` hears of what goes wrong."""
+    """What handlers need besides their properties; `tell(text)` hears of what goes wrong.
 
-    __slots__ = ("association", "program_name", "tell", "to_journal")
+    A file that is not appended to is emptied if the log `begins_anew`.
+    """
+
+    __slots__ = ("association", "begins_anew", "program_name", "tell", "to_journal")
 
     def __init__(
-        self, association: Association, program_name: str, tell: Callable[[str], None], *, to_journal: bool
+        self,
+        association: Association,
+        program_name: str,
+        tell: Callable[[str], None],
+        *,
+        to_journal: bool,
+        begins_anew: bool = True,
     ) -> None:
         self.association = association
         self.program_name = program_name
         self.tell = tell
         self.to_journal = to_journal
+        self.begins_anew = begins_anew
+
+    def empties(self, properties: dict[str, str], *, appends: bool = True) -> bool:
+        """Tell whether a file is to be empty at first, where `appends` is what is meant by silence."""
+        return self.begins_anew and not is_true(properties.get("Append", ""), default=appends)
 
 
 def apply(configuration: Configuration, around: Surroundings) -> list[Appender]:
@@ -108,7 +122,7 @@ def _file(properties: dict[str, str], around: Surroundings) -> Appender:
 
     if not properties.get("File"):
         return Appender()
-    empty = not is_true(properties.get("Append", ""))
+    empty = around.empties(properties, appends=False)
     return FileAppender(LogFile(properties["File"], around.tell, time.time(), empty=empty))
 
 
@@ -121,7 +135,7 @@ def _rolling(properties: dict[str, str], around: Surroundings) -> Appender:
         properties["File"],
         around.tell,
         time.time(),
-        empty=not is_true(properties.get("Append", ""), default=True),
+        empty=around.empties(properties),
         limit=size_of(properties.get("MaxFileSize", "")),
         copies=max(integer(properties.get("MaxBackupIndex", ""), 1), 1),
     )
@@ -138,7 +152,7 @@ def _daily(properties: dict[str, str], around: Surroundings) -> Appender:
         properties["File"],
         around.tell,
         time.time(),
-        empty=not is_true(properties.get("Append", ""), default=True),
+        empty=around.empties(properties),
         schedule=SCHEDULES.get(schedule, SCHEDULES[DEFAULT]),
         copies=max(integer(properties.get("MaxBackupIndex", ""), 10), 1),
     )

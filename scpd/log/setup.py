@@ -32,10 +32,11 @@ _STDERR = 2
 class LogPolicy:
     """From which level (a key of `LEVELS`) on, in which format (`text` or `json`), and whether to the journal.
 
-    A configuration, where there is one, decides instead of level and format.  `unseen` says why nobody sees any of it.
+    A configuration, where there is one, decides instead of level and format.  Its files that are not appended to are
+    emptied if the log `begins_anew`.  `unseen` says why nobody sees any of it.
     """
 
-    __slots__ = ("configuration", "format", "level", "to_journal", "unseen")
+    __slots__ = ("begins_anew", "configuration", "format", "level", "to_journal", "unseen")
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class LogPolicy:
         *,
         to_journal: bool = False,
         unseen: str = "",
+        begins_anew: bool = True,
     ) -> None:
         self.level = level
         self.configuration = configuration
         self.format = log_format
         self.to_journal = to_journal
         self.unseen = unseen
+        self.begins_anew = begins_anew
 
 
 class Logging:
@@ -165,7 +168,11 @@ def _follow(
     for complaint in configuration.complaints:
         _say(str(complaint), complaint.severity, to_journal=policy.to_journal)
     around = appenders.Surroundings(
-        association, configuration.program_name, tell, to_journal=policy.to_journal
+        association,
+        configuration.program_name,
+        tell,
+        to_journal=policy.to_journal,
+        begins_anew=policy.begins_anew,
     )
     if not appenders.asks_for_caller(configuration):
         _spare_callers()
