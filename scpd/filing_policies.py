@@ -41,18 +41,26 @@ def rules(settings: Settings) -> Rules | None:
     )
 
 
-def use_lock_directory(settings: Settings, places: Sequence[str] = ()) -> int | None:
+def use_lock_directory(settings: Settings, places: Sequence[str] = (), held: int | None = None) -> int | None:
     """Make the lock directory, and agree with others who use it; `None` if the options ask for none.
 
     `places` are the output directories that --peers names, checked when they were read.  Gives the descriptor by which
-    it is in use until that is closed; raises `StartError`.
+    it is in use until that is closed, `held` if that is one already; raises `StartError`.
     """
     if not needs_keeper(settings):
         return None
     from scpd.lockdir.agreement import check_place, use
 
     check_place(lock_directory(settings), settings.output_directory)
-    return use(lock_directory(settings), agreed_options(settings, places))
+    return use(lock_directory(settings), agreed_options(settings, places), held)
+
+
+def check_lock_directory(settings: Settings, places: Sequence[str], held: int) -> None:
+    """Raise `StartError` unless these options would do for the lock directory that `held` keeps in use."""
+    if needs_keeper(settings):
+        from scpd.lockdir.agreement import check_change
+
+        check_change(held, lock_directory(settings), agreed_options(settings, places))
 
 
 def agreed_options(settings: Settings, places: Sequence[str] = ()) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ scpd_studies(7), agreeing 1 to 3:
 
 Whoever uses the directory has byte 0 of it locked, shared, for life.  Who can have it exclusively is alone, writes down
 his own options and shares it then; anybody else compares.  The lock goes with its last holder, so options change when
-all daemons of the directory have ended.
+all daemons of the directory have ended, or when the only one succeeds itself (`process.succession`) and has it already.
 
 A crash leaves at most a torn file, which the next one writes anew: it finds nobody else.  Raises `StartError` for
 options that differ, and `OSError`.
@@ -20,7 +20,7 @@ import os
 from scpd.errors import StartError
 from scpd.lockdir import layout, records
 from scpd.lockdir.layout import LockDirectory
-from scpd.process.locks import lock, wait_to_share
+from scpd.process.locks import is_at, is_taken, lock, wait_to_share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ _IN_USE = 0
 _MOST = 1 << 18  # bytes: command lines may be long
 
 
-def use(path: str, options: Options) -> int:
+def use(path: str, options: Options, held: int | None = None) -> int:
     """Make the lock directory if it is not there, and agree; give the descriptor that keeps it in use.
 
-    What does not allow that is a `StartError`.
+    Who used it before gives what he `held`.  What does not allow that is a `StartError`.
     """
     try:
         layout.make(path)
         lockdir = LockDirectory(path)
         try:
             _check_rights(lockdir)
-            return agree(lockdir, path, options)
+            return agree(lockdir, path, options, held)
         finally:
             lockdir.close()
     except OSError as error:
@@ -76,14 +76,26 @@ def check(path: str) -> None:
         raise StartError(f"cannot use lock directory: {path}: {os.strerror(code)}")
 
 
+def check_change(held: int, path: str, options: Options) -> None:
+    """Raise `StartError` unless whoever keeps a lock directory in use by `held` could use it with these options."""
+    if is_taken(held, _IN_USE):
+        _raise_difference(held, path, options)
+
+
 def _check_rights(lockdir: LockDirectory) -> None:
     for part in (layout.JOURNALS, layout.OPEN):
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=lockdir.opened(part), effective_ids=True):
             raise PermissionError(errno.EACCES, f"{part} is not writeable", part)
 
 
-def agree(lockdir: LockDirectory, path: str, options: Options) -> int:
-    """Give the descriptor that keeps the directory in use with these options; `path` is for the error."""
+def agree(lockdir: LockDirectory, path: str, options: Options, held: int | None = None) -> int:
+    """Give the descriptor that keeps the directory in use with these options; `path` is for the error.
+
+    It is that which was `held`, if there is one and it is still the directory's.
+    """
+    if held is not None and is_at(held, layout.RULES, lockdir.descriptor):
+        _settle(held, path, options)
+        return held
     descriptor = lockdir.open_lock_file(layout.RULES)
     try:
         _settle(descriptor, path, options)
@@ -94,8 +106,11 @@ def agree(lockdir: LockDirectory, path: str, options: Options) -> int:
 
 
 def _settle(descriptor: int, path: str, options: Options) -> None:
-    if _write_if_alone(descriptor, options):
-        return
+    if not _write_if_alone(descriptor, options):
+        _raise_difference(descriptor, path, options)
+
+
+def _raise_difference(descriptor: int, path: str, options: Options) -> None:
     difference = _difference(descriptor, options)
     if difference:
         raise StartError(f"lock directory {path} is in use {difference}")
