@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging
     from scpd.process.inherited import Inherited
+    from scpd.process.succession import Program
 
 _OWN_NAME = "scpd"
 _STDIN = 0
@@ -29,8 +30,10 @@ _STDERR = 2
 
 def main() -> int:
     """Run scpd with the arguments of this process; give its exit code."""
-    # logrotate(8) knows nothing of how far we are; until the master hears this signal there is no file to open anew.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # logrotate(8) and a package's upgrade know nothing of how far we are; until the master hears these signals there is
+    # no file to open anew, and no older program to give way to a newer one.
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     inherited = _take_over(sys.argv[1:])  # before anything can be written
     _open_standard_streams()
     import_logging()
@@ -76,11 +79,29 @@ def _open_standard_streams() -> None:
 
 def run(program_name: str, words: list[str], peer: socket.socket | None = None) -> int:
     """Run as `program_name` with these arguments, and `peer` as standard input; give the exit code."""
+    if peer is not None:
+        return _run(program_name, words, peer, None)
+    from scpd.process import activation, exitcodes
+    from scpd.process.succession import Program  # nobody succeeds a worker
+
+    try:
+        program = Program(os.environ, os.getpid(), activation.VARIABLES)
+        code = _run(program_name, words, None, program)
+        if code == exitcodes.START_FAILED and program.has_to_succeed():
+            program.try_again()
+    except (StartError, OSError) as error:
+        _say(_STDERR, f"F: {error}\n")
+        return exitcodes.START_FAILED
+    return code
+
+
+def _run(program_name: str, words: list[str], peer: socket.socket | None, program: Program | None) -> int:
     from scpd.cli.commandline import read_command_line
     from scpd.cli.usage import error_text
     from scpd.process import activation, exitcodes
 
-    needs_port = not activation.is_for(os.environ, os.getpid())
+    estate = None if program is None else program.estate
+    needs_port = estate is None and not activation.is_for(os.environ, os.getpid())
     try:
         outcome, configuration = read_command_line(program_name, words, os.environ, needs_port=needs_port)
     except UsageError as error:
@@ -95,8 +116,8 @@ def run(program_name: str, words: list[str], peer: socket.socket | None = None) 
     if outcome.check_config:
         from scpd.check import check
 
-        return check(outcome, configuration, os.environ)
-    return _start(outcome, configuration, peer)
+        return check(outcome, configuration, os.environ, estate)
+    return _start(outcome, configuration, peer, program)
 
 
 def _say(descriptor: int, text: str) -> None:
@@ -105,7 +126,12 @@ def _say(descriptor: int, text: str) -> None:
         stream.write(text.encode("utf-8", "backslashreplace"))
 
 
-def _start(settings: Settings, configuration: Configuration | None, peer: socket.socket | None = None) -> int:
+def _start(
+    settings: Settings,
+    configuration: Configuration | None,
+    peer: socket.socket | None,
+    program: Program | None,
+) -> int:
     import logging
 
     from scpd import policies
@@ -113,7 +139,8 @@ def _start(settings: Settings, configuration: Configuration | None, peer: socket
     from scpd.process import exitcodes
 
     try:
-        logs = configure(policies.log_policy(settings, configuration))
+        begins_anew = program is None or program.estate is None
+        logs = configure(policies.log_policy(settings, configuration, begins_anew=begins_anew))
     except OSError as error:
         _say(_STDERR, f"F: cannot open the log: {error.strerror}\n")
         return exitcodes.START_FAILED
@@ -123,10 +150,10 @@ def _start(settings: Settings, configuration: Configuration | None, peer: socket
     for warning in settings.warnings:
         log.warning("%s", warning)
     try:
-        if settings.inetd:
+        if settings.inetd or program is None:
             return _serve_one(settings, logs, peer)
         gc.enable()
-        return _run_master(settings, logs)
+        return _run_master(settings, logs, program)
     except StartError as error:
         log.critical("%s", error)
         if settings.daemon:  # whose log is not on standard error
@@ -134,10 +161,10 @@ def _start(settings: Settings, configuration: Configuration | None, peer: socket
         return exitcodes.START_FAILED
 
 
-def _run_master(settings: Settings, logs: Logging) -> int:
+def _run_master(settings: Settings, logs: Logging, program: Program) -> int:
     from scpd.start import run_master
 
-    return run_master(settings, logs)
+    return run_master(settings, logs, program)
 
 
 def _serve_one(settings: Settings, logs: Logging, peer: socket.socket | None) -> int:

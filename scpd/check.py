@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 
 from scpd.errors import StartError
 from scpd.log.escape import escape
@@ -21,15 +22,24 @@ if TYPE_CHECKING:
     from scpd.access.parties import Service
     from scpd.cli.settings import Settings
     from scpd.log.configuration import Configuration
+    from scpd.process.succession import Estate
 
 _STDERR = 2
 
 
-def check(settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]) -> int:
-    """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names."""
+def check(
+    settings: Settings,
+    configuration: Configuration | None,
+    environment: Mapping[str, str],
+    estate: Estate | None = None,
+) -> int:
+    """Tell what is wrong; give the exit code, 0 if nothing is.  `configuration` is what --log-config names.
+
+    With an `estate` the question is whether we could succeed the daemon whose it is, with the rights that it has left.
+    """
     refusing, odd = _host_rules(settings) if settings.access_control else ([], [])
     odd += _warnings(settings, configuration, environment)
-    problems = [*_problems(settings, configuration, environment), *refusing]
+    problems = [*_problems(settings, configuration, environment, estate), *refusing]
     stderr = Stream(_STDERR)
     for line in (*problems, *(f"warning: {text}" for text in odd)):
         stderr.write(f"{settings.program_name}: {escape(line)}\n".encode())
@@ -37,9 +47,12 @@ def check(settings: Settings, configuration: Configuration | None, environment: 
 
 
 def _problems(
-    settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]
+    settings: Settings,
+    configuration: Configuration | None,
+    environment: Mapping[str, str],
+    estate: Estate | None,
 ) -> Iterator[str]:
-    yield from _of_daemon(settings)
+    yield from _of_daemon(settings) if estate is None else _of_succession(settings, estate)
     yield from _of_storing(settings)
     if settings.config_file is not None:
         from scpd.ul.profile_file import check_profile
@@ -62,6 +75,19 @@ def _of_daemon(settings: Settings) -> Iterator[str]:
         yield f"cannot write pid file: {settings.pidfile}"
     if settings.user is not None or settings.group is not None:
         yield from _refusal(lambda: _become(settings.user, settings.group))
+
+
+def _of_succession(settings: Settings, estate: Estate) -> Iterator[str]:
+    """Give what is not as it has to stay; an output directory of --peers is looked at when all of the table is."""
+    from scpd.filing_policies import check_lock_directory
+    from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes
+    from scpd.peers_policies import directories, load_peers
+
+    yield from changes(settings, estate[FIXED])
+    with suppress(StartError):
+        places = directories(load_peers(settings, serves=False))
+        if LOCK_DIRECTORY in estate:
+            yield from _refusal(lambda: check_lock_directory(settings, places, estate[LOCK_DIRECTORY]))
 
 
 def _become(user: str | None, group: str | None) -> None:

@@ -8,6 +8,10 @@
     ready                      the ports opened, the pid file written, the parent gone
 
 Without --user the ports are taken after all else that can fail.  Raises `StartError`.
+
+A master that renews itself (`master.renewal`) has ports, pid file and lock directory already, is detached, and has no
+rights left to give up.  If this start fails it is tried again: so all that was taken over stays open, and the pid file
+stays where it is, until nothing can fail any more.
 """
 
 from __future__ import annotations
@@ -17,8 +21,11 @@ import os
 
 from scpd import filing_policies, peers_policies, policies
 from scpd.errors import StartError
+from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, fixed_options
 from scpd.master import listeners, report, supervisor
+from scpd.master.renewal import LISTENERS, PID_FILE, Heirloom
 from scpd.process import activation, exitcodes, notify, privileges
+from scpd.process.succession import DESCRIPTORS
 from scpd.process.titles import Title
 from scpd.store.directory import check_output_directory
 from scpd.store.names import check_extension, check_prefix
@@ -32,46 +39,118 @@ if TYPE_CHECKING:
     from scpd.master.supervisor import Roles
     from scpd.process.activation import Handed
     from scpd.process.daemonize import Detached
+    from scpd.process.notify import Manager
     from scpd.process.pidfile import PidFile
     from scpd.process.privileges import Identity
+    from scpd.process.succession import Estate, Program
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
 _ROOT = "running as root: give --user, so that nobody who finds a hole in this program is root"
 
 
-def run_master(settings: Settings, logs: Logging) -> int:
+def run_master(settings: Settings, logs: Logging, program: Program) -> int:
     """Start the master and be it; give the exit code."""
     # Taken before anybody copies the environment for what is run below.
     handed = activation.take(os.environ, os.getpid())
     manager = notify.take(os.environ, os.getpid())
     _check_names(settings)
     privileges.forbid_core_dumps()
-    identity = privileges.identity(settings.user, settings.group)
-    sockets = [] if identity is None else _listeners(settings, handed)
-    pid_file = _pid_file(settings)
-    try:
-        if identity is not None:
-            logs.give_to(identity.user, identity.group)
-            privileges.drop(identity)
-        title = Title(settings.program_name)
-        roles, in_use = _roles(settings, title, logs)
-        sockets = sockets or _listeners(settings, handed)
-        own = () if manager is None else (manager.fileno(),)
-        kept = [*(each.fileno() for each in sockets), *logs.descriptors(), *in_use, *own]
-        detached = _detach(settings, kept, pid_file)
-        shown = report.Report(title, " and ".join(map(str, listeners.ports(sockets))), manager)
-        master = supervisor.Supervisor(sockets, policies.limits(settings), roles, shown)
-        _settle(identity)
-        listeners.listen(sockets)
-        if pid_file is not None:
-            pid_file.write()
-        if detached is not None:
-            detached.ready(logs.unseen)
-        return master.run()
-    finally:
-        if pid_file is not None:
-            pid_file.remove()
+    begin = _Beginning(settings, logs, program, manager)
+    return begin.anew(handed) if program.estate is None else begin.in_place_of_another(program.estate)
+
+
+class _Beginning:
+    """The start of a master, and what all its steps need."""
+
+    def __init__(self, settings: Settings, logs: Logging, program: Program, manager: Manager | None) -> None:
+        self._settings = settings
+        self._logs = logs
+        self._program = program
+        self._manager = manager
+        self._title = Title(settings.program_name)
+        self._identity = privileges.identity(settings.user, settings.group)
+
+    def anew(self, handed: list[Handed]) -> int:
+        """Start, and be the master; give the exit code."""
+        settings, identity = self._settings, self._identity
+        sockets = [] if identity is None else _listeners(settings, handed)
+        pid_file = _pid_file(settings)
+        try:
+            if identity is not None:
+                self._logs.give_to(identity.user, identity.group)
+                privileges.drop(identity)
+            roles, in_use = _roles(settings, self._title, self._logs)
+            sockets = sockets or _listeners(settings, handed)
+            detached = self._detach(sockets, in_use, pid_file)
+            master = self._master(sockets, roles, in_use, pid_file)
+            _settle(identity)
+            listeners.listen(sockets)
+            if pid_file is not None:
+                pid_file.write()
+            if detached is not None:
+                detached.ready(self._logs.unseen)
+            return master.run()
+        finally:
+            if pid_file is not None:
+                pid_file.remove()
+
+    def in_place_of_another(self, estate: Estate) -> int:
+        """Take over what the program before us had, and be the master; give the exit code."""
+        settings = self._settings
+        for change in changes(settings, estate[FIXED]):
+            raise StartError(change)
+        held = estate.get(LOCK_DIRECTORY)
+        roles, in_use = _roles(settings, self._title, self._logs, held)
+        sockets = listeners.take_over(estate[LISTENERS])
+        pid_file = _pid_file(settings, estate[PID_FILE])
+        master = self._master(sockets, roles, in_use, pid_file)
+        if self._identity is not None:
+            privileges.finish(self._identity)
+        # Nothing fails from here on, and nobody has to try again with what we have copies of.
+        for descriptor in {*estate[LISTENERS], held} - {None, *in_use}:
+            os.close(descriptor)
+        try:
+            master.take_over(estate)
+            return master.run()
+        finally:
+            if pid_file is not None:
+                pid_file.remove()
+
+    def _master(
+        self,
+        sockets: list[socket.socket],
+        roles: Roles,
+        in_use: tuple[int, ...],
+        pid_file: PidFile | None,
+    ) -> supervisor.Supervisor:
+        shown = report.Report(self._title, " and ".join(map(str, listeners.ports(sockets))), self._manager)
+        limits, heirloom = policies.limits(self._settings), self._heirloom(in_use, pid_file)
+        return supervisor.Supervisor(sockets, limits, roles, shown, heirloom)
+
+    def _heirloom(self, in_use: tuple[int, ...], pid_file: PidFile | None) -> Heirloom:
+        """Say what a successor gets of our start, and who that may be."""
+        question: Estate = {FIXED: fixed_options(self._settings), DESCRIPTORS: [*in_use]}
+        if in_use:
+            question[LOCK_DIRECTORY] = in_use[0]
+        own = () if pid_file is None else pid_file.descriptors()
+        return Heirloom(self._program, question, {**question, PID_FILE: own, DESCRIPTORS: [*in_use, *own]})
+
+    def _detach(
+        self, sockets: list[socket.socket], in_use: tuple[int, ...], pid_file: PidFile | None
+    ) -> Detached | None:
+        """Go into the background, if that is asked for, with all that we have opened."""
+        if not self._settings.daemon:
+            return None
+        from scpd.process.daemonize import detach  # few command lines ask for it
+
+        pid_files = () if pid_file is None else pid_file.descriptors()
+        own = () if self._manager is None else (self._manager.fileno(),)
+        kept = (*(each.fileno() for each in sockets), *self._logs.descriptors(), *in_use, *own, *pid_files)
+        try:
+            return detach(kept, exitcodes.START_FAILED)
+        except OSError as error:
+            raise StartError(f"cannot detach: {error.strerror}") from None
 
 
 def _check_names(settings: Settings) -> None:
@@ -80,14 +159,19 @@ def _check_names(settings: Settings) -> None:
         check_prefix(settings.sorting[1])
 
 
-def _roles(settings: Settings, title: Title, logs: Logging) -> tuple[Roles, tuple[int, ...]]:
-    """Read and load what the roles need; give them, and the descriptors by which the lock directory is in use."""
+def _roles(
+    settings: Settings, title: Title, logs: Logging, held: int | None = None
+) -> tuple[Roles, tuple[int, ...]]:
+    """Read and load what the roles need; give them, and the descriptors by which the lock directory is in use.
+
+    That is `held` if it does: what the program before us had.
+    """
     profile = policies.profile(settings)
     dictionary = policies.dictionary(settings, os.environ)
     check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
     peers = peers_policies.load_peers(settings)
     # Held to the end of this process, lest somebody else begin with other options.
-    in_use = filing_policies.use_lock_directory(settings, peers_policies.directories(peers))
+    in_use = filing_policies.use_lock_directory(settings, peers_policies.directories(peers), held)
     roles = policies.roles(settings, title, logs, profile, dictionary, peers)
     return roles, () if in_use is None else (in_use,)
 
@@ -100,25 +184,12 @@ def _settle(identity: Identity | None) -> None:
         log.warning("%s", _ROOT)
 
 
-def _pid_file(settings: Settings) -> PidFile | None:
+def _pid_file(settings: Settings, held: tuple[int, int] | None = None) -> PidFile | None:
     if settings.pidfile is None:
         return None
     from scpd.process.pidfile import PidFile  # few command lines have one
 
-    return PidFile(settings.pidfile)
-
-
-def _detach(settings: Settings, kept: list[int], pid_file: PidFile | None) -> Detached | None:
-    """Go into the background with these descriptors, if that is asked for."""
-    if not settings.daemon:
-        return None
-    from scpd.process.daemonize import detach  # as above
-
-    own = () if pid_file is None else pid_file.descriptors()
-    try:
-        return detach((*kept, *own), exitcodes.START_FAILED)
-    except OSError as error:
-        raise StartError(f"cannot detach: {error.strerror}") from None
+    return PidFile(settings.pidfile, held)
 
 
 def _listeners(settings: Settings, handed: list[Handed]) -> list[socket.socket]:

@@ -27,7 +27,7 @@ USAGE_TEXT = (
     "usage: scpctl keep SCPD-OPTIONS...\n\nThe options and command files are those of scpd: see scpd(8).\n"
 )
 # Of the signals that wake a loop those that do not end a keeper.
-_UNHEARD = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1)
+_UNHEARD = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def run_keep(words: Sequence[str]) -> int:

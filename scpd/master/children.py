@@ -7,10 +7,11 @@ import os
 import signal
 
 from scpd.process import exitcodes
+from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scpd.worker.peer import Peer
+    from typing import Any
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -18,18 +19,23 @@ WORKER = "worker"
 STANDBY = "standby worker"  # forked ahead, serves nobody yet
 REFUSER = "refuser"  # answers one connection too many, and is no association
 SWEEPER = "sweeper"
+CHECKER = "check of the configuration"
 KEEPER = "keeper"
 
 
 class Child:
-    """One child process; `peer` is whom a worker serves or a refuser refuses."""
+    """One child process; `peer` is whom a worker serves or a refuser refuses.
 
-    __slots__ = ("kind", "peer", "pid")
+    `exit_code` is set when it is reaped, negative for a signal.
+    """
+
+    __slots__ = ("exit_code", "kind", "peer", "pid")
 
     def __init__(self, pid: int, kind: str, peer: Peer | None = None) -> None:
         self.pid = pid
         self.kind = kind
         self.peer = peer
+        self.exit_code = 0
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pid} ({self.peer})" if self.peer else f"{self.kind} {self.pid}"
@@ -81,12 +87,27 @@ class Children:
             if child is None:
                 continue
             self._workers -= child.kind == WORKER
-            ended.append((child, _log_end(child, os.waitstatus_to_exitcode(wait_status))))
+            child.exit_code = os.waitstatus_to_exitcode(wait_status)
+            ended.append((child, _log_end(child)))
         return ended
 
     def has_others_than(self, kind: str) -> bool:
         """Tell whether a child of another kind lives."""
         return any(child.kind != kind for child in self._by_pid.values())
+
+    def take_over(self, rows: list[list[Any]]) -> list[Child]:
+        """Enter the children of the master that we succeed, and give them."""
+        for pid, kind, *address in rows:
+            self.add(Child(pid, kind, Peer(tuple(address)) if address else None))
+        return [*self._by_pid.values()]
+
+    def estate(self) -> list[list[Any]]:
+        """Give those that pass to our successor: id, kind, and host and port of a peer."""
+        rows: list[list[Any]] = []
+        for child in self._by_pid.values():
+            address = () if child.peer is None else (child.peer.host, child.peer.port)
+            rows.append([child.pid, child.kind, *address])
+        return rows
 
     def send(self, number: int) -> None:
         """Send a signal to every child but the keeper, which ends last.
@@ -98,8 +119,11 @@ class Children:
                 os.kill(child.pid, number)
 
 
-def _log_end(child: Child, code: int) -> bool:
-    """Log the end of a child by its exit code, negative for a signal; tell whether it ended by its own will."""
+def _log_end(child: Child) -> bool:
+    """Log the end of a child by its exit code; tell whether it ended by its own will."""
+    code = child.exit_code
+    if child.kind == CHECKER:  # whoever asked says what it found
+        return True
     if code < 0:
         log.error("%s was killed by signal %d (%s)", child, -code, signal.strsignal(-code))
         return False

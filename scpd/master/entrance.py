@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 from select import POLLRDHUP
 from time import monotonic
 
@@ -21,8 +22,8 @@ from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
+    from typing import Any
 
     from scpd.master.rest import Rest
     from scpd.master.turnstile import Turnstile
@@ -120,6 +121,20 @@ class Entrance:
             self._turnstile.close()
         self._waiting.close_all()
 
+    def estate(self) -> tuple[list[int], list[list[Any]]]:
+        """Give what passes to our successor: listeners, and connections with address and time, by descriptor."""
+        arrivals = [*self._waiting.all(), *([] if self._turnstile is None else self._turnstile.patient())]
+        now = monotonic()
+        waiting: list[list[Any]] = [
+            [each.fileno(), *each.address[:2], min(each.since, now)] for each in arrivals
+        ]
+        return [each.fileno() for each in self._listeners], waiting
+
+    def take_over(self, waiting: list[list[Any]]) -> None:
+        """Take in what the master before us gave as connections of its estate."""
+        for descriptor, host, port, since in waiting:
+            self._receive(Arrival(socket.socket(fileno=descriptor), (host, port), since))
+
     def _accept(self, listener: socket.socket) -> None:
         """Accept one connection; if there are more, the next poll says so."""
         try:
@@ -129,7 +144,10 @@ class Entrance:
         except OSError as error:
             self._no_more_connections(error)
             return
-        arrival = Arrival(sock, address, monotonic())
+        self._receive(Arrival(sock, address, monotonic()))
+
+    def _receive(self, arrival: Arrival) -> None:
+        """Take in a connection, unless it is one too many of its host."""
         if self._turnstile is not None and not self._turnstile.passes(arrival):
             return
         self._take_in(arrival)

@@ -72,6 +72,14 @@ def listen(listeners: list[socket.socket]) -> None:
             raise StartError(_explain(error, *listener.getsockname()[:2])) from None
 
 
+def take_over(descriptors: list[int]) -> list[socket.socket]:
+    """Listen on what the program before us listened on; it can be taken over again if we fail."""
+    listeners = [socket.socket(fileno=os.dup(each)) for each in descriptors]
+    for listener in listeners:
+        listener.setblocking(False)
+    return listeners
+
+
 def ports(listeners: list[socket.socket]) -> list[int]:
     """Give their ports, each once."""
     return list(dict.fromkeys(int(listener.getsockname()[1]) for listener in listeners))

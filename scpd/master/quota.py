@@ -28,6 +28,10 @@ class Quota:
         self._counts[host] = count + 1
         return True
 
+    def add(self, host: str) -> None:
+        """Count one more of this host that is here already, however many there are."""
+        self._counts[host] = self.count(host) + 1
+
     def give_back(self, host: str) -> None:
         """Count one less of a host that has some."""
         count = self._counts[host]

@@ -7,6 +7,8 @@ left, and costs what it did.
 
 from __future__ import annotations
 
+from time import monotonic_ns
+
 from scpd.process import notify
 
 TYPE_CHECKING = False
@@ -45,6 +47,15 @@ class Report:
         count = f"{associations} association{'' if associations == 1 else 's'}"
         self._words = f"{'draining, ' if is_ending else ''}{count} on {self._ports}"
         self.title.show(f"master, {self._words}")
+
+    def reloading(self) -> None:
+        """Say that a reload begins, now."""
+        if self._manager is not None:
+            self._manager.tell(*notify.reloading(monotonic_ns()))
+
+    def reloaded(self) -> None:
+        """Say that a reload has ended, as soon as time is kept."""
+        self._must_be_told = (notify.READY,)
 
     def stopping(self) -> None:
         """Say that it ends, as soon as time is kept."""

@@ -15,6 +15,7 @@ from scpd.master import standbys
 from scpd.master.children import KEEPER, STANDBY, SWEEPER, Child, Children
 from scpd.master.drain import Drain
 from scpd.master.entrance import Entrance
+from scpd.master.renewal import CHILDREN, LISTENERS, WAITING, Renewal
 from scpd.master.rest import Rest
 from scpd.master.turnstile import Turnstile
 from scpd.master.upkeep import Upkeep
@@ -23,6 +24,7 @@ from scpd.master.watch import Watch
 from scpd.process import exitcodes, signals
 from scpd.process.fork import spawn
 from scpd.process.standby import Assignment, await_assignment
+from scpd.process.succession import DESCRIPTORS
 from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
@@ -31,15 +33,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.log.setup import Logging
+    from scpd.master.renewal import Heirloom
     from scpd.master.report import Report
     from scpd.master.turnstile import Refuse
     from scpd.master.upkeep import Heartbeat
     from scpd.master.waiting import Arrival
+    from scpd.process.succession import Estate
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
 # The sweeper looks again after this long, unless told otherwise, and at once when a worker did not end by its own will.
 _SWEEP_SECONDS = 300.0
+# Reload and upgrade, which are the same (`master.renewal`).
+_RENEW = (signal.SIGHUP, signal.SIGUSR2)
 # poll(2) takes an int of milliseconds.
 _LONGEST_WAIT = 3600.0
 
@@ -89,9 +95,19 @@ class Roles:
 
 
 class Supervisor:
-    """The master's loop over the listeners given to it, which it owns from now on."""
+    """The master's loop over the listeners given to it, which it owns from now on.
 
-    def __init__(self, listeners: list[socket.socket], limits: Limits, roles: Roles, report: Report) -> None:
+    `heirloom` is what a successor gets from our start; without one the master cannot renew itself.
+    """
+
+    def __init__(
+        self,
+        listeners: list[socket.socket],
+        limits: Limits,
+        roles: Roles,
+        report: Report,
+        heirloom: Heirloom,
+    ) -> None:
         self._limits = limits
         self._roles = roles
         self._report = report
@@ -110,8 +126,32 @@ class Supervisor:
             )
         waiting = Waiting(limits.acse_timeout)
         self._entrance = Entrance(listeners, waiting, self._watch, self._rest, self._is_full, self._turnstile)
+        self._renewal = Renewal(heirloom, self._give_up, self._children, self._wakeup, report)
         self._drain: Drain | None = None
         self._next_sweep = 0.0
+
+    def take_over(self, estate: Estate) -> None:
+        """Go on with what the master before us has left, whose signals are held back until now."""
+        for child in self._children.take_over(estate[CHILDREN]):
+            if child.kind == KEEPER:
+                self._upkeep.take_over(child.pid, monotonic())
+            if self._turnstile is not None:
+                self._turnstile.take_over(child)
+        self._entrance.take_over(estate[WAITING])
+        signals.let_in(signals.MASTER)
+        self._reap()  # whose end went unheard
+        self._renewal.take_over(estate)
+
+    def _give_up(self) -> Estate:
+        """Let go of what no successor can use, and give what there is for it."""
+        self._standbys.dismiss()
+        listeners, waiting = self._entrance.estate()
+        return {
+            LISTENERS: listeners,
+            WAITING: waiting,
+            CHILDREN: self._children.estate(),
+            DESCRIPTORS: [*listeners, *(row[0] for row in waiting)],
+        }
 
     def run(self) -> int:
         """Serve until a signal ends it and the last child has gone; give the exit code."""
@@ -137,6 +177,7 @@ class Supervisor:
         if self._drain is not None:
             self._go_on_ending(self._drain, now)
             return
+        self._renewal.keep_time(now)
         self._upkeep.keep(now)
         if now >= self._next_sweep and not self._children.has(SWEEPER):
             self._sweep(now)
@@ -153,8 +194,8 @@ class Supervisor:
         wake = now + _LONGEST_WAIT
         deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
         entrance = self._entrance.next_times()
-        report = self._report.next_time()
-        for time in (*entrance, self._rest.until, deadline, self._upkeep.next_time(), report):
+        others = self._report.next_time(), self._renewal.next_time(), self._upkeep.next_time()
+        for time in (*entrance, self._rest.until, deadline, *others):
             if time is not None and time < wake:
                 wake = time
         return max(wake - now, 0.0)
@@ -226,20 +267,33 @@ class Supervisor:
                 self._reap()
             elif number == signal.SIGUSR1:
                 self._reopen_logs()
+            elif number in _RENEW:
+                self._renew(number)
             else:
                 self._end(number)
 
     def _reap(self) -> None:
+        now = monotonic()
         for child, by_its_own_will in self._children.reap():
             if not by_its_own_will:
                 self._next_sweep = 0.0
             self._standbys.forget(child)
             if self._turnstile is not None:
                 self._turnstile.reaped(child)
-            self._upkeep.reaped(child.pid, monotonic())
+            self._upkeep.reaped(child.pid, now)
+            self._renewal.reaped(child, now)
             if child.kind == STANDBY and not by_its_own_will:
                 self._rest.begin("a worker failed before it had a connection")
         self._show()
+
+    def _renew(self, number: int) -> None:
+        """Take a request to reload, or to be upgraded."""
+        name = signal.Signals(number).name
+        if self._drain is not None:
+            log.warning("%s: not reloaded, since the master is ending", name)
+            return
+        log.info("%s: checking program and configuration", name)
+        self._renewal.begin(monotonic())
 
     def _reopen_logs(self) -> None:
         """Open the log files anew, after logrotate(8) moved them; workers see for themselves that theirs have moved."""

@@ -83,6 +83,13 @@ class Turnstile:
             self._close(arrival, peer, f"{MOST_REFUSERS} others were being refused")
         return False
 
+    def take_over(self, child: Child) -> None:
+        """Count a child of the master that we succeed: it is here, whatever the limit is now."""
+        if child.kind == WORKER and child.peer is not None:
+            self._quota.add(child.peer.host)
+        elif child.kind == REFUSER:
+            self._refusers.add(child.pid)
+
     def left(self, peer: Peer) -> None:
         """Note that a connection which passed has ended, served or not; the next one of its host may pass."""
         self._quota.give_back(peer.host)
@@ -116,9 +123,13 @@ class Turnstile:
             self.say()
             self._say_at = now + _QUIET_SECONDS
 
+    def patient(self) -> list[Arrival]:
+        """Give those who wait here."""
+        return [*self._patient, *self.late]
+
     def close(self) -> None:
         """Close those who wait here, and say what is left to say."""
-        for arrival in [*self._patient, *self.late]:
+        for arrival in self.patient():
             arrival.sock.close()
         self._patient.clear()
         self.late.clear()

@@ -5,7 +5,7 @@ sign of life for a minute is killed: its work is taken up by the next one.  At t
 worker has gone, and has what is left of the grace period then, at least ten seconds, for the commands that run.
 
 A sign of life is a time in memory that master and keeper share: it costs neither of them a system call.  The master's
-own is a pipe that nobody else holds open: it breaks when he has gone, however that was.
+own is a pipe that nobody else holds open: it breaks when he has gone, however that was, or is succeeded.
 """
 
 from __future__ import annotations
@@ -110,6 +110,11 @@ class Upkeep:
             return
         self._started = now
         self._children.add(Child(self._pid, KEEPER))
+
+    def take_over(self, pid: int, now: float) -> None:
+        """Wait for the end of a keeper whose master we succeed: it ends, as his pipe is broken."""
+        self._pid = pid
+        self._started = now
 
     def _last_sign(self) -> float:
         """Give the time of the keeper's last sign of life; to have been started is one."""

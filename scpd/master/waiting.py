@@ -92,9 +92,13 @@ class Waiting:
         oldest = self.oldest()
         return None if oldest is None else oldest.since + self._acse_timeout
 
+    def all(self) -> list[Arrival]:
+        """Give every connection, those that wait for a worker first."""
+        return [*self.ready, *self._silent]
+
     def close_all(self) -> None:
         """Close every connection."""
-        for arrival in [*self._silent, *self.ready]:
+        for arrival in self.all():
             arrival.sock.close()
         self._silent.clear()
         self.ready.clear()

@@ -30,10 +30,16 @@ class PidFile:
 
     __slots__ = ("_descriptor", "_directory", "_name", "_path")
 
-    def __init__(self, path: str) -> None:
-        """Open and lock it; the path counts from where we are now."""
+    def __init__(self, path: str, held: tuple[int, int] | None = None) -> None:
+        """Open and lock it; the path counts from where we are now.
+
+        What the program before us `held` is what it gave as its `descriptors`.
+        """
         folder, self._name = os.path.split(path)
         self._path = path
+        if held is not None:
+            self._descriptor, self._directory = held
+            return
         try:
             self._directory = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._descriptor = self._locked(path)

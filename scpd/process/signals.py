@@ -49,7 +49,14 @@ else:
 _PIPE = O_NONBLOCK | O_CLOEXEC
 
 # Whom which signal wakes.  A child keeps the others blocked, and so never hears them.
-MASTER = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
+MASTER = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 CHILD = (signal.SIGTERM,)
 # What nobody else sends.
 ORPHANED = SIGRTMIN

@@ -40,7 +40,7 @@ def is_readable(wakeup: Wakeup) -> bool:
 
 
 def test_the_tables_say_who_hears_what() -> None:
-    assert set(MASTER) == {TERM, INT, HUP, CHLD, signal.SIGUSR1}
+    assert set(MASTER) == {TERM, INT, HUP, CHLD, signal.SIGUSR1, signal.SIGUSR2}
     assert CHILD == (TERM,)
 
 

@@ -1,0 +1,206 @@
+"""How a master renews itself (SIGHUP, SIGUSR2): it asks whether that would work, then executes itself in place.
+
+A reload and an upgrade are the same: program and configuration that are on disk now begin to be in force, in the same
+process, on the same sockets.  What runs goes on untouched: workers are children before and after, and nobody who is
+waiting is sent away.  So a start and a renewal cannot differ, and no process is half of one program, half of another.
+
+Whether it would work is for the new program to say, in a child (--check-config), which may take its time while we go
+on.  If it finds anything wrong all stays as it is, and what it says is in the log.  Asked again meanwhile, it looks
+once more, since the files may have changed after it had read them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+
+from scpd import __version__
+from scpd.master.children import CHECKER, Child
+from scpd.process import exitcodes, signals
+from scpd.process.fork import spawn
+from scpd.process.succession import DESCRIPTORS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scpd.master.children import Children
+    from scpd.master.report import Report
+    from scpd.process.signals import Wakeup
+    from scpd.process.succession import Estate, Program
+
+log = logging.getLogger("dcmtk.apps.storescp")
+
+# Of an estate: descriptors of the listeners, of the pid file and its directory; connections that wait; children.
+LISTENERS, PID_FILE, WAITING, CHILDREN = "listeners", "pid_file", "waiting", "children"
+_VERSION = "version"  # of the program that leaves it
+
+_CHECK_SECONDS = 60.0
+# Of what a check says; a longer list of complaints is cut.
+_MOST_TEXT = 16384
+_STDERR = 2
+_WARNING = "warning: "
+
+
+class Heirloom:
+    """What a master has from its start, and hands on as it is: `program` is what may succeed it.
+
+    `question` is the estate for a check, with the descriptors that it needs; `estate` has what else a successor needs.
+    """
+
+    __slots__ = ("estate", "program", "question")
+
+    def __init__(self, program: Program, question: Estate, estate: Estate) -> None:
+        self.program = program
+        self.question = question
+        self.estate = estate
+
+
+class Renewal:
+    """Asks the new program, one check at a time, and gives way to it.
+
+    `give_up()` lets go of what cannot be handed on and gives the estate, without the heirloom; it is called last.  That
+    is when time is kept: no signal that came with the end of the check is forgotten.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_asked_again",
+        "_children",
+        "_give_up",
+        "_heirloom",
+        "_is_granted",
+        "_pid",
+        "_report",
+        "_until",
+        "_wakeup",
+    )
+
+    def __init__(
+        self,
+        heirloom: Heirloom,
+        give_up: Callable[[], Estate],
+        children: Children,
+        wakeup: Wakeup,
+        report: Report,
+    ) -> None:
+        self._heirloom = heirloom
+        self._give_up = give_up
+        self._children = children
+        self._wakeup = wakeup
+        self._report = report
+        self._pid = 0  # of the check, if one runs
+        self._answer = -1  # the file that it writes to
+        self._until: float | None = None  # monotonic seconds
+        self._asked_again = False
+        self._is_granted = False
+
+    def take_over(self, estate: Estate) -> None:
+        """Say that we have succeeded."""
+        before = estate[_VERSION]
+        if before == __version__:
+            log.info("reloaded")
+        else:
+            log.info("upgraded from version %s to version %s", before, __version__)
+
+    def begin(self, now: float) -> None:
+        """Begin to ask, or ask once more when the answer is there."""
+        if self._pid:
+            self._asked_again = True
+            return
+        self._report.reloading()
+        try:
+            self._ask(now)
+        except OSError as error:
+            self._stay(f"cannot check the configuration: {error.strerror}")
+
+    def _ask(self, now: float) -> None:
+        self._asked_again = False
+        self._answer = os.memfd_create("scpd-check", os.MFD_CLOEXEC)
+        kept = (self._answer, *self._heirloom.question[DESCRIPTORS])
+        try:
+            self._pid = spawn(self._check, self._wakeup, tuple(sorted(kept)))
+        except OSError:
+            self._forget()
+            raise
+        self._until = now + _CHECK_SECONDS
+        self._children.add(Child(self._pid, CHECKER))
+
+    def _check(self) -> int:
+        """Be the program that checks, in a forked child."""
+        os.dup2(self._answer, _STDERR)
+        try:
+            self._heirloom.program.check(self._heirloom.question)
+        except OSError as error:
+            os.write(_STDERR, f"cannot execute the program: {error.strerror}".encode())
+        return exitcodes.START_FAILED
+
+    def next_time(self) -> float | None:
+        """Give the time (monotonic seconds) at which something is to be done, if any."""
+        return 0.0 if self._is_granted else self._until
+
+    def keep_time(self, now: float) -> None:
+        """Give way, and do not return, if that has been granted; end a check that takes too long."""
+        if self._is_granted:
+            self._is_granted = False
+            self._give_way()
+        if self._until is not None and now >= self._until:
+            self._until = None
+            os.kill(self._pid, signal.SIGKILL)
+
+    def reaped(self, child: Child, now: float) -> None:
+        """Hear what the check says, if it is that which has ended."""
+        if child.pid != self._pid:
+            return
+        complaints = self._complaints(child.exit_code)
+        self._forget()
+        if self._asked_again:
+            self.begin(now)
+        elif complaints:
+            self._stay(*complaints)
+        else:
+            self._is_granted = True
+
+    def _stay(self, *complaints: str) -> None:
+        """Go on as before, for these reasons."""
+        for complaint in complaints:
+            log.error("not reloaded: %s", complaint)
+        self._report.reloaded()
+
+    def _give_way(self) -> None:
+        """Be the new program, which hears the signals that come from now on."""
+        estate, heirloom = self._give_up(), self._heirloom
+        estate = {**heirloom.estate, **estate, _VERSION: __version__}
+        estate[DESCRIPTORS] = [*heirloom.estate[DESCRIPTORS], *estate[DESCRIPTORS]]
+        mask = signals.hold()
+        for number in {
+            *self._wakeup.take()
+        }:  # heard, and not taken yet: the successor's, as those that are held
+            os.kill(os.getpid(), number)
+        try:
+            heirloom.program.execute(estate)
+        except OSError as error:
+            signals.restore(mask)
+            self._stay(f"cannot execute the program: {error.strerror}")
+
+    def _complaints(self, exit_code: int) -> list[str]:
+        """Say what the check found; its warnings are logged."""
+        text = os.pread(self._answer, _MOST_TEXT, 0).decode("utf-8", "backslashreplace")
+        found = []
+        for line in text.splitlines():
+            said = line.partition(": ")[2] or line  # without the name of the program
+            if said.startswith(_WARNING):
+                log.warning("%s", said.removeprefix(_WARNING))
+            elif said:
+                found.append(said)
+        if exit_code == exitcodes.OK:
+            return []
+        if exit_code < 0:
+            found.append(f"the check was killed by signal {-exit_code}")
+        return found or [f"the check ended with exit code {exit_code}"]
+
+    def _forget(self) -> None:
+        if self._answer >= 0:
+            os.close(self._answer)
+        self._pid, self._answer, self._until = 0, -1, None

@@ -1,0 +1,114 @@
+"""Succession: a program that executes itself in place hands on what it has, and what runs next takes it over.
+
+Process id, children, working directory and every descriptor that is meant to be inherited stay; all else is told in an
+*estate*, a JSON object in a file without a name.  The environment says where:
+
+    SCPD_SUCCESSION=PID:DESCRIPTOR    for the process of this id; another one that sees the variable has nothing of it
+
+The program that is to succeed is asked before, by a child, whether it could (--check-config): that one reads an estate
+too, for what cannot change while associations run.  A successor that fails all the same, since something has changed in
+between, has what it needs to try again.
+
+What a crash leaves: until the kernel has been asked all is as before, and after that there is no way back.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from scpd.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from typing import Any
+
+    Estate = dict[str, Any]
+
+VARIABLE = "SCPD_SUCCESSION"
+# Of an estate: the numbers of all descriptors that go along.
+DESCRIPTORS = "descriptors"
+
+_AGAIN_SECONDS = 1.0
+_CHECK = "--check-config"
+# Whoever waits to try again is still asked to end by these.
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Program:
+    """This program, as it was started: it can be started again, by itself.
+
+    `estate` is what the one before it in this process has left, `None` if there was none.
+    """
+
+    __slots__ = ("_environment", "_words", "estate")
+
+    def __init__(
+        self, environment: MutableMapping[str, str], pid: int, passing: tuple[str, ...] = ()
+    ) -> None:
+        """Take what was handed on to the process of this id; raises `StartError` if that cannot be read.
+
+        Whoever succeeds gets this environment without the variables `passing`, which were meant for this start.
+        """
+        self.estate = _take(environment, pid)
+        self._words = (sys.executable, *sys.orig_argv[1:])
+        self._environment = {name: value for name, value in environment.items() if name not in passing}
+
+    def check(self, estate: Estate) -> None:
+        """Be the program that tells whether it could succeed us; returns only by raising `OSError`.
+
+        For a forked child: its standard error says what is wrong, its exit code is 0 if nothing is.
+        """
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._execute(estate, (*self._words, _CHECK))
+
+    def execute(self, estate: Estate) -> None:
+        """Be the program that is there now; returns only by raising `OSError`.
+
+        The caller holds back all signals that it hears: they reach the successor when it lets them in.
+        """
+        self._execute(estate, self._words)
+
+    def has_to_succeed(self) -> bool:
+        """Tell whether something would be lost if we ended now."""
+        return self.estate is not None and _CHECK not in sys.argv
+
+    def try_again(self) -> None:
+        """Take over anew in a moment; returns if we are told to end meanwhile.  Raises `OSError`."""
+        if self.estate is not None and signal.sigtimedwait(_ENDS, _AGAIN_SECONDS) is None:
+            self.execute(self.estate)
+
+    def _execute(self, estate: Estate, words: tuple[str, ...]) -> None:
+        import json  # who succeeds nobody has no use for it
+
+        will = os.memfd_create("scpd-estate", os.MFD_CLOEXEC)
+        handed = (will, *estate[DESCRIPTORS])
+        try:
+            with open(will, "wb", closefd=False) as file:
+                file.write(json.dumps(estate).encode())
+            for number in handed:
+                os.set_inheritable(number, True)
+            os.execve(words[0], words, {**self._environment, VARIABLE: f"{os.getpid()}:{will}"})  # noqa: S606 - us
+        finally:  # we are still there, and what our children execute shall not have all this
+            for number in handed:
+                os.set_inheritable(number, False)
+            os.close(will)
+
+
+def _take(environment: MutableMapping[str, str], pid: int) -> Estate | None:
+    whose, _, number = environment.pop(VARIABLE, "").partition(":")
+    if whose != str(pid):
+        return None
+    import json  # as above
+
+    try:
+        with open(int(number), "rb") as file:
+            file.seek(0)
+            estate: Estate = json.load(file)
+        for descriptor in estate[DESCRIPTORS]:
+            os.set_inheritable(descriptor, False)
+    except (OSError, ValueError, LookupError) as error:
+        raise StartError(f"cannot take over what the program before it had: {error}") from None
+    return estate
