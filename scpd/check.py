@@ -40,10 +40,25 @@ def check(
     refusing, odd = _host_rules(settings) if settings.access_control else ([], [])
     odd += _warnings(settings, configuration, environment)
     problems = [*_problems(settings, configuration, environment, estate), *refusing]
+    return _tell(settings, problems, odd)
+
+
+def _tell(settings: Settings, problems: list[str], odd: list[str]) -> int:
     stderr = Stream(_STDERR)
     for line in (*problems, *(f"warning: {text}" for text in odd)):
         stderr.write(f"{settings.program_name}: {escape(line)}\n".encode())
     return exitcodes.START_FAILED if problems else exitcodes.OK
+
+
+def check_keeper(settings: Settings, configuration: Configuration | None, estate: Estate | None) -> int:
+    """Tell what is wrong with what `scpctl keep` would use; give the exit code, as `check`."""
+    problems = [
+        *(() if estate is None else _of_succession(settings, estate)),
+        *_of_storing(settings),
+        *_of_log(settings, configuration),
+        *_of_peers(settings, serves=False),
+    ]
+    return _tell(settings, problems, [])
 
 
 def _problems(
@@ -58,15 +73,24 @@ def _problems(
         from scpd.ul.profile_file import check_profile
 
         yield from check_profile(*settings.config_file)
-    if settings.peers is not None:
-        from scpd.peers_policies import check_peers
+    yield from _of_peers(settings, serves=True)
+    yield from _of_log(settings, configuration)
+    yield from _of_dictionaries(environment)
 
-        yield from check_peers(settings)
+
+def _of_peers(settings: Settings, *, serves: bool) -> list[str]:
+    if settings.peers is None:
+        return []
+    from scpd.peers_policies import check_peers
+
+    return check_peers(settings, serves=serves)
+
+
+def _of_log(settings: Settings, configuration: Configuration | None) -> Iterator[str]:
     if settings.log_config_fault:
         yield f"{settings.log_config}: {settings.log_config_fault}"
     if configuration is not None:
         yield from _of_log_configuration(str(settings.log_config), configuration)
-    yield from _of_dictionaries(environment)
 
 
 def _of_daemon(settings: Settings) -> Iterator[str]:

@@ -20,6 +20,8 @@ FIXED = "fixed"
 # Likewise: the descriptor that keeps the lock directory in use, if there is one.
 LOCK_DIRECTORY = "lock_directory"
 
+_LOCK_DIRECTORY = "lock directory"
+
 
 def fixed_options(settings: Settings) -> dict[str, str]:
     """Give their values as texts, by what an administrator calls them."""
@@ -33,8 +35,13 @@ def fixed_options(settings: Settings) -> dict[str, str]:
         "--user": settings.user or "",
         "--group": settings.group or "",
         "--pidfile": settings.pidfile or "",
-        "lock directory": place,
+        _LOCK_DIRECTORY: place,
     }
+
+
+def of_keeper(settings: Settings) -> dict[str, str]:
+    """Give those of a keeper that is a service of its own."""
+    return {_LOCK_DIRECTORY: fixed_options(settings)[_LOCK_DIRECTORY]}
 
 
 def changes(settings: Settings, running: Mapping[str, str]) -> list[str]:
@@ -42,5 +49,5 @@ def changes(settings: Settings, running: Mapping[str, str]) -> list[str]:
     return [
         f"{name} cannot change while associations run, from {before or 'none'} to {now or 'none'}: restart"
         for name, now in fixed_options(settings).items()
-        if now != (before := running.get(name, now)) and (name != "lock directory" or (now and before))
+        if now != (before := running.get(name, now)) and (name != _LOCK_DIRECTORY or (now and before))
     ]

@@ -51,9 +51,9 @@ def load_peers(settings: Settings, *, serves: bool = True) -> Peers | None:
     return peers
 
 
-def check_peers(settings: Settings) -> list[str]:
+def check_peers(settings: Settings, *, serves: bool = True) -> list[str]:
     """Give everything that is wrong with the table and what it names, one line each."""
-    return _load(settings, serves=True)[1]
+    return _load(settings, serves=serves)[1]
 
 
 def directories(peers: Peers | None) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from scpd.process.locks import is_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from scpd.keeper.keeper import KeeperPolicy
     from scpd.process.signals import Wakeup
@@ -50,10 +50,11 @@ class Surroundings:
 
     `show` shows a title, `beat` gives a sign of life; `master` is a descriptor that can be read as soon as the master
     has gone, `None` for a keeper without one.  `linger` says for how many seconds one stays that has nothing to do,
-    `None`: for ever.
+    `None`: for ever.  `hear` is given the numbers of signals that came, between two turns, and tells whether they mean
+    that the keeper is to end.
     """
 
-    __slots__ = ("beat", "linger", "master", "show", "wakeup")
+    __slots__ = ("beat", "hear", "linger", "master", "show", "wakeup")
 
     def __init__(
         self,
@@ -62,12 +63,19 @@ class Surroundings:
         beat: Callable[[], None],
         master: int | None = None,
         linger: float | None = None,
+        hear: Callable[[Iterable[int]], bool] = any,
     ) -> None:
         self.wakeup = wakeup
+        self.hear = hear
         self.show = show
         self.beat = beat
         self.master = master
         self.linger = linger
+
+    def is_told_to_end(self) -> bool:
+        """Tell whether a signal has come that means so."""
+        # Taken, since one that is said again is no news, but would wake us for ever.
+        return self.wakeup.signalled and self.hear(self.wakeup.take())
 
     def tellers(self) -> list[int]:
         """Give the descriptors that can be read when it is to end."""
@@ -113,7 +121,8 @@ def _run(policy: KeeperPolicy, around: Surroundings) -> None:
     is_told_to_end = False
     while not is_told_to_end and not election.is_won():
         around.beat()
-        is_told_to_end = bool(_wait(around.tellers(), _ELECTION_SECONDS))
+        ready = _wait(around.tellers(), _ELECTION_SECONDS)
+        is_told_to_end = around.master in ready or around.is_told_to_end()
     if not is_told_to_end:
         _keep(policy, lockdir, election, around)
     election.resign()
@@ -187,10 +196,8 @@ class _Loop:
 
     def is_over(self) -> bool:
         """Tell whether it has been told to end, and no command runs any more or it has had its time."""
-        if self._around.wakeup.signalled:
-            self._around.wakeup.take()  # said again it is no news, but would wake us for ever
-            if self._ends_at is None:
-                self._ends_at = monotonic() + self._grace
+        if self._around.is_told_to_end() and self._ends_at is None:
+            self._ends_at = monotonic() + self._grace
         if self._ends_at is None:
             return False
         return monotonic() >= self._ends_at or not self._keeper.commands.running_count

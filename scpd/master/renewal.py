@@ -25,7 +25,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scpd.master.children import Children
     from scpd.master.report import Report
     from scpd.process.signals import Wakeup
     from scpd.process.succession import Estate, Program
@@ -61,13 +60,14 @@ class Renewal:
     """Asks the new program, one check at a time, and gives way to it.
 
     `give_up()` lets go of what cannot be handed on and gives the estate, without the heirloom; it is called last.  That
-    is when time is kept: no signal that came with the end of the check is forgotten.
+    is when time is kept: no signal that came with the end of the check is forgotten.  `add` is told of the check, a
+    child that somebody has to reap.
     """
 
     __slots__ = (
+        "_add",
         "_answer",
         "_asked_again",
-        "_children",
         "_give_up",
         "_heirloom",
         "_is_granted",
@@ -81,13 +81,13 @@ class Renewal:
         self,
         heirloom: Heirloom,
         give_up: Callable[[], Estate],
-        children: Children,
+        add: Callable[[Child], None],
         wakeup: Wakeup,
         report: Report,
     ) -> None:
         self._heirloom = heirloom
         self._give_up = give_up
-        self._children = children
+        self._add = add
         self._wakeup = wakeup
         self._report = report
         self._pid = 0  # of the check, if one runs
@@ -125,7 +125,7 @@ class Renewal:
             self._forget()
             raise
         self._until = now + _CHECK_SECONDS
-        self._children.add(Child(self._pid, CHECKER))
+        self._add(Child(self._pid, CHECKER))
 
     def _check(self) -> int:
         """Be the program that checks, in a forked child."""

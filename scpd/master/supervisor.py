@@ -126,7 +126,7 @@ class Supervisor:
             )
         waiting = Waiting(limits.acse_timeout)
         self._entrance = Entrance(listeners, waiting, self._watch, self._rest, self._is_full, self._turnstile)
-        self._renewal = Renewal(heirloom, self._give_up, self._children, self._wakeup, report)
+        self._renewal = Renewal(heirloom, self._give_up, self._children.add, self._wakeup, report)
         self._drain: Drain | None = None
         self._next_sweep = 0.0
 

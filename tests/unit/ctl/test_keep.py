@@ -78,11 +78,54 @@ def test_it_runs_what_waits_in_its_own_directory_until_it_is_told_to_end(
 def test_other_signals_do_not_end_it(place: Place) -> None:
     with keeping(place, "-xcr", "echo #f >> ran") as keeper:
         wait_until(lambda: keeper_pid(place.lockdir) == keeper.pid)
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD):
+        for number in (signal.SIGUSR1, signal.SIGCHLD):
             keeper.send_signal(number)
         store(place, "CT.1")
         wait_until(lambda: lines(place.folder / "ran") == ["CT.1"])
         assert keeper.poll() is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+def test_it_begins_anew_with_what_its_files_say_now(place: Place, number: signal.Signals) -> None:
+    conf, ran = place.folder / "conf", place.folder / "ran"
+    conf.write_text("-v -xcr 'echo old #f >> ran; while [ ! -e go ]; do sleep 0.05; done; echo end >> ran'")
+    with keeping(place, f"@{conf}") as keeper:
+        store(place, "CT.1")
+        wait_until(lambda: lines(ran) == ["old CT.1"])
+        conf.write_text("-v -xcr 'echo new #f >> ran' --exec-jobs 2")
+        keeper.send_signal(number)
+        assert _line(keeper, "I: reloaded")
+        store(place, "CT.2")
+        wait_until(lambda: lines(ran) == ["old CT.1", "new CT.2"])
+        (place.folder / "go").touch()  # what ran before still runs, once
+        wait_until(lambda: lines(ran) == ["old CT.1", "new CT.2", "end"])
+        assert keeper_pid(place.lockdir) == keeper.pid
+        keeper.send_signal(signal.SIGTERM)
+        assert keeper.wait(timeout=20) == 0
+
+
+def test_a_broken_file_leaves_it_as_it_was(place: Place) -> None:
+    conf, ran = place.folder / "conf", place.folder / "ran"
+    conf.write_text("-v -xcr 'echo old #f >> ran'")
+    with keeping(place, f"@{conf}") as keeper:
+        wait_until(lambda: keeper_pid(place.lockdir) == keeper.pid)
+        for broken in ("-v -xcr", "-v -xcr true --peers missing", "-v -xcr true --lock-directory elsewhere"):
+            conf.write_text(broken)
+            keeper.send_signal(signal.SIGHUP)
+            assert _line(keeper, "E: not reloaded: ")
+        store(place, "CT.1")
+        wait_until(lambda: lines(ran) == ["old CT.1"])
+        conf.write_text("-v -xcr 'echo new #f >> ran'")
+        keeper.send_signal(signal.SIGHUP)
+        assert _line(keeper, "I: reloaded")
+        store(place, "CT.2")
+        wait_until(lambda: lines(ran) == ["old CT.1", "new CT.2"])
+
+
+def _line(keeper: subprocess.Popen[str], text: str) -> str:
+    """Read what it says up to a line with this text."""
+    assert keeper.stderr is not None
+    return next(line for line in keeper.stderr if text in line)
 
 
 def test_the_second_waits_until_the_first_is_gone(place: Place) -> None:
