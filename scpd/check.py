@@ -37,9 +37,10 @@ def check(
 
     With an `estate` the question is whether we could succeed the daemon whose it is, with the rights that it has left.
     """
+    problems = list(_problems(settings, configuration, environment, estate))
     refusing, odd = _host_rules(settings) if settings.access_control else ([], [])
+    problems += refusing
     odd += _warnings(settings, configuration, environment)
-    problems = [*_problems(settings, configuration, environment, estate), *refusing]
     return _tell(settings, problems, odd)
 
 
@@ -188,9 +189,13 @@ def _without_network(settings: Settings) -> Iterator[str]:
 def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
     """Give what is wrong with the tables of the host rules, and what is odd; asks for every name that they have."""
     from scpd.access.names import is_known
-    from scpd.access.tables import faults
+    from scpd.access.tables import Tables, faults
+    from scpd.process.privileges import as_user
 
-    return faults(settings.hosts_allow, settings.hosts_deny, _service(settings), is_known)
+    tables = Tables(settings.hosts_allow, settings.hosts_deny)
+    with as_user():
+        book = tables.look()
+    return faults(book, _service(settings), is_known)
 
 
 def _service(settings: Settings) -> Service:

@@ -186,7 +186,15 @@ def _gate(settings: Settings, port: int) -> Gate | None:
 
     tables = Tables(settings.hosts_allow, settings.hosts_deny)
     gate = Gate(tables, daemon_names(settings), port, asks_names=settings.host_lookup)
-    gate.prepare()
+    if settings.user is None:
+        gate.prepare()
+    else:
+        from scpd.process.privileges import (
+            as_user,
+        )  # a process of inetd becomes nobody else, and shall not pay for it
+
+        with as_user():  # who reads the tables again when they have changed
+            gate.prepare()
     return gate
 
 

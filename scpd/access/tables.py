@@ -166,14 +166,11 @@ def _of_mode(path: str, mode: int) -> list[Finding]:
     ]
 
 
-def faults(
-    allow: str, deny: str, service: Service, is_known: IsKnown | None = None
-) -> tuple[list[str], list[str]]:
+def faults(book: Book, service: Service, is_known: IsKnown | None = None) -> tuple[list[str], list[str]]:
     """Give the lines about what refuses everybody who asks for the service, and about what is only odd.
 
     The latter with names that nobody has, if `is_known` can tell.
     """
-    book = Tables(allow, deny).look()
     odd = [*book.warnings(service), *(unfound(book, is_known) if is_known is not None else ())]
     return _lines(book.faults(service)), _lines(odd)
 

@@ -53,7 +53,8 @@ def _service(options: Namespace) -> Service:
 
 
 def _check(options: Namespace, service: Service) -> int:
-    refusing, odd = tables.faults(options.hosts_allow, options.hosts_deny, service, names.is_known)
+    book = tables.Tables(options.hosts_allow, options.hosts_deny).look()
+    refusing, odd = tables.faults(book, service, names.is_known)
     for line in refusing:
         _complain(line)
     for line in odd:

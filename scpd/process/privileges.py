@@ -1,9 +1,10 @@
 """Giving root up for good: supplementary groups, group, user, each in all its three kinds (setresuid(2)).
 
-    drop      the master is the user from here on, but may read all files, as a start does: modules, tables, keys
+    drop      the master is the user from here on, but may read all files, as a start does: modules, profiles, keys
+    as_user   between the two, not even that: for files that are read again when root is gone
     finish    that too is given up, and what was dropped is tried to be had back, which must fail
 
-Both are done by the master, before it forks and before the first byte of a peer is read; every child is born without
+All is done by the master, before it forks and before the first byte of a peer is read; every child is born without
 rights.  From then on no program that is run can gain any (PR_SET_NO_NEW_PRIVS), and the kernel shows memory and
 descriptors of our processes to root only (PR_SET_DUMPABLE).
 
@@ -15,12 +16,19 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from contextlib import contextmanager
 
 from scpd.errors import StartError
 from scpd.process import prctl
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # linux/capability.h
 _CAP_DAC_READ_SEARCH = 1 << 2
+_HEADER = struct.pack("Ii", 0x20080522, 0)  # version 3 of capget(2), which has two words of each set
+_SETS = struct.Struct("6I")  # effective, permitted and inheritable, the lower word of each first
 _LARGEST_ID = (1 << 32) - 2  # the one above means "leave it" to the kernel
 
 
@@ -97,6 +105,17 @@ def drop(to: Identity) -> None:
         raise StartError(f"cannot become user {to.user}, group {to.group}: {error.strerror}") from None
 
 
+@contextmanager
+def as_user() -> Iterator[None]:
+    """Read no more than `finish` will leave: what is closed to the user has to be found out at the start."""
+    before = _capabilities()
+    _ask("capset", _SETS.pack(before[0] & ~_CAP_DAC_READ_SEARCH, *before[1:]))
+    try:
+        yield
+    finally:
+        _ask("capset", _SETS.pack(*before))
+
+
 def finish(to: Identity) -> None:
     """Keep nothing of what root may do, and see that there is no way back."""
     try:
@@ -111,10 +130,18 @@ def finish(to: Identity) -> None:
 
 
 def _set_capabilities(capabilities: int) -> None:
-    """Have these and no others, and pass on none (capset(2), version 3)."""
-    header = struct.pack("Ii", 0x20080522, 0)
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.capset(header, struct.pack("6I", capabilities, capabilities, 0, 0, 0, 0)):
+    """Have these and no others, and pass on none."""
+    _ask("capset", _SETS.pack(capabilities, capabilities, 0, 0, 0, 0))
+
+
+def _capabilities() -> tuple[int, ...]:
+    data = ctypes.create_string_buffer(_SETS.size)
+    _ask("capget", data)
+    return _SETS.unpack(data.raw)
+
+
+def _ask(call: str, data: bytes | ctypes.Array[ctypes.c_char]) -> None:
+    if getattr(ctypes.CDLL(None, use_errno=True), call)(_HEADER, data):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 

@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,13 +28,21 @@ from tests.harness.wrapped import require_root, unprivileged_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
     from typing import BinaryIO
 
     from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import ServerFactory
 
 SECONDS = 20.0
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that every user reaches."""
+    require_root()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 class Daemon:
@@ -344,6 +354,26 @@ class TestUser:
         assert result.returncode == 1
         assert "no such user: nobody-at-all" in result.stderr
         assert "cannot write pid file: /nowhere/x" in result.stderr
+
+    def test_host_rules_that_the_user_cannot_read_are_told_at_once(self, open_folder: Path) -> None:
+        user = str(unprivileged_user())
+        (open_folder / "inbox").mkdir()
+        os.chown(open_folder / "inbox", int(user), int(user))
+        allow, deny = open_folder / "hosts.allow", open_folder / "hosts.deny"
+        for table in (allow, deny):
+            table.write_text("storescp: ALL\n")
+        rules = ["+ac", "--hosts-allow", str(allow), "--hosts-deny", str(deny), "--user", user]
+        storing = ["-od", str(open_folder / "inbox"), "11112"]
+        check = [sys.executable, "-m", "scpd", "--check-config", *storing, *rules]
+        environment = {"PYTHONPATH": str(REPOSITORY)}
+        assert run(check, SECONDS, environment).returncode == 0
+        allow.chmod(0o600)
+        told = f"{allow}: cannot be read: Permission denied"
+        result = run(check, SECONDS, environment)
+        assert (result.returncode, result.stderr) == (1, f"scpd: {told}\n")
+        with daemon(open_folder, *rules) as made:
+            # Not only when the table has changed, months later.
+            assert f"host access control: {told}" in made.log.read_text()
 
     def test_root_without_a_user_is_warned(self, tmp_path: Path) -> None:
         require_root()

@@ -185,7 +185,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_once(place: Path) -> None:
     (place / "allow").write_text("ALL: 10/8\nsshd: 9/8\n" + f"ALL: {place}/list\n" * 2)
     (place / "deny").write_text("ALL ALL\nLOCAL: ALL\n")
     (place / "list").write_text("# all of them\n")
-    refusing, odd = faults(str(place / "allow"), str(place / "deny"), SERVICE)
+    refusing, odd = faults(tables(place).look(), SERVICE)
     assert [line.replace(str(place), "") for line in refusing] == [
         '/allow:1: "10/8": matches nobody: write 10.0.0.0/8',
         '/deny:1: "ALL ALL": no colon between daemons and clients',
@@ -202,7 +202,7 @@ def test_a_file_that_everybody_may_write_to_is_told(place: Path) -> None:
     (place / "list").write_text("10.\n")
     for name in ("allow", "list"):
         (place / name).chmod(0o666)
-    refusing, odd = faults(str(place / "allow"), str(place / "deny"), SERVICE)
+    refusing, odd = faults(tables(place).look(), SERVICE)
     assert refusing == []
     assert [line.partition(": ")[0] for line in odd] == [f"{place}/allow", f"{place}/list"]
     assert all("chmod o-w" in line for line in odd)
