@@ -1,9 +1,10 @@
 """The only module that touches files: reads both tables, and the pattern files, when they have changed.
 
-A table that is not there (ENOENT) is empty; whatever else keeps it from being read is a fault.  Only regular files of
-bounded size are read, and a FIFO never waited for.  What was read is kept, and compared with the files at each look:
-device, inode, size and times.  A file that had changed only just before it was read is read again next time, and
-compared with what it was, since its times may hide another change.
+A table that is not there (ENOENT) is empty, which is odd only of one with a name of its own; whatever else keeps
+it from being read is a fault.  Only regular files of bounded size are read, and a FIFO never waited for.  What was
+read is kept, and compared with the files at each look: device, inode, size and times.  A file that had changed
+only just before it was read is read again next time, and compared with what it was, since its times may hide
+another change.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Tables:
         try:
             data, mode = self._bytes(path)
         except FileNotFoundError:
-            return Table(path)
+            return _absent(path)
         except OSError as error:
             return Table.unreadable(path, f"cannot be read: {error.strerror}")
         table = Table(path, data)
@@ -119,6 +120,22 @@ class Tables:
                     self._young[path] = data
                 return data, stamp[0]
         raise OSError(0, "it is being changed all the time: write a new file and rename it")
+
+
+def _absent(path: str) -> Table:
+    """Give an empty table; who named it misses it, since without a hosts.deny everybody is let in."""
+    table = Table(path)
+    if path not in {HOSTS_ALLOW, HOSTS_DENY}:
+        table.findings.append(
+            Finding(
+                path,
+                0,
+                "",
+                "does not exist, and counts as empty: make it, or correct its name",
+                is_fault=False,
+            )
+        )
+    return table
 
 
 def _stamp(path: str) -> Stamp:

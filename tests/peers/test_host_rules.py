@@ -136,13 +136,15 @@ class TestAddresses:
         tables.write("", "ALL: ALL\n")
         assert is_let_in(raw_peer, scpd("--fork"))
 
-    def test_tables_that_are_not_there_let_everybody_in(
+    def test_tables_that_are_not_there_let_everybody_in_and_are_missed(
         self, scpd: ServerFactory, raw_peer: Connect, tables: Tables
     ) -> None:
         server = scpd("--fork", *tables.words)
         assert is_let_in(raw_peer, server)
         wait_until_idle(server)
-        assert complaints(server) == []
+        assert [line.partition(" does not exist")[0] for line in log_lines(server) if "exist" in line] == [
+            f"W: host access control: {table}:" for table in (tables.allow, tables.deny)
+        ]
 
     def test_one_that_speaks_no_dicom_learns_nothing_either(
         self, scpd: ServerFactory, raw_peer: Connect, tables: Tables

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.access.parties import Client, Host, Service
-from scpd.access.tables import LARGEST_BYTES, Tables, faults
+from scpd.access.tables import HOSTS_ALLOW, HOSTS_DENY, LARGEST_BYTES, Tables, faults
 from scpd.access.verdict import decide
 
 if TYPE_CHECKING:
@@ -206,6 +206,18 @@ def test_a_file_that_everybody_may_write_to_is_told(place: Path) -> None:
     assert refusing == []
     assert [line.partition(": ")[0] for line in odd] == [f"{place}/allow", f"{place}/list"]
     assert all("chmod o-w" in line for line in odd)
+
+
+def test_one_that_is_missed_is_told(place: Path) -> None:
+    (place / "deny").unlink()
+    refusing, odd = faults(tables(place).look(), SERVICE)
+    assert refusing == []
+    assert odd == [f"{place}/deny: does not exist, and counts as empty: make it, or correct its name"]
+
+
+def test_of_the_systems_own_tables_none_need_be_there(place: Path) -> None:
+    for own in (Tables(HOSTS_ALLOW, str(place / "deny")), Tables(str(place / "allow"), HOSTS_DENY)):
+        assert not [line for line in faults(own.look(), SERVICE)[1] if "does not exist" in line]
 
 
 def test_what_is_prepared_needs_no_more_work(place: Path) -> None:
