@@ -1,6 +1,6 @@
 """How the master starts: in the order that the machine demands, and so that whoever started it learns how that went.
 
-    what needs root            the ports taken, the pid file
+    what needs root            the pid file, which says of a second one that it is that, and the ports taken
     root given up              but for reading, which loading needs (`process.privileges`)
     all else that can fail     tables, directories, the lock directory, what the roles need
     detached                   with --daemon; what fails after that is still told, and the parent waits
@@ -74,9 +74,9 @@ class _Beginning:
     def anew(self, handed: list[Handed]) -> int:
         """Start, and be the master; give the exit code."""
         settings, identity = self._settings, self._identity
-        sockets = [] if identity is None else _listeners(settings, handed)
         pid_file = _pid_file(settings)
         try:
+            sockets = [] if identity is None else _listeners(settings, handed)
             if identity is not None:
                 self._logs.give_to(identity.user, identity.group)
                 privileges.drop(identity)

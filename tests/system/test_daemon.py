@@ -341,6 +341,17 @@ class TestUser:
         with daemon(tmp_path, "--group", "12345") as made:
             assert "running as root: give --user" in made.log.read_text()
 
+    def test_a_second_one_is_told_of_the_first_and_not_of_its_port(self, open_folder: Path) -> None:
+        user = str(unprivileged_user())
+        (open_folder / "inbox").mkdir()
+        os.chown(open_folder / "inbox", int(user), int(user))
+        words = ["--daemon", "--pidfile", "run.pid", "-od", "inbox", "--user", user]
+        with daemon(open_folder, "--user", user) as made:
+            second = made.start([*words, str(made.port)])
+            told = f"F: another process runs already: run.pid is held by {made.pid}\n"
+            assert (second.returncode, second.stderr) == (1, told)
+            assert made.pid_file.read_text().strip() == str(made.pid)
+
     def test_a_check_has_the_rights_of_the_user(self, tmp_path: Path) -> None:
         require_root()
         tmp_path.chmod(0o755)
