@@ -1,6 +1,7 @@
 """scpctl keep: the keeper of a lock directory as a service of its own, in the foreground.
 
-It takes scpd's command line and command files, and uses what concerns output directory, studies, commands and log.
+It takes scpd's command line and command files, and uses what concerns output directory, studies, commands, log and
+umask.  It stays who it was started by: its commands may need rights that are for no receiver, such as sudo(8).
 SIGTERM and SIGINT let running commands finish within the grace period, SIGHUP and SIGUSR2 renew it as they renew a
 master (`master.renewal`).  While there is another keeper it waits.
 """
@@ -35,6 +36,7 @@ _NAME = "scpctl"
 USAGE_TEXT = (
     "usage: scpctl keep SCPD-OPTIONS...\n\nThe options and command files are those of scpd: see scpd(8).\n"
 )
+_ROOT = "running as root, and so do the commands: start it as a user of its own"
 _RELOAD = (signal.SIGHUP, signal.SIGUSR2)
 _END = (signal.SIGTERM, signal.SIGINT)
 
@@ -77,6 +79,8 @@ def _start(settings: Settings, configuration: Configuration | None, program: Pro
     from scpd.log.setup import configure
 
     import_logging()
+    if settings.umask is not None:
+        os.umask(settings.umask)  # before a file is made, be it a log file
     try:
         configure(policies.log_policy(settings, configuration, begins_anew=program.estate is None))
     except OSError as error:
@@ -87,7 +91,7 @@ def _start(settings: Settings, configuration: Configuration | None, program: Pro
         log.critical("nothing to keep: no option asks for studies or commands")
         return NOTHING_TO_KEEP
     try:
-        return _keep(settings, program)
+        return _keep(settings, program, log)
     except StartError as error:
         log.critical("%s", error)
     except OSError as error:
@@ -95,7 +99,7 @@ def _start(settings: Settings, configuration: Configuration | None, program: Pro
     return FAILURE
 
 
-def _keep(settings: Settings, program: Program) -> int:
+def _keep(settings: Settings, program: Program, log: logging.Logger) -> int:
     from scpd import filing_policies, keeper_policies, peers_policies
     from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, of_keeper
     from scpd.keeper.service import Surroundings, run
@@ -116,6 +120,8 @@ def _keep(settings: Settings, program: Program) -> int:
     ear = _Ear(Heirloom(program, question, question), wakeup, title)
     if program.estate is not None:
         ear.renewal.take_over(program.estate)
+    elif os.geteuid() == 0:
+        log.warning("%s", _ROOT)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_RELOAD, *_END, signal.SIGCHLD))
     code = run(policy, Surroundings(wakeup, title.show, _beat, hear=ear.hear))
     return SUCCESS if code == exitcodes.OK else FAILURE

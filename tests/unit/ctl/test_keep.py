@@ -14,7 +14,9 @@ import pytest
 
 from scpd.ctl.main import main
 from tests.harness.lockdirs import keeper_pid
+from tests.harness.processes import wait_for_orphans
 from tests.harness.waiting import wait_until
+from tests.harness.wrapped import require_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,7 @@ def keeping(place: Place, *words: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         keeper.kill()
         keeper.communicate()
+        wait_for_orphans()  # whoever has run a command ends by himself, a moment after its end is known
 
 
 def store(place: Place, name: str) -> None:
@@ -138,6 +141,23 @@ def test_the_second_waits_until_the_first_is_gone(place: Place) -> None:
             wait_until(lambda: keeper_pid(place.lockdir) == second.pid)
             store(place, "CT.2")
             wait_until(lambda: lines(place.folder / "ran") == ["CT.1", "second CT.2"])
+
+
+def test_its_umask_is_that_of_the_option(place: Place) -> None:
+    with keeping(place, "-xcr", "umask > ran", "--umask", "027"):
+        store(place, "CT.1")
+        wait_until(lambda: lines(place.folder / "ran") == ["0027"])
+        (accounts,) = (place.path / "keepers").iterdir()
+        assert accounts.stat().st_mode & 0o777 == 0o640
+
+
+def test_root_is_warned_of_running_the_commands(place: Place) -> None:
+    require_root()
+    with keeping(place, "-xcr", "true", "--user", "daemon") as keeper:
+        wait_until(lambda: keeper_pid(place.lockdir) == keeper.pid)
+        keeper.terminate()
+        _, said = keeper.communicate(timeout=20)
+        assert said == "W: running as root, and so do the commands: start it as a user of its own\n"
 
 
 def test_nothing_to_keep_has_an_exit_code_of_its_own(place: Place) -> None:
