@@ -1,4 +1,7 @@
-"""The example of scpd.conf(5) done from its text: a port, one subnet, sorted by study, a command for each study."""
+"""The example of scpd.conf(5) done from its text: a port, one subnet, sorted by study, a command for each study.
+
+Here by anybody, in a folder; system/test_manual_setup does it by root, to the letter.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,9 @@ class Site:
     def set_up(self) -> None:
         self.storage.mkdir()
         conf = self.files[CONF]
-        assert conf.startswith("11112\n")
+        assert conf.startswith("104\n")
         # The port is one that is free, and nobody waits half a minute for the end of a study.
-        conf = conf.removeprefix("11112\n").replace("--eostudy-timeout 30", "--eostudy-timeout 1")
+        conf = conf.removeprefix("104\n").replace("--eostudy-timeout 30", "--eostudy-timeout 1")
         (self._folder / "scpd.conf").write_text(conf)
         (self._folder / "hosts.allow").write_text(self.files[ALLOW])
         (self._folder / "hosts.deny").write_text(self.files[DENY])

@@ -15,7 +15,7 @@ from tests.harness.manual_texts import examples, plain, section
 
 TEXT = (MANUALS / "scpd.conf.5").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\.It Li (.*) Ta (.*)$", TEXT, re.MULTILINE)
-FILES = [example for example in examples(TEXT) if example.startswith(("# Receive", "11112"))]
+FILES = [example for example in examples(TEXT) if example.startswith(("# Receive", "104\n"))]
 
 
 @pytest.mark.parametrize(("written", "expected"), [(plain(row[0]), plain(row[1])) for row in ROWS])
