@@ -155,11 +155,11 @@ class Renewal:
             return
         complaints = self._complaints(child.exit_code)
         self._forget()
+        if complaints:
+            self._stay(*complaints)
         if self._asked_again:
             self.begin(now)
-        elif complaints:
-            self._stay(*complaints)
-        else:
+        elif not complaints:
             self._is_granted = True
 
     def _stay(self, *complaints: str) -> None:

@@ -422,6 +422,9 @@ def test_under_load_no_association_fails_and_no_connection_is_refused(
         if number * seconds % upgrades < seconds:
             options.write_text(broken if number * seconds // upgrades % 2 else good, encoding="utf-8")
             server.signal(signal.SIGHUP)
+    options.write_text(broken, encoding="utf-8")
+    renew(server, verdict=REFUSED)
+    assert "/nonexistent" in server.stderr
     options.write_text(good, encoding="utf-8")
     assert worker_of(server, "LARGE") == worker
     send_rest(transfer, large)
@@ -430,7 +433,6 @@ def test_under_load_no_association_fails_and_no_connection_is_refused(
     sent = senders.stop()
     assert sent > 8
     renew(server)
-    assert "/nonexistent" in server.stderr
     assert "Traceback" not in server.stderr
     wait_until(lambda: not serving(server))
     assert server.stop() == 0
