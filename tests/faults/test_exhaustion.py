@@ -19,7 +19,7 @@ from tests.harness.waiting import wait_until
 from tests.harness.wrapped import require_root, unprivileged_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.harness.raw_peer import RawPeer
@@ -41,13 +41,9 @@ class Crowd:
         for _ in range(count):
             self.members.append(socket.create_connection((server.host, server.port), timeout=10))
 
-    def left(self, timeout: float = 0.0) -> set[int]:
-        """Give the numbers of those whose connection the server has closed; waits for the first one if need be."""
-        poll = select.poll()
-        for member in self.members:
-            poll.register(member, select.POLLIN)
-        numbers = {member.fileno(): number for number, member in enumerate(self.members)}
-        return {numbers[descriptor] for descriptor, _ in poll.poll(timeout * 1000)}
+    def left(self) -> set[int]:
+        """Give the numbers of those whose connection the server has closed."""
+        return readable(self.members)
 
     def close(self) -> None:
         for member in self.members:
@@ -62,6 +58,18 @@ def crowd(many_descriptors: int) -> Iterator[Crowd]:
         yield silent
 
 
+def readable(sockets: Sequence[socket.socket], seconds: float = 0.0) -> set[int]:
+    """Give the numbers of those that have something to read, or an end; waits so long for the first one.
+
+    Not by select(2), which knows no descriptor beyond 1023.
+    """
+    poll = select.poll()
+    numbers = {sock.fileno(): number for number, sock in enumerate(sockets)}
+    for descriptor in numbers:
+        poll.register(descriptor, select.POLLIN)
+    return {numbers[descriptor] for descriptor, _ in poll.poll(seconds * 1000)}
+
+
 def processor_seconds(pid: int) -> float:
     """Give the processor time that a process has used (proc_pid_stat(5))."""
     with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
@@ -72,7 +80,7 @@ def processor_seconds(pid: int) -> float:
 def assert_is_at_rest(server: Server, quiet: socket.socket) -> None:
     """Fail if the master is busy while `quiet` has nothing to read for a second."""
     before = processor_seconds(server.pid)
-    assert select.select([quiet], [], [], 1.0)[0] == []
+    assert readable([quiet], 1.0) == set()
     assert processor_seconds(server.pid) - before < IDLE_SECONDS
 
 
@@ -204,5 +212,4 @@ def test_peers_wait_while_no_process_can_be_forked_and_are_served_later(
 
 
 def _readable(peers: list[RawPeer]) -> list[RawPeer]:
-    readable = select.select([peer.socket for peer in peers], [], [], 0)[0]
-    return [peer for peer in peers if peer.socket in readable]
+    return [peers[number] for number in sorted(readable([peer.socket for peer in peers]))]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness import wire
 from tests.harness.objects import ct_image
+from tests.harness.ports import is_listening
 from tests.harness.processes import command_line
 from tests.harness.programs import real_program
 from tests.harness.raw_peer import STORE_CONTEXT
@@ -65,6 +66,8 @@ def test_an_object_being_stored_is_finished_and_acknowledged(
     peer, image = storing(raw_peer, server)
     server.signal(number)
     wait_until_draining(server)
+    # A worker forked a moment before may not have come to closing what it inherited.
+    server.wait_for(lambda: not is_listening(server.port), what="closed doors")
     with pytest.raises(ConnectionRefusedError):
         raw_peer(server)
     assert finish(peer, image).status == 0

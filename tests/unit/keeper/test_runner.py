@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from scpd.keeper.running import Ended
     from tests.harness.commands import Commands
 
 
@@ -194,7 +195,8 @@ def test_one_that_takes_too_long_is_ended_with_all_that_it_started(
     new_commands: Callable[..., Commands], tmp_path: Path
 ) -> None:
     commands = new_commands(0.5)
-    end = commands.run(JOB, f"sleep 60 & echo $! >{tmp_path}/pid; sleep 61; echo not so")
+    command = f"sleep 60 & echo $! >{tmp_path}/pid; sleep 61; echo not so"
+    end = _run_out_of_time(commands, command, tmp_path / "pid")
     assert (end.code, end.timed_out) == (-signal.SIGTERM, True)
     assert 0.5 <= end.seconds < 5
     assert not is_running(int((tmp_path / "pid").read_text(encoding="ascii")))
@@ -205,7 +207,7 @@ def test_one_that_does_not_hear_sigterm_is_killed(
 ) -> None:
     commands = new_commands(0.3)
     deaf = f"trap '' TERM; sleep 60 & echo $! >{tmp_path}/pid; while :; do sleep 1; done"
-    end = commands.run(JOB, deaf)
+    end = _run_out_of_time(commands, deaf, tmp_path / "pid")
     assert (end.code, end.timed_out) == (-signal.SIGKILL, True)
     assert 0.3 + KILL_SECONDS <= end.seconds < 5
     wait_until(lambda: not is_running(int((tmp_path / "pid").read_text(encoding="ascii"))))
@@ -215,16 +217,17 @@ def test_what_a_command_leaves_deaf_when_its_time_is_over_is_killed_too(
     new_commands: Callable[..., Commands], tmp_path: Path
 ) -> None:
     commands = new_commands(0.3)
-    child = 'trap "" TERM; while :; do sleep 1; done'
-    end = commands.run(JOB, f"sh -c '{child}' & echo $! >{tmp_path}/pid; wait")
+    child = f'trap "" TERM; echo $$ >{tmp_path}/pid; while :; do sleep 1; done'
+    end = _run_out_of_time(commands, f"sh -c '{child}' & wait", tmp_path / "pid")
     assert (end.code, end.timed_out) == (-signal.SIGTERM, True)
     wait_until(lambda: not is_running(int((tmp_path / "pid").read_text(encoding="ascii"))))
 
 
 def test_one_that_ends_well_when_its_time_is_over_was_timed_out_all_the_same(
-    new_commands: Callable[..., Commands],
+    new_commands: Callable[..., Commands], tmp_path: Path
 ) -> None:
-    end = new_commands(0.3).run(JOB, "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    command = f"trap 'exit 0' TERM; echo ready >{tmp_path}/sign; while :; do sleep 0.05; done"
+    end = _run_out_of_time(new_commands(0.3), command, tmp_path / "sign")
     assert (end.code, end.timed_out) == (0, True)
 
 
@@ -243,6 +246,17 @@ def _byte(fifo: int) -> bytes:
         return os.read(fifo, 99)
     except BlockingIOError:
         return b""
+
+
+def _run_out_of_time(commands: Commands, command: str, sign: Path) -> Ended:
+    """Run a command that gives a sign when it is ready; its runner sleeps till then, so that its time is not over."""
+    commands.start(JOB, command)
+    _, runner = commands.pids(JOB)
+    os.kill(runner, signal.SIGSTOP)
+    wait_until(lambda: sign.exists() and sign.read_text(encoding="ascii"), what="a command that is ready")
+    os.kill(runner, signal.SIGCONT)
+    (end,) = commands.ended()
+    return end
 
 
 def _nothing_is_left(commands: Commands) -> bool:

@@ -58,10 +58,11 @@ class Scene:
 
     def end(self) -> None:
         self.turnstile.close()
-        for end in [*self.peers, *(arrival.sock for arrival in self.arrivals)]:
-            end.close()
+        # Before their peers are gone, of which one that has not spoken yet would die by itself.
         for pid in self.refusers():
             self.kill(pid)
+        for end in [*self.peers, *(arrival.sock for arrival in self.arrivals)]:
+            end.close()
 
     def kill(self, pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
