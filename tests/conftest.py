@@ -109,6 +109,7 @@ def raw_peer(_raw_peers: list[RawPeer]) -> Callable[..., RawPeer]:
     def connect(server: object, **options: object) -> RawPeer:
         port = getattr(server, "port", server)
         options.setdefault("host", getattr(server, "host", "127.0.0.1"))
+        options.setdefault("source", getattr(server, "source", ""))
         _raw_peers.append(RawPeer(port, **options))  # type: ignore[arg-type]
         return _raw_peers[-1]
 

@@ -31,7 +31,10 @@ OUTPUT_OPTIONS = {"-od", "--output-directory"}
 
 
 class Server:
-    """A server process, in a session of its own; it need not accept yet when the constructor returns."""
+    """A server process, in a session of its own; it need not accept yet when the constructor returns.
+
+    `source` is the address that raw peers come from, by default what the system takes.
+    """
 
     def __init__(
         self,
@@ -46,10 +49,13 @@ class Server:
     ) -> None:
         self.command = command
         self.host = host
+        self.source = ""
         self.port = port.number
         self.inbox = inbox
         self._reservation = port
         self._log = log
+        self._log_begins_at = 0
+        self._turns = 0
         with log.open("wb") as stderr, log.with_suffix(".stdout").open("wb") as stdout:
             self.process = subprocess.Popen(
                 command,
@@ -65,7 +71,8 @@ class Server:
     @property
     def stderr(self) -> str:
         """What it has written to stderr so far, but for the warning that tests run as root bring about."""
-        return without_root_warning(self._log.read_text(encoding="utf-8", errors="replace"))
+        written = self._log.read_bytes()[self._log_begins_at :]
+        return without_root_warning(written.decode(errors="replace"))
 
     @property
     def stdout(self) -> str:
@@ -102,6 +109,18 @@ class Server:
         """Wait until so many files are visible, give them."""
         self.wait_for(lambda: len(self.files()) >= count, timeout, f"{count} files")
         return self.files()
+
+    def begin_anew(self) -> None:
+        """For the next test with it: wait until nobody is served, empty the inbox, forget what stands in the log.
+
+        Peers come from another address than before, since scpd says the same about a host once a minute only.
+        """
+        self.wait_for(lambda: not self.workers(), what="the end of every association")
+        for name in self.files():
+            (self.inbox / name).unlink()
+        self._log_begins_at = self._log.stat().st_size
+        self._turns += 1
+        self.source = f"127.1.{self._turns >> 8}.{self._turns & 0xFF}"
 
     def wait_until_listening(self) -> None:
         """Wait until it accepts connections; AssertionError with its last words if it ends instead."""

@@ -6,12 +6,14 @@ test_defects.py or the test itself says why.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.harness import wire
+from tests.harness.lasting import lasting, lent
 from tests.harness.objects import ct_image, data_set_bytes, new_uid
 from tests.harness.raw_peer import CONTEXTS, ECHO_CONTEXT, STORE_CONTEXT
 from tests.harness.storing import (
@@ -27,7 +29,7 @@ from tests.harness.storing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.harness.objects import StorableObject
     from tests.harness.raw_peer import RawPeer, Response
@@ -44,17 +46,46 @@ UNRECOGNIZED, MISMATCH, CANNOT_UNDERSTAND = 0x0211, 0xA900, 0xC000
 NOT_THE_CONTEXTS, MISSING, INVALID = 0x0122, 0x0120, 0x0106
 
 
-@pytest.fixture(params=["scpd", "storescp"])
-def server(request: pytest.FixtureRequest) -> Server:
-    """Start scpd or storescp, forking."""
-    started: Server = request.getfixturevalue(request.param)("--fork")
-    return started
+@pytest.fixture(scope="module", params=["scpd", "storescp"])
+def lasting_server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with lasting(request.param, tmp_path_factory.mktemp("either"), "--fork") as server:
+        yield server
 
 
 @pytest.fixture
-def ours(scpd: ServerFactory) -> Server:
-    """Start scpd, forking."""
-    return scpd("--fork")
+def server(lasting_server: Server, _raw_peers: list[RawPeer]) -> Iterator[Server]:
+    """Give scpd or storescp, forking."""
+    yield from lent(lasting_server, _raw_peers)
+
+
+@pytest.fixture(scope="module")
+def lasting_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with lasting("scpd", tmp_path_factory.mktemp("ours"), "--fork") as server:
+        yield server
+
+
+@pytest.fixture
+def ours(lasting_ours: Server, _raw_peers: list[RawPeer]) -> Iterator[Server]:
+    """Give scpd, forking."""
+    yield from lent(lasting_ours, _raw_peers)
+
+
+@pytest.fixture(scope="module", params=["--fork", "--single-process"])
+def lasting_patient(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    with lasting(
+        "scpd", tmp_path_factory.mktemp("patient"), request.param, "-ta", "60", "-ts", "0"
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def patient(lasting_patient: Server, _raw_peers: list[RawPeer]) -> Iterator[Server]:
+    """Give scpd in either process mode, without a clock that ends a connection within the time of a test."""
+    yield from lent(lasting_patient, _raw_peers)
 
 
 def is_ours(server: Server) -> bool:
@@ -523,24 +554,18 @@ NOISE = {
 
 
 @pytest.mark.parametrize(("data", "name"), NOISE.values(), ids=NOISE)
-@pytest.mark.parametrize("mode", ["--fork", "--single-process"])
 def test_what_is_not_dicom_is_closed_at_once_and_named_in_one_line(
-    scpd: ServerFactory, raw_peer: Connect, mode: str, data: bytes, name: str
+    patient: Server, raw_peer: Connect, data: bytes, name: str
 ) -> None:
-    server = scpd(mode, "-ta", "60", "-ts", "0")
-    peer = raw_peer(server)
+    peer = raw_peer(patient)
+    address, port = peer.socket.getsockname()
     peer.send(data)
     assert peer.receive_until_closed() == []
-    assert_serves(server, raw_peer)
-    (line,) = complaints(server)
+    assert_serves(patient, raw_peer)
+    (line,) = complaints(patient)
     assert name in line
-    assert f"127.0.0.1:{peer_port(line)}" in line
+    assert re.search(rf"\b{re.escape(address)}:{port}\b", line)
     assert line.isprintable()
-
-
-def peer_port(line: str) -> str:
-    """Give the port that a line names behind the address, or fail."""
-    return line.partition("127.0.0.1:")[2].split(")")[0].split(",")[0]
 
 
 def test_noise_in_place_of_a_pdu_is_aborted_within_an_association(ours: Server, raw_peer: Connect) -> None:
