@@ -16,9 +16,10 @@ import pytest
 from tests.harness import wire
 from tests.harness.objects import ct_image
 from tests.harness.processes import children_of, command_line
-from tests.harness.raw_peer import RawPeer
+from tests.harness.raw_peer import STORE_CONTEXT, RawPeer
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import (
+    announce,
     assert_holds,
     assert_serves,
     padded_to,
@@ -412,13 +413,15 @@ def test_under_load_no_association_fails_and_no_connection_is_refused(
     large = padded_to(ct_image(), size)
     transfer = raw_peer(server)
     transfer.associate(calling="LARGE")
-    send_half(transfer, large)
-    worker = worker_of(server, "LARGE")
+    announce(transfer, large)
+    worker, piece = worker_of(server, "LARGE"), size // upgrades
     senders = Senders(server, 8)
     pause, begin = threading.Event(), monotonic()
     for number in range(upgrades):
         pause.wait(max(begin + number * seconds / upgrades - monotonic(), 0))
         server.signal(signal.SIGUSR2)
+        part = large.data_set[number * piece : (number + 1) * piece]
+        transfer.send_data(STORE_CONTEXT, part, is_last=False)
         if number * seconds % upgrades < seconds:
             options.write_text(broken if number * seconds // upgrades % 2 else good, encoding="utf-8")
             server.signal(signal.SIGHUP)
@@ -427,7 +430,7 @@ def test_under_load_no_association_fails_and_no_connection_is_refused(
     assert "/nonexistent" in server.stderr
     options.write_text(good, encoding="utf-8")
     assert worker_of(server, "LARGE") == worker
-    send_rest(transfer, large)
+    transfer.send_data(STORE_CONTEXT, large.data_set[upgrades * piece :])
     assert transfer.receive_response().status == 0
     transfer.release()
     sent = senders.stop()
