@@ -112,6 +112,7 @@ def test_the_table_of_peers_is_sound_with_all_that_it_offers(site: Path) -> None
 
 @pytest.mark.parametrize("deny", ["hosts.deny", "nothing"])
 def test_the_tables_of_hosts_are_sound(site: Path, deny: str) -> None:
+    (site / "nothing").touch()
     words = ("+ac", "--hosts-allow", "hosts.allow", "--hosts-deny", deny, "-od", "incoming", "11112")
     assert check(site, *words) == (0, "")
 
