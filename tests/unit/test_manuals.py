@@ -42,6 +42,17 @@ def test_mandoc_has_nothing_to_complain_about(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
+def test_no_quote_is_lost_in_a_command_line(name: str) -> None:
+    # mdoc takes plain ones for itself, and shows a command of several words as several parameters.
+    assert [line for line in re.findall(r"^\.D[1l] .*$", TEXTS[name], re.MULTILINE) if '"' in line] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_option_with_a_plus_has_no_minus(name: str) -> None:
+    assert re.findall(r"^\.(?:\w+ )*Fl \+.*$", TEXTS[name], re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_scpd_and_the_readme_name_every_page(name: str) -> None:
     assert name == "scpd.8" or name in see_also("scpd.8")
     assert f"man/{name}`" in README
