@@ -195,7 +195,9 @@ def checked(folder: Path, *words: str) -> str:
 def test_what_the_unit_forbids_is_told_where_the_options_ask_for_it(tmp_path: Path) -> None:
     table = tmp_path / "allow"
     table.write_text("scpd: 10.\nscpd: .example\nALL: 10.: spawn /usr/bin/tell\n")
-    words = ["+ac", "--hosts-allow", str(table), "--hosts-deny", "/missing", "-xcr", "route #f #r"]
+    empty = tmp_path / "deny"
+    empty.touch()
+    words = ["+ac", "--hosts-allow", str(table), "--hosts-deny", str(empty), "-xcr", "route #f #r"]
     assert checked(tmp_path, *words).splitlines() == [
         f"scpd: warning: {table}:2: it needs the name of a host, and no name server can be asked here",
         f"scpd: warning: {table}:3: its command can reach nobody from here",
