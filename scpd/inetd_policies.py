@@ -33,12 +33,13 @@ _LINGER_SECONDS = 5.0  # between two associations of a sender a keeper need not 
 def serve_one(settings: Settings, logs: Logging, sock: socket.socket | None) -> int:
     """Serve the connection that was standard input; give the exit code.  Raises `StartError`."""
     from scpd import filing_policies, peers_policies
-    from scpd.process import exitcodes
+    from scpd.process import cores, exitcodes
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
     from scpd.store.names import check_extension, check_prefix
     from scpd.worker.inetd import find_connection, hear_signals
 
+    cores.forbid()
     connection = find_connection(sock)
     check_extension(settings.filename_extension)
     if settings.sorting is not None:

@@ -24,7 +24,7 @@ from scpd.errors import StartError
 from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, fixed_options
 from scpd.master import listeners, report, supervisor
 from scpd.master.renewal import LISTENERS, PID_FILE, Heirloom
-from scpd.process import activation, exitcodes, notify, privileges
+from scpd.process import activation, cores, exitcodes, notify, privileges
 from scpd.process.succession import DESCRIPTORS
 from scpd.process.titles import Title
 from scpd.store.directory import check_output_directory
@@ -55,7 +55,7 @@ def run_master(settings: Settings, logs: Logging, program: Program) -> int:
     handed = activation.take(os.environ, os.getpid())
     manager = notify.take(os.environ, os.getpid())
     _check_names(settings)
-    privileges.forbid_core_dumps()
+    cores.forbid()
     begin = _Beginning(settings, logs, program, manager)
     return begin.anew(handed) if program.estate is None else begin.in_place_of_another(program.estate)
 

@@ -103,10 +103,11 @@ def _keep(settings: Settings, program: Program, log: logging.Logger) -> int:
     from scpd import filing_policies, keeper_policies, peers_policies
     from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, of_keeper
     from scpd.keeper.service import Surroundings, run
-    from scpd.process import exitcodes
+    from scpd.process import cores, exitcodes
     from scpd.process.titles import Title
     from scpd.store.directory import check_output_directory
 
+    cores.forbid()
     estate = program.estate or {FIXED: {}}
     for change in changes(settings, estate[FIXED]):
         raise StartError(change)

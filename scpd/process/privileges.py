@@ -145,13 +145,6 @@ def _ask(call: str, data: bytes | ctypes.Array[ctypes.c_char]) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def forbid_core_dumps() -> None:
-    """Leave no image of a patient in a core file; a command may allow itself to dump again."""
-    from resource import RLIMIT_CORE, getrlimit, setrlimit
-
-    setrlimit(RLIMIT_CORE, (0, getrlimit(RLIMIT_CORE)[1]))
-
-
 def _can_be_root() -> bool:
     try:
         os.setresuid(-1, 0, -1)

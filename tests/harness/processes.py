@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
+import pytest
+
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -72,6 +74,19 @@ def command_line(pid: int) -> str:
             return file.read().replace(b"\0", b" ").decode(errors="replace").strip()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+# Words that run a program which may write core files as large as the machine allows: pytest itself may not.
+MAY_DUMP = ("sh", "-c", 'ulimit -S -c "$(ulimit -H -c)"; exec "$@"', "sh")
+
+
+def core_limit(pid: int) -> str:
+    """Give how large a core file may be; skips the test where nobody may write one."""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        soft, hard = next(line.split()[4:6] for line in file if line.startswith("Max core file size"))
+    if hard == "0":
+        pytest.skip("nobody may write a core file here")
+    return soft
 
 
 def become_subreaper() -> None:

@@ -18,7 +18,7 @@ from scpd.log.datagrams import LOCAL_SYSLOG
 from tests.harness.clients import run
 from tests.harness.objects import ct_image
 from tests.harness.ports import ReservedPort
-from tests.harness.processes import children_of, command_line, end_session, is_running
+from tests.harness.processes import MAY_DUMP, children_of, command_line, core_limit, end_session, is_running
 from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import finish, send_half
@@ -321,7 +321,9 @@ class TestUser:
         (tmp_path / "inbox").mkdir()
         os.chown(tmp_path / "inbox", user, user)
         tmp_path.chmod(0o755)
-        with daemon(tmp_path, "--user", str(user), "-ss", "S", "-tos", "60", port=free_low_port()) as made:
+        words = ("--user", str(user), "-ss", "S", "-tos", "60")
+        program = (*MAY_DUMP, sys.executable)
+        with daemon(tmp_path, *words, port=free_low_port(), program=program) as made:
             peer, image = raw_peer(made.port), ct_image(300_000)
             peer.associate(calling="LONG")
             send_half(peer, image)
@@ -401,12 +403,6 @@ def family_with(master: int, *titles: str) -> list[int]:
     ]
     shown = [command_line(pid) for pid in children]
     return [master, *children] if all(any(title in each for each in shown) for title in titles) else []
-
-
-def core_limit(pid: int) -> str:
-    """Give how large a core file may be."""
-    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
-        return next(line.split()[4] for line in file if line.startswith("Max core file size"))
 
 
 def may_look_into(pid: int, user: int) -> bool:

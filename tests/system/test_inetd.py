@@ -17,7 +17,7 @@ import pytest
 
 from tests.harness.clients import echoscu, run, storescu
 from tests.harness.objects import ct_image, write_ct_images
-from tests.harness.processes import command_line, processes
+from tests.harness.processes import MAY_DUMP, command_line, core_limit, processes
 from tests.harness.scripts import Objects, play
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import store
@@ -281,9 +281,9 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield theirs, ours
 
 
-def start(ours: socket.socket, *words: str) -> subprocess.Popen[bytes]:
+def start(ours: socket.socket, *words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [*SCPD, *words],
+        [*before, *SCPD, *words],
         stdin=ours,
         stdout=ours,
         stderr=ours,
@@ -340,6 +340,19 @@ def test_what_is_asked_for_is_never_said_to_the_peer(
     for path in set(glob.glob("/tmp/storescp_*")) - before:
         if Path(path).read_text().startswith("$scpd: "):
             os.unlink(path)
+
+
+def test_it_leaves_no_secret_in_a_core_file(
+    connection: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    theirs, ours = connection
+    process = start(ours, "-id", "-od", str(tmp_path), before=MAY_DUMP)
+    port = theirs.getsockname()[1]
+    theirs.send(b"\1")
+    wait_until(lambda: f":{port}" in command_line(process.pid), what="a worker that waits for a request")
+    assert core_limit(process.pid) == "0"
+    theirs.close()
+    assert process.wait(30) == 0
 
 
 def test_an_association_with_nothing_to_say_leaves_no_file(

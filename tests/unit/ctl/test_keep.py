@@ -14,7 +14,7 @@ import pytest
 
 from scpd.ctl.main import main
 from tests.harness.lockdirs import keeper_pid
-from tests.harness.processes import wait_for_orphans
+from tests.harness.processes import MAY_DUMP, core_limit, wait_for_orphans
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import require_root
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def keeping(place: Place, *words: str) -> Iterator[subprocess.Popen[str]]:
+def keeping(place: Place, *words: str, before: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
     """Run it in the output directory, whose lock directory the place is."""
-    command = [sys.executable, "-m", "scpd.ctl.main", "keep", "-od", str(place.folder), *words]
+    command = [*before, sys.executable, "-m", "scpd.ctl.main", "keep", "-od", str(place.folder), *words]
     keeper = subprocess.Popen(
         command,
         cwd=place.folder,
@@ -76,6 +76,12 @@ def test_it_runs_what_waits_in_its_own_directory_until_it_is_told_to_end(
         wait_until(lambda: lines(place.folder / "ran") == ["CT.1", "CT.2"])
         keeper.send_signal(number)
         assert keeper.wait(timeout=20) == 0
+
+
+def test_it_leaves_no_core_file(place: Place) -> None:
+    with keeping(place, "-xcr", "true", before=MAY_DUMP) as keeper:
+        wait_until(lambda: keeper_pid(place.lockdir) == keeper.pid)
+        assert core_limit(keeper.pid) == "0"
 
 
 def test_other_signals_do_not_end_it(place: Place) -> None:
