@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.log.datagrams import LOCAL_SYSLOG
+from tests.harness import wire
 from tests.harness.clients import run
-from tests.harness.objects import ct_image
+from tests.harness.objects import ct_image, data_set_bytes
 from tests.harness.ports import ReservedPort
 from tests.harness.processes import MAY_DUMP, children_of, command_line, core_limit, end_session, is_running
 from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY
-from tests.harness.storing import finish, send_half
+from tests.harness.storing import finish, send_half, store, temporaries
 from tests.harness.studies import series, write
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import require_root, unprivileged_user
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import BinaryIO
 
+    from tests.harness.objects import StorableObject
     from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import ServerFactory
 
@@ -392,6 +394,86 @@ class TestUser:
         require_root()
         with daemon(tmp_path) as made:
             assert "running as root: give --user" in made.log.read_text()
+
+
+class TestStop:
+    """SIGTERM while an object comes: it is finished in time, or it was never there."""
+
+    @pytest.fixture
+    def image(self, is_long: bool) -> StorableObject:
+        return ct_image(300_000_000 if is_long else 60_000_000)
+
+    def test_a_large_object_is_finished_within_the_grace_period(
+        self, tmp_path: Path, raw_peer: Callable[..., RawPeer], image: StorableObject
+    ) -> None:
+        with dropping(tmp_path, "--grace", "120") as made:
+            peer = begin(raw_peer, made, image)
+            pid, children = made.pid, {each.pid for each in children_of(made.pid)}
+            os.kill(pid, signal.SIGTERM)
+            # Nobody is served any more, while this one is.
+            wait_until(lambda: not connects(made.port), SECONDS, "the listener's end")
+            wait_until(lambda: sum(map(is_running, children)) == 1, SECONDS, "the end of all but one")
+            assert finish(peer, image).status == 0
+            peer.release()
+            wait_until(lambda: not is_running(pid), SECONDS, "the end of the daemon")
+            assert stored(made) == {f"CT.{image.sop_instance_uid}": image.data_set}
+            assert temporaries(made) == []
+            assert made.pid_file.read_text() == ""
+            assert "ended" in made.log.read_text()
+
+    def test_one_that_comes_too_late_leaves_what_was_there(
+        self, tmp_path: Path, raw_peer: Callable[..., RawPeer], image: StorableObject
+    ) -> None:
+        with dropping(tmp_path, "--grace", "1") as made:
+            peer = raw_peer(made.port)
+            peer.associate()
+            earlier = ct_image(200_000, sop_instance_uid=image.sop_instance_uid)  # whose place it would take
+            assert store(peer, earlier).status == 0
+            peer.release()
+            before = stored(made)
+            peer = begin(raw_peer, made, image)
+            pid = made.pid
+            os.kill(pid, signal.SIGTERM)
+            assert peer.receive() == wire.Pdu(wire.ABORT, bytes(4))
+            peer.close()
+            wait_until(lambda: not is_running(pid), SECONDS, "the end of the daemon")
+            assert stored(made) == before != {}
+            assert temporaries(made) == []
+            assert "Association Aborted: stopped by the administrator (LONG@" in made.log.read_text()
+
+
+@contextmanager
+def dropping(folder: Path, *options: str) -> Iterator[Daemon]:
+    """Start a daemon that was root, if we are."""
+    user = unprivileged_user() if os.geteuid() == 0 else os.geteuid()
+    (folder / "inbox").mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder / "inbox", user, user)
+        folder.chmod(0o755)
+    with daemon(folder, "--user", str(user), *options) as made:
+        assert made.started.returncode == 0, made.started.stderr
+        yield made
+
+
+def begin(raw_peer: Callable[..., RawPeer], made: Daemon, image: StorableObject) -> RawPeer:
+    """Send half of an object, which has arrived when this returns."""
+    peer = raw_peer(made.port, timeout=60)
+    peer.associate(calling="LONG")
+    send_half(peer, image)
+    wait_until(
+        lambda: any(each.stat().st_size > 1_000_000 for each in temporaries(made)), SECONDS, "half of it"
+    )
+    return peer
+
+
+def stored(made: Daemon) -> dict[str, bytes]:
+    """Give the data sets that anybody can see."""
+    return {each.name: data_set_bytes(each) for each in made.inbox.iterdir() if each.is_file()}
+
+
+def connects(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def family_with(master: int, *titles: str) -> list[int]:
