@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -340,6 +342,38 @@ def test_what_is_asked_for_is_never_said_to_the_peer(
     for path in set(glob.glob("/tmp/storescp_*")) - before:
         if Path(path).read_text().startswith("$scpd: "):
             os.unlink(path)
+
+
+def test_a_study_that_a_killed_process_held_ends_all_the_same(
+    raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    """By the second rule alone: no deadline keeps a keeper there, and nobody tells it of the kill."""
+    words = ("-id", "-od", str(tmp_path), "-ss", "S", "-xcs", "true", "--eostudy-by", "next")
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def served() -> tuple[RawPeer, subprocess.Popen[bytes]]:
+            peer = raw_peer(listener.getsockname()[1])
+            process = start(listener.accept()[0], *words)
+            peer.associate()
+            return peer, process
+
+        (first, holder), (second, other) = served(), served()
+        assert store(first, ct_image(200)).status == 0
+        assert store(second, ct_image(200)).status == 0
+        wait_until(lambda: keepers(tmp_path / ".scpd"), KEEPER_SECONDS, "a keeper")
+        assert len(open_studies(tmp_path)) == 2
+        holder.kill()
+        assert holder.wait(30) == -signal.SIGKILL
+        wait_until(lambda: len(open_studies(tmp_path)) == 1, KEEPER_SECONDS, "the end of the first study")
+        second.release()
+        assert other.wait(30) == 0
+    wait_until_the_keeper_has_gone(tmp_path / ".scpd")
+
+
+def open_studies(folder: Path) -> list[str]:
+    words = [sys.executable, "-m", "scpd.ctl.main", "studies", "--json", "-od", str(folder)]
+    found = run(words, 30, {"PYTHONPATH": str(REPOSITORY)})
+    return [each["study"] for each in json.loads(found.stdout) if each["state"] == "open"]
 
 
 def test_it_leaves_no_secret_in_a_core_file(
