@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scpd.master.supervisor import Limits, Roles
     from scpd.master.turnstile import Refuse
     from scpd.peers_policies import Peers
+    from scpd.process.score import Score
     from scpd.process.signals import Wakeup
     from scpd.process.standby import Assignment
     from scpd.process.titles import Title
@@ -339,9 +340,9 @@ def roles(
     policy = worker_policy(settings, profile, dictionary, peers)
     environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
 
-    def serve_assignment(work: Assignment, wakeup: Wakeup) -> int:
+    def serve_assignment(work: Assignment, wakeup: Wakeup, score: Score) -> int:
         tune(work.sock, environment)
-        around = Surroundings(title, wakeup, logs)
+        around = Surroundings(title, wakeup, logs, score)
         return serve(work.sock, Peer(work.address), policy, around, work.deadline)
 
     places = () if peers is None else peers.directories()

@@ -23,7 +23,8 @@ from scpd import filing_policies, peers_policies, policies
 from scpd.errors import StartError
 from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, fixed_options
 from scpd.master import listeners, report, supervisor
-from scpd.master.renewal import LISTENERS, PID_FILE, Heirloom
+from scpd.master.books import Books
+from scpd.master.renewal import CHILDREN, LISTENERS, PID_FILE, Heirloom
 from scpd.process import activation, cores, exitcodes, notify, privileges
 from scpd.process.succession import DESCRIPTORS
 from scpd.process.titles import Title
@@ -104,7 +105,8 @@ class _Beginning:
         roles, in_use = _roles(settings, self._title, self._logs, held)
         sockets = listeners.take_over(estate[LISTENERS])
         pid_file = _pid_file(settings, estate[PID_FILE])
-        master = self._master(sockets, roles, in_use, pid_file)
+        books = Books.of(estate, (row[2] for row in estate[CHILDREN]))
+        master = self._master(sockets, roles, in_use, pid_file, books)
         if self._identity is not None:
             privileges.finish(self._identity)
         # Nothing fails from here on, and nobody has to try again with what we have copies of.
@@ -123,10 +125,11 @@ class _Beginning:
         roles: Roles,
         in_use: tuple[int, ...],
         pid_file: PidFile | None,
+        books: Books | None = None,
     ) -> supervisor.Supervisor:
         shown = report.Report(self._title, " and ".join(map(str, listeners.ports(sockets))), self._manager)
         limits, heirloom = policies.limits(self._settings), self._heirloom(in_use, pid_file)
-        return supervisor.Supervisor(sockets, limits, roles, shown, heirloom)
+        return supervisor.Supervisor(sockets, limits, roles, shown, heirloom, books)
 
     def _heirloom(self, in_use: tuple[int, ...], pid_file: PidFile | None) -> Heirloom:
         """Say what a successor gets of our start, and who that may be."""

@@ -7,6 +7,7 @@ import os
 import signal
 
 from scpd.process import exitcodes
+from scpd.process.scoreboard import NOWHERE
 from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
@@ -24,17 +25,18 @@ KEEPER = "keeper"
 
 
 class Child:
-    """One child process; `peer` is whom a worker serves or a refuser refuses.
+    """One child process; `peer` is whom a worker serves or a refuser refuses, `slot` that of the scoreboard.
 
     `exit_code` is set when it is reaped, negative for a signal.
     """
 
-    __slots__ = ("exit_code", "kind", "peer", "pid")
+    __slots__ = ("exit_code", "kind", "peer", "pid", "slot")
 
-    def __init__(self, pid: int, kind: str, peer: Peer | None = None) -> None:
+    def __init__(self, pid: int, kind: str, peer: Peer | None = None, slot: int = NOWHERE) -> None:
         self.pid = pid
         self.kind = kind
         self.peer = peer
+        self.slot = slot
         self.exit_code = 0
 
     def __str__(self) -> str:
@@ -97,16 +99,16 @@ class Children:
 
     def take_over(self, rows: list[list[Any]]) -> list[Child]:
         """Enter the children of the master that we succeed, and give them."""
-        for pid, kind, *address in rows:
-            self.add(Child(pid, kind, Peer(tuple(address)) if address else None))
+        for pid, kind, slot, *address in rows:
+            self.add(Child(pid, kind, Peer(tuple(address)) if address else None, slot))
         return [*self._by_pid.values()]
 
     def estate(self) -> list[list[Any]]:
-        """Give those that pass to our successor: id, kind, and host and port of a peer."""
+        """Give those that pass to our successor: id, kind, slot, and host and port of a peer."""
         rows: list[list[Any]] = []
         for child in self._by_pid.values():
             address = () if child.peer is None else (child.peer.host, child.peer.port)
-            rows.append([child.pid, child.kind, *address])
+            rows.append([child.pid, child.kind, child.slot, *address])
         return rows
 
     def send(self, number: int) -> None:

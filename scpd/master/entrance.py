@@ -17,6 +17,7 @@ from select import POLLRDHUP
 from time import monotonic
 
 from scpd.master.listeners import close_all
+from scpd.master.tally import GONE, LEFT, NO_ROOM, TIMEOUT
 from scpd.master.waiting import MOST_READY, Arrival, Waiting
 from scpd.worker.peer import Peer
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from scpd.master.rest import Rest
+    from scpd.master.tally import Tally
     from scpd.master.turnstile import Turnstile
     from scpd.master.watch import Watch
 
@@ -39,9 +41,18 @@ class Entrance:
     as many connections as it likes.
     """
 
-    __slots__ = ("_is_full", "_is_open", "_listeners", "_rest", "_turnstile", "_waiting", "_watch")
+    __slots__ = (
+        "_is_full",
+        "_is_open",
+        "_listeners",
+        "_rest",
+        "_tally",
+        "_turnstile",
+        "_waiting",
+        "_watch",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - it is where they all meet
         self,
         listeners: list[socket.socket],
         waiting: Waiting,
@@ -49,7 +60,9 @@ class Entrance:
         rest: Rest,
         is_full: Callable[[], bool],
         turnstile: Turnstile | None,
+        tally: Tally,
     ) -> None:
+        self._tally = tally
         self._listeners = listeners
         self._waiting = waiting
         self._watch = watch
@@ -85,7 +98,7 @@ class Entrance:
     def keep_time(self, now: float) -> None:
         """Close those that have been silent for too long; let in whom the turnstile has let pass meanwhile."""
         while (expiry := self._waiting.next_expiry()) is not None and expiry <= now:
-            self._drop(self._waiting.oldest(), "said nothing")
+            self._drop(self._waiting.oldest(), "said nothing", TIMEOUT)
         if self._turnstile is not None:
             self._turnstile.keep_time(now)
             self._let_in_late_ones(self._turnstile, now)
@@ -175,12 +188,13 @@ class Entrance:
         """Close the connection that has been silent longest: where hosts are counted, of the one that has most."""
         waiting = self._waiting
         arrival = waiting.oldest() if self._turnstile is None else waiting.oldest_of_most()
-        self._drop(arrival, "made room for a newer connection")
+        self._drop(arrival, "made room for a newer connection", NO_ROOM)
 
-    def _drop(self, arrival: Arrival | None, why: str) -> None:
+    def _drop(self, arrival: Arrival | None, why: str, reason: str) -> None:
         if arrival is None:
             return
         log.info("connection from %s closed, it %s", Peer(arrival.address), why)
+        self._tally.closed(reason)
         self._forget(arrival)
 
     def _forget(self, arrival: Arrival) -> None:
@@ -191,6 +205,7 @@ class Entrance:
         """Take a silent connection that is silent no more: it has spoken, or it has gone without a word."""
         if not arrival.has_spoken():
             log.debug("connection from %s closed without a byte", Peer(arrival.address))
+            self._tally.closed(LEFT)
             self._forget(arrival)
             return
         self._watch.remove(arrival)
@@ -208,6 +223,7 @@ class Entrance:
     def _lost(self, arrival: Arrival) -> None:
         """Forget a connection whose peer has left while it waited for a worker."""
         log.debug("connection from %s closed before a worker was free", Peer(arrival.address))
+        self._tally.closed(GONE)
         self._waiting.ready.remove(arrival)
         self._close(arrival)
 

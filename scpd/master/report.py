@@ -1,8 +1,8 @@
 """How the master is, shown in `ps`, told to the service manager that started it (READY, STATUS, STOPPING, WATCHDOG).
 
-The manager hears of figures at most once a second, however many associations come and go, and a sign of life twice in
-the time that it waits for one.  What it must hear is told again until it went out.  Without a manager only the title is
-left, and costs what it did.
+The manager hears of figures at most once a second, however many associations come and go (of objects when their
+association has ended), and a sign of life twice in the time that it waits for one.  What it must hear is told again
+until it went out.  Without a manager only the title is left, and costs what it did.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Report:
         self._must_be_told: tuple[str, ...] = (notify.READY,)
         self._next_status = self._next_sign = 0.0
 
-    def show(self, associations: int, *, is_ending: bool) -> None:
-        """Show so many associations."""
-        count = f"{associations} association{'' if associations == 1 else 's'}"
-        self._words = f"{'draining, ' if is_ending else ''}{count} on {self._ports}"
-        self.title.show(f"master, {self._words}")
+    def show(self, associations: int, stored: int = 0, *, is_ending: bool) -> None:
+        """Show so many associations, and to the manager how many objects earlier ones have stored."""
+        words = f"{'draining, ' if is_ending else ''}{_count(associations, 'association')} on {self._ports}"
+        self._words = f"{words}, {_count(stored, 'object')} stored" if stored else words
+        self.title.show(f"master, {words}")
 
     def reloading(self) -> None:
         """Say that a reload begins, now."""
@@ -91,3 +91,7 @@ class Report:
         if self._manager.watchdog_seconds is not None:
             times.append(self._next_sign)
         return min(times, default=None)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from scpd.process.score import Score
+    from scpd.process.scoreboard import Scoreboard
+
 MOST = 3
 # Forked again as soon as fewer than this are left.
 _FEW = 2
@@ -25,19 +28,21 @@ _FEW = 2
 class Standbys:
     """Up to `most` workers that wait to be handed a connection, and the channels to them.
 
-    `stand_by(worker_end)` is a worker's life, and gives its exit code; `kept` are the descriptors that it has of its
-    master's.
+    `stand_by(worker_end, score)` is a worker's life, and gives its exit code; `kept` are the descriptors that it has of
+    its master's.
     """
 
-    __slots__ = ("_channels", "_kept", "_most", "_stand_by", "_wakeup")
+    __slots__ = ("_channels", "_kept", "_most", "_scoreboard", "_stand_by", "_wakeup")
 
     def __init__(
         self,
         most: int,
-        stand_by: Callable[[socket.socket], int],
+        stand_by: Callable[[socket.socket, Score], int],
         wakeup: signals.Wakeup,
         kept: tuple[int, ...],
+        scoreboard: Scoreboard,
     ) -> None:
+        self._scoreboard = scoreboard
         self._kept = kept
         self._most = most
         self._stand_by = stand_by
@@ -58,14 +63,17 @@ class Standbys:
     def fork(self) -> Child:
         """Fork one more; raises `OSError` if there can be no further process or descriptor."""
         mine, theirs = standby.channel()
+        slot = self._scoreboard.take()
+        life = partial(self._stand_by, theirs, self._scoreboard.score(slot))
         try:
-            pid = spawn(partial(self._stand_by, theirs), self._wakeup, (theirs.fileno(), *self._kept))
+            pid = spawn(life, self._wakeup, (theirs.fileno(), *self._kept))
         except OSError:
             mine.close()
+            self._scoreboard.take_back(slot)
             raise
         finally:
             theirs.close()
-        child = Child(pid, STANDBY)
+        child = Child(pid, STANDBY, slot=slot)
         self._channels[child] = mine
         return child
 

@@ -12,6 +12,7 @@ import signal
 from time import monotonic
 
 from scpd.master import standbys
+from scpd.master.books import SCOREBOARD, Books
 from scpd.master.children import KEEPER, STANDBY, SWEEPER, Child, Children
 from scpd.master.drain import Drain
 from scpd.master.entrance import Entrance
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from scpd.master.turnstile import Refuse
     from scpd.master.upkeep import Heartbeat
     from scpd.master.waiting import Arrival
+    from scpd.process.score import Score
     from scpd.process.succession import Estate
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -65,7 +67,7 @@ class Limits:
 
 
 class Roles:
-    """What children do: `serve(assignment, wakeup)`, `sweep()`, `keep(wakeup, heartbeat)`, each giving an exit code.
+    """What children do: `serve(assignment, wakeup, score)`, `sweep()`, `keep(wakeup, heartbeat)`; exit codes are given.
 
     `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
     `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
@@ -77,7 +79,7 @@ class Roles:
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many as there are children, and what they need
         self,
-        serve: Callable[[Assignment, signals.Wakeup], int],
+        serve: Callable[[Assignment, signals.Wakeup, Score], int],
         sweep: Callable[[], int],
         keep: Callable[[signals.Wakeup, Heartbeat], int] | None,
         logs: Logging,
@@ -97,7 +99,7 @@ class Roles:
 class Supervisor:
     """The master's loop over the listeners given to it, which it owns from now on.
 
-    `heirloom` is what a successor gets from our start; without one the master cannot renew itself.
+    `heirloom` is what a successor gets from our start, `books` are those of the program that we succeed.
     """
 
     def __init__(
@@ -107,7 +109,9 @@ class Supervisor:
         roles: Roles,
         report: Report,
         heirloom: Heirloom,
+        books: Books | None = None,
     ) -> None:
+        self._books = books = books or Books()
         self._limits = limits
         self._roles = roles
         self._report = report
@@ -117,15 +121,17 @@ class Supervisor:
         self._wakeup = signals.Wakeup(limits.grace)
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
         self._kept = roles.logs.descriptors()
-        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept)
+        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept, books.scoreboard)
         self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
         self._turnstile = None
         if limits.per_host is not None and roles.refuse is not None:
             self._turnstile = Turnstile(
-                limits.per_host, roles.refuse, self._children, self._wakeup, self._kept
+                limits.per_host, roles.refuse, self._children, self._wakeup, self._kept, books.tally
             )
         waiting = Waiting(limits.acse_timeout)
-        self._entrance = Entrance(listeners, waiting, self._watch, self._rest, self._is_full, self._turnstile)
+        self._entrance = Entrance(
+            listeners, waiting, self._watch, self._rest, self._is_full, self._turnstile, books.tally
+        )
         self._renewal = Renewal(heirloom, self._give_up, self._children.add, self._wakeup, report)
         self._drain: Drain | None = None
         self._next_sweep = 0.0
@@ -146,11 +152,13 @@ class Supervisor:
         """Let go of what no successor can use, and give what there is for it."""
         self._standbys.dismiss()
         listeners, waiting = self._entrance.estate()
+        books = self._books.estate()
         return {
             LISTENERS: listeners,
             WAITING: waiting,
             CHILDREN: self._children.estate(),
-            DESCRIPTORS: [*listeners, *(row[0] for row in waiting)],
+            **books,
+            DESCRIPTORS: [books[SCOREBOARD], *listeners, *(row[0] for row in waiting)],
         }
 
     def run(self) -> int:
@@ -234,11 +242,11 @@ class Supervisor:
         else:
             self._rest.begin(why)
 
-    def _stand_by(self, worker_end: socket.socket) -> int:
+    def _stand_by(self, worker_end: socket.socket, score: Score) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
         self._report.title.show("standby worker")
         assignment = await_assignment(worker_end, self._wakeup)
-        return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup)
+        return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup, score)
 
     def _hand_over(self, arrival: Arrival) -> bool:
         """Hand a connection to a worker that stands by; `False` if that one has died."""
@@ -277,6 +285,7 @@ class Supervisor:
         for child, by_its_own_will in self._children.reap():
             if not by_its_own_will:
                 self._next_sweep = 0.0
+            self._books.reaped(child)
             self._standbys.forget(child)
             if self._turnstile is not None:
                 self._turnstile.reaped(child)
@@ -322,4 +331,5 @@ class Supervisor:
         self._show()
 
     def _show(self) -> None:
-        self._report.show(self._children.workers, is_ending=self._drain is not None)
+        stored = self._books.tally.stored
+        self._report.show(self._children.workers, stored, is_ending=self._drain is not None)

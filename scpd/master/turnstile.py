@@ -16,6 +16,7 @@ from functools import partial
 
 from scpd.master.children import REFUSER, WORKER, Child
 from scpd.master.quota import Quota
+from scpd.master.tally import LIMIT
 from scpd.process.fork import spawn
 from scpd.worker.peer import Peer
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.master.children import Children
+    from scpd.master.tally import Tally
     from scpd.master.waiting import Arrival
     from scpd.process.signals import Wakeup
 
@@ -52,14 +54,22 @@ class Turnstile:
         "_refuse",
         "_refusers",
         "_say_at",
+        "_tally",
         "_wakeup",
         "_why",
         "late",
     )
 
     def __init__(
-        self, most: int, refuse: Refuse, children: Children, wakeup: Wakeup, kept: tuple[int, ...]
+        self,
+        most: int,
+        refuse: Refuse,
+        children: Children,
+        wakeup: Wakeup,
+        kept: tuple[int, ...],
+        tally: Tally,
     ) -> None:
+        self._tally = tally
         self._quota = Quota(most)
         self._refuse = refuse
         self._children = children
@@ -160,5 +170,6 @@ class Turnstile:
 
     def _close(self, arrival: Arrival, peer: Peer, why: str) -> None:
         arrival.sock.close()
+        self._tally.closed(LIMIT)
         self._closed += 1
         self._why = f"{why} (the last one from {peer.host}, which has {self._quota.count(peer.host)})"

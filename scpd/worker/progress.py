@@ -1,7 +1,9 @@
-"""What an association has done so far: for `ps`, for the progress line on standard output, for the log's last line.
+"""What an association has done so far: for `ps`, the progress line on standard output, the log, and `scpctl status`.
 
 The progress line is storescp's: `RECV: `, a dot for each PDV, a line feed when the data set is complete; it is written
 only if the level of the logger `dcmtk.apps.storescp.progress` is exactly INFO.
+
+It is counted in the score (`process.score`), which the master and its helpers read.
 """
 
 from __future__ import annotations
@@ -9,10 +11,29 @@ from __future__ import annotations
 import logging
 from time import monotonic
 
+from scpd.errors import Abort, Denied, Reject, Silent
+from scpd.process.score import (
+    ABORTED,
+    ASSOCIATED,
+    BYTES,
+    DENIED,
+    HEARD,
+    OBJECTS,
+    OTHER,
+    PHASE,
+    PLACES,
+    REJECTED,
+    SILENT,
+    STORED,
+    STORING,
+    WAITING,
+    Score,
+)
 from scpd.process.streams import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from scpd.errors import PeerError
     from scpd.process.titles import Title
 
 log = logging.getLogger("dcmtk.apps.storescp.progress")
@@ -26,25 +47,22 @@ class Progress:
     """Counts the objects and bytes of one association and shows them while they come."""
 
     __slots__ = (
-        "_bytes",
-        "_doing",
         "_dots",
         "_is_line_open",
         "_name",
-        "_refused",
+        "_score",
         "_shown_at",
         "_started",
-        "_stored",
         "_title",
+        "_words",
     )
 
-    def __init__(self, title: Title, name: str) -> None:
+    def __init__(self, title: Title, name: str, score: Score | None = None) -> None:
         self._title = title
         self._name = name
-        self._stored = 0
-        self._refused = 0
-        self._bytes = 0
-        self._doing = "waiting for the request"
+        self._score = Score() if score is None else score
+        self._score.begin(name)
+        self._words = self._score.words
         self._shown_at = 0.0
         self._started = 0.0
         self._is_line_open = False
@@ -55,50 +73,72 @@ class Progress:
         """Begin to count for the association of this name."""
         self._name = name
         self._started = monotonic()
-        self._doing = "associated"
+        self._words[PHASE] = ASSOCIATED
         self.show()
+
+    def introduce(self, peer: str, calling: str, called: str, host_name: str) -> None:
+        """Tell who has come: AE titles, and the name of the host if it is known."""
+        self._score.tell(peer, calling, called, host_name)
+
+    def ended(self, error: PeerError) -> None:
+        """Note what ended the association."""
+        if isinstance(error, Reject):
+            self._score.ended(REJECTED, (error.result, error.source, error.reason))
+        elif isinstance(error, Abort):
+            self._score.ended(ABORTED, (0, error.source, error.reason))
+        else:
+            self._score.ended(DENIED * isinstance(error, Denied) or SILENT * isinstance(error, Silent))
 
     def begin(self) -> None:
         """Note that an object is about to come."""
-        self._doing = "storing"
+        self._words[PHASE] = STORING
         if self._dots:
             self._print("RECV: ")
             self._is_line_open = True
 
     def add(self, size: int, fragments: int, *, is_last: bool) -> None:
         """Note that `size` bytes have come, in which so many fragments end, and whether the data set does."""
-        self._bytes += size
+        self._words[BYTES] += size
         if monotonic() - self._shown_at >= _SHOW_SECONDS:
             self.show()
         if self._dots:
             self._print("." * fragments + "\n" * is_last)
             self._is_line_open = not is_last
 
-    def end(self, *, stored: bool) -> None:
-        """Note that the object has ended, which a refused one may without its last fragment having been added."""
+    def end(self, status: int) -> None:
+        """Note that an object is answered by this status; a refused one may lack its last fragment."""
         if self._is_line_open:
             self._print("\n")
             self._is_line_open = False
-        self._stored += stored
-        self._refused += not stored
-        self._doing = "stored"
+        words = self._words
+        words[PLACES.get(status, OTHER)] += 1
+        words[PHASE] = ASSOCIATED
 
     def summary(self) -> str:
         """Give objects, megabytes and seconds for the log; nothing if there was no association."""
         if not self._started:
             return ""
         seconds = monotonic() - self._started
-        megabytes = self._bytes / 1e6
-        refused = f", {self._refused} refused" if self._refused else ""
+        words = self._words
+        megabytes, stored = words[BYTES] / 1e6, words[STORED]
+        others = sum(words[OBJECTS]) - stored
+        refused = f", {others} refused" if others else ""
         speed = megabytes / max(seconds, 1e-6)
-        objects = f"{self._stored} objects stored{refused}"
+        objects = f"{stored} objects stored{refused}"
         return f", {objects}, {megabytes:.1f} MB received, {seconds:.1f} s, {speed:.1f} MB/s"
 
     def show(self) -> None:
         """Set the title now: at the begin, and when nothing happens for a while."""
-        self._shown_at = monotonic()
-        number = self._stored + (self._doing == "storing")
-        what = f"{self._doing} {number}, {self._bytes / 1e6:.1f} MB" if number else self._doing
+        words = self._words
+        self._shown_at = now = monotonic()
+        words[HEARD] = int(now * 1e9)
+        phase, number = words[PHASE], words[STORED]
+        if phase == STORING:
+            what = f"storing {number + 1}, {words[BYTES] / 1e6:.1f} MB"
+        elif number:
+            what = f"stored {number}, {words[BYTES] / 1e6:.1f} MB"
+        else:
+            what = "waiting for the request" if phase == WAITING else "associated"
         self._title.show(f"{self._name}: {what}")
 
     def _print(self, text: str) -> None:

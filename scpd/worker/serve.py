@@ -53,7 +53,7 @@ def serve(
 
     Gives the exit code.  Raises nothing that a peer can cause.
     """
-    progress = Progress(around.title, str(peer))
+    progress = Progress(around.title, str(peer), around.score)
     progress.show()
     around.logs.association.begin(str(peer))
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)
@@ -122,6 +122,7 @@ class _Worker:
     def ended(self, error: PeerError) -> int:
         """Log how the association ends; give the exit code that says so."""
         row = ending(error, self._phase)
+        self._progress.ended(error)
         level = error.level if isinstance(error, Denied) else row.level
         if log.isEnabledFor(level):
             detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
@@ -203,12 +204,13 @@ class _Worker:
     def _introduce(self, calling: str, called: str) -> None:
         """Say who has come."""
         verbosity, association = self._policy.verbosity, self._around.logs.association
-        host = self._peer.host
+        host, name = self._peer.host, ""
         if verbosity.host_lookup and self.asks_name:
-            name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors())
+            name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors()) or ""
             self._host_name = name or host
             host = f"{name} [{host}]" if name else host
         self._name = f"{calling}@{host} -> {called}"
+        self._progress.introduce(str(self._peer), calling, called, name)
         association.calling_aet, association.called_aet = calling, called
         if self._informs:
             child = f" in child process (pid: {os.getpid()})" if verbosity.is_child else ""
@@ -256,8 +258,8 @@ class _Worker:
         for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
             self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
         self._around.logs.association.status = status.text(answer)
+        self._progress.end(answer)
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
-        self._progress.end(stored=answer == status.SUCCESS)
         if self._store is not None:
             self._store.prepare()
             self._store.settle(self._around.wakeup)

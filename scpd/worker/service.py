@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.log.setup import Logging
+    from scpd.process.score import Score
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
     from scpd.ul import negotiation
@@ -97,11 +98,12 @@ class ServicePolicy:
 
 
 class Surroundings:
-    """What the process that serves has: its title, its wakeup, its logs."""
+    """What the process that serves has: its title, its wakeup, its logs; `score` is where others see what it does."""
 
-    __slots__ = ("logs", "title", "wakeup")
+    __slots__ = ("logs", "score", "title", "wakeup")
 
-    def __init__(self, title: Title, wakeup: Wakeup, logs: Logging) -> None:
+    def __init__(self, title: Title, wakeup: Wakeup, logs: Logging, score: Score | None = None) -> None:
         self.title = title
         self.wakeup = wakeup
         self.logs = logs
+        self.score = score

@@ -5,6 +5,7 @@ from pynetdicom.status import GENERAL_STATUS, STORAGE_SERVICE_CLASS_STATUS
 
 from scpd.dataset import elements, identity
 from scpd.dimse import status
+from scpd.process import score
 
 PYNETDICOM = {**GENERAL_STATUS, **STORAGE_SERVICE_CLASS_STATUS}
 
@@ -25,6 +26,12 @@ PYNETDICOM = {**GENERAL_STATUS, **STORAGE_SERVICE_CLASS_STATUS}
 def test_pynetdicom_reads_a_code_as_it_is_meant(code: int, category: str, words: str) -> None:
     assert PYNETDICOM[code][0] == category
     assert words in PYNETDICOM[code][1].lower()
+
+
+def test_each_of_them_that_answers_a_c_store_is_counted_by_itself() -> None:
+    codes = {value for name, value in vars(status).items() if name.isupper() and isinstance(value, int)}
+    assert set(score.STATUSES) == codes - {status.UNRECOGNIZED_OPERATION}
+    assert sorted(score.PLACES.values()) == [*range(score.STORED, score.OTHER)]
 
 
 def test_the_data_set_room_below_refuses_with_the_same_codes() -> None:

@@ -15,6 +15,7 @@ from scpd.master import waiting as waiting_module
 from scpd.master.children import Children
 from scpd.master.entrance import Entrance
 from scpd.master.rest import Rest
+from scpd.master.tally import Tally
 from scpd.master.turnstile import Turnstile
 from scpd.master.waiting import Waiting
 from scpd.master.watch import Watch
@@ -39,11 +40,12 @@ class Scene:
         self.rest = Rest()
         self.full = False
         self.turnstile = None
+        self.tally = Tally()
         if most is not None:
-            self.turnstile = Turnstile(most, _nobody, Children(), ForkedWakeup(), ())  # type: ignore[arg-type]
+            self.turnstile = Turnstile(most, _nobody, Children(), ForkedWakeup(), (), self.tally)  # type: ignore[arg-type]
         self.waiting = Waiting(SECONDS)
         self.entrance = Entrance(
-            [listener], self.waiting, self.watch, self.rest, lambda: self.full, self.turnstile
+            [listener], self.waiting, self.watch, self.rest, lambda: self.full, self.turnstile, self.tally
         )
         self.peers: list[socket.socket] = []
 
@@ -125,6 +127,7 @@ def test_who_leaves_without_a_word_is_forgotten(scene: Callable[..., Scene], mos
     here.turn()
     assert here.waiting.oldest() is None
     assert here.entrance.first() is None
+    assert here.tally.unanswered == {"left": 1}
 
 
 @both
@@ -138,6 +141,7 @@ def test_who_is_silent_for_too_long_is_closed(scene: Callable[..., Scene], most:
     here.entrance.keep_time(expiry)
     assert here.is_closed(peer)
     assert here.entrance.next_times() == (None, None)
+    assert here.tally.unanswered == {"timeout": 1}
 
 
 @both
@@ -214,6 +218,7 @@ def test_who_leaves_while_he_waits_for_a_worker_gives_his_place_back(scene: Call
     here.come(b"\1").close()
     here.turn()
     assert here.entrance.first() is None
+    assert here.tally.unanswered == {"gone": 1}
     here.come(b"\1")
     assert here.serve() == HERE
 
@@ -235,6 +240,7 @@ def test_room_is_made_by_the_oldest_or_where_hosts_are_counted_by_the_host_that_
     for source in (ELSEWHERE, HERE, HERE, HERE):
         here.come(source=source)
     assert [here.is_closed(peer) for peer in here.peers].index(True) == closed
+    assert here.tally.unanswered == {"no_room": 1}
 
 
 def test_whoever_passes_after_a_moment_is_served_and_has_all_his_time(

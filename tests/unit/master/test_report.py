@@ -59,6 +59,20 @@ def test_the_title_has_the_figures(associations: int, is_ending: bool, text: str
     assert title.texts[-1] == text
 
 
+def test_the_manager_hears_what_earlier_associations_have_stored_and_the_title_does_not() -> None:
+    manager, title = Listening(), Shown()
+    made = report(manager, title)
+    made.show(2, 1, is_ending=False)
+    made.keep_time(1.0)
+    made.show(2, 12, is_ending=False)
+    made.keep_time(2.0)
+    assert [lines[-1] for lines in manager.heard] == [
+        "STATUS=2 associations on 104 and 11112, 1 object stored",
+        "STATUS=2 associations on 104 and 11112, 12 objects stored",
+    ]
+    assert title.texts[-1] == "master, 2 associations on 104 and 11112"
+
+
 def test_without_a_manager_nothing_is_due() -> None:
     made = report(None)
     made.keep_time(1.0)

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from scpd.master.standbys import Standbys
+from scpd.process.scoreboard import Scoreboard
 from scpd.process.standby import Assignment, await_assignment
 from tests.harness.forked import exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from scpd.process.score import Score
 
 ADDRESS = ("192.0.2.1", 1234)
 
@@ -37,11 +40,12 @@ class Quiet:
 QUIET: Any = Quiet()
 
 
-def stand_by(worker_end: socket.socket) -> int:
+def stand_by(worker_end: socket.socket, score: Score) -> int:
     """Wait for a connection, and say on it whom one was asked to serve."""
     work = await_assignment(worker_end, QUIET)
     if work is None:
         return 0
+    score.begin(work.address[0])
     work.sock.sendall(f"{work.address[0]} {work.deadline}".encode())
     return 42
 
@@ -57,11 +61,18 @@ def pids() -> Iterator[list[int]]:
 
 
 @pytest.fixture
-def standbys(pids: list[int]) -> Iterator[Callable[[int], Standbys]]:
+def scoreboard() -> Iterator[Scoreboard]:
+    made = Scoreboard()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def standbys(pids: list[int], scoreboard: Scoreboard) -> Iterator[Callable[[int], Standbys]]:
     made: list[Standbys] = []
 
     def make(most: int) -> Standbys:
-        made.append(Standbys(most, stand_by, QUIET, ()))
+        made.append(Standbys(most, stand_by, QUIET, (), scoreboard))
         return made[0]
 
     yield make
@@ -157,14 +168,33 @@ def test_they_leave_when_the_master_dismisses_them(
         pids.remove(pid)
 
 
-def test_one_keeps_nothing_of_the_masters_but_its_end_of_the_channel(pids: list[int]) -> None:
+def test_each_has_a_slot_of_the_scoreboard_until_that_is_taken_back(
+    standbys: Callable[[int], Standbys], pids: list[int], scoreboard: Scoreboard
+) -> None:
+    workers = standbys(4)
+    children = [workers.fork(), workers.fork()]
+    pids += [child.pid for child in children]
+    assert [child.slot for child in children] == [0, 1]
+    assert served_by(workers, pids) == children[0].pid
+
+    reading = scoreboard.take_back(0)
+
+    assert (reading.pid, reading.peer[0]) == (children[0].pid, "192.0.2.1")
+    assert scoreboard.copy().read(0).pid == 0
+    pids.append(workers.fork().pid)
+    assert scoreboard.take() == 2
+
+
+def test_one_keeps_nothing_of_the_masters_but_its_end_of_the_channel(
+    pids: list[int], scoreboard: Scoreboard
+) -> None:
     reader, writer = os.pipe()
 
-    def count_descriptors(worker_end: socket.socket) -> int:
+    def count_descriptors(worker_end: socket.socket, _: Score) -> int:
         await_assignment(worker_end, QUIET)
         return len(os.listdir("/proc/self/fd"))
 
-    workers = Standbys(4, count_descriptors, QUIET, ())
+    workers = Standbys(4, count_descriptors, QUIET, (), scoreboard)
     pid = forked(workers, pids)
     workers.dismiss()
     os.close(reader)
@@ -190,8 +220,8 @@ def test_one_that_serves_is_not_dismissed(standbys: Callable[[int], Standbys], p
 
 
 def test_no_descriptor_is_lost(standbys: Callable[[int], Standbys], pids: list[int]) -> None:
-    before = len(os.listdir("/proc/self/fd"))
     workers = standbys(4)
+    before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         forked(workers, pids)
         assert served_by(workers, pids)

@@ -12,6 +12,7 @@ import pytest
 
 from scpd.master import turnstile as turnstile_module
 from scpd.master.children import REFUSER, WORKER, Child, Children
+from scpd.master.tally import Tally
 from scpd.master.turnstile import Turnstile
 from scpd.master.waiting import Arrival
 from scpd.worker.peer import Peer
@@ -41,7 +42,8 @@ class Scene:
     def __init__(self, most: int) -> None:
         self.children = Children()
         self.before = {child.pid for child in children_of(os.getpid())}
-        self.turnstile = Turnstile(most, refuse, self.children, ForkedWakeup(), ())  # type: ignore[arg-type]
+        self.tally = Tally()
+        self.turnstile = Turnstile(most, refuse, self.children, ForkedWakeup(), (), self.tally)  # type: ignore[arg-type]
         self.peers: list[socket.socket] = []
         self.arrivals: list[Arrival] = []
 
@@ -154,6 +156,7 @@ def test_whoever_finds_no_refuser_is_closed_and_counted(
         here.come(since=1000.0)
     here.come()
     assert here.peers[-1].recv(99) == b""
+    assert here.tally.unanswered == {"limit": 1}
     assert here.turnstile.next_time() is not None
     here.turnstile.keep_time(1000.0)
     (line,) = warnings(caplog)

@@ -39,11 +39,11 @@ def level(request: pytest.FixtureRequest) -> Iterator[int]:
     logger.setLevel(logging.NOTSET)
 
 
-def object_of(progress: Progress, *fragments: int, stored: bool = True) -> None:
+def object_of(progress: Progress, *fragments: int, status: int = 0) -> None:
     progress.begin()
     for count, size in enumerate(fragments, 1):
         progress.add(size, 1, is_last=count == len(fragments))
-    progress.end(stored=stored)
+    progress.end(status)
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_the_title_says_at_every_pause_what_is_going_on() -> None:
         progress.begin,
         lambda: progress.add(1_500_000, 1, is_last=False),
         lambda: progress.add(100_000, 1, is_last=True),
-        lambda: progress.end(stored=True),
+        lambda: progress.end(0),
         progress.begin,
-        lambda: progress.end(stored=False),
+        lambda: progress.end(0xA700),
     ):
         step()
         progress.show()  # a pause
@@ -136,7 +136,7 @@ def test_the_progress_line_has_a_dot_for_each_pdv(capfd: pytest.CaptureFixture[s
     progress.add(20, 2, is_last=False)
     progress.add(10, 0, is_last=False)  # the begin of a fragment
     progress.add(10, 1, is_last=True)
-    progress.end(stored=True)
+    progress.end(0)
     object_of(progress, 1)
 
     assert capfd.readouterr().out == "RECV: ...\nRECV: .\n"
@@ -150,7 +150,7 @@ def test_the_progress_line_of_a_refused_object_ends_too(
     progress = Progress(Titles(), PEER)  # type: ignore[arg-type]
     progress.begin()
     progress.add(10, fragments, is_last=False)
-    progress.end(stored=False)
+    progress.end(0xA700)
     object_of(progress, 1)
 
     assert capfd.readouterr().out == f"RECV: {'.' * fragments}\nRECV: .\n"
@@ -186,7 +186,7 @@ def test_the_summary_counts_objects_and_megabytes() -> None:
 
     progress.associated("name")
     object_of(progress, 1_250_000)
-    object_of(progress, 50_000, stored=False)
+    object_of(progress, 50_000, status=0xA900)
 
     assert re.fullmatch(
         r", 1 objects stored, 1 refused, 1\.3 MB received, 0\.0 s, \d+\.\d MB/s", progress.summary()

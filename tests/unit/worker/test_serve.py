@@ -18,7 +18,9 @@ from scpd.lockdir.slots import Slots
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.setup import Logging
-from scpd.process import exitcodes
+from scpd.process import exitcodes, score
+from scpd.process.score import Score
+from scpd.process.scoreboard import Reading
 from scpd.ul import negotiation
 from scpd.ul.callers import Callers
 from scpd.ul.connection import Timeouts
@@ -33,7 +35,7 @@ from scpd.worker.store import StorePolicy
 from tests.harness import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CT, MR, VERIFICATION, LITTLE = (
@@ -96,6 +98,20 @@ class Wakeup:
         os.close(self._writer)
 
 
+class Watched(socket.socket):
+    """A connected socket that looks at something whenever it sends."""
+
+    def __init__(self, address: tuple[str, int], look: Callable[[], int]) -> None:
+        super().__init__()
+        self.connect(address)
+        self.look = look
+        self.seen: list[int] = []
+
+    def send(self, data: object, flags: int = 0) -> int:
+        self.seen.append(self.look())
+        return super().send(data, flags)  # type: ignore[arg-type]
+
+
 class Titles:
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -116,6 +132,7 @@ class Scene:
         self.wakeup = Wakeup()
         self.titles = Titles()
         self.complaints = Complaints()
+        self.memory = memoryview(bytearray(score.SIZE))
         self.log = log
 
     def serve(
@@ -153,6 +170,7 @@ class Scene:
             self.titles,  # type: ignore[arg-type]
             self.wakeup,  # type: ignore[arg-type]
             Logging(Association(), self.complaints, []),
+            Score(self.memory),
         )
         peer = Peer(self.peer.getsockname())
         return serve(self.ours, peer, policy, around, monotonic() + deadline)
@@ -245,6 +263,7 @@ def test_a_refused_object_costs_a_status_and_not_the_association(scene: Scene) -
 
     assert scene.statuses() == [0xA900, 0x0122, 0xC000, 0]
     assert scene.objects() == [f"CT.{INSTANCE}"]
+    assert Reading(scene.memory).objects == {"0000": 1, "0122": 1, "A900": 1, "C000": 1}
 
 
 def test_ignored_objects_are_answered_and_not_stored(scene: Scene) -> None:
@@ -443,6 +462,40 @@ def test_every_ending_has_its_answer_its_line_and_its_exit_code(scene: Scene, wh
     assert scene.ours.fileno() == -1
 
 
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ("nothing", (score.SILENT, 0, 0, 0)),
+        ("HTTP", (0, 0, 0, 0)),
+        ("rubbish for a request", (score.ABORTED, 0, 0, 0)),
+    ],
+)
+def test_why_it_ended_is_on_the_scoreboard(scene: Scene, what: str, why: tuple[int, ...]) -> None:
+    scene.serve(*ENDINGS[what][0])
+
+    assert Reading(scene.memory).why == why
+    assert Reading(scene.memory).phase == score.ENDING
+
+
+def test_the_scoreboard_tells_who_has_sent_how_much(scene: Scene) -> None:
+    scene.serve(REQUEST, c_store(), c_store("1.2"), RELEASE)
+
+    reading = Reading(scene.memory)
+    assert reading.peer == (f"127.0.0.1:{scene.peer.getsockname()[1]}", "CT_1", "STORESCP", "")
+    assert (reading.pid, reading.stored) == (os.getpid(), 1)
+    assert reading.bytes == 2 * len(data_set())
+
+
+def test_an_object_is_counted_before_its_sender_learns_of_it(scene: Scene) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = Watched(listener.getsockname(), lambda: Reading(scene.memory).stored)
+        scene.peer.close()
+        scene.ours.close()
+        scene.ours, (scene.peer, _) = ours, listener.accept()
+    scene.serve(REQUEST, c_store(), RELEASE)
+    assert ours.seen == [0, 1, 1]
+
+
 def test_a_signal_ends_it_with_an_abort(scene: Scene) -> None:
     scene.wakeup.signalled = True
 
@@ -500,6 +553,7 @@ class TestAdmission:
         admission = self.admission(text, tmp_path / "lock")
         assert scene.serve(REQUEST, admission=admission) == exitcodes.REJECTED
         assert [(kind, tuple(body[1:4])) for kind, body in scene.answers()] == [(wire.ASSOCIATE_RJ, fields)]
+        assert Reading(scene.memory).why == (score.REJECTED, *fields)
         level, text = scene.last_line()
         assert level == "ERROR"
         assert text.startswith(f"Association Rejected: {words}")
