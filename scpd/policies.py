@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
     from scpd.worker.admission import Admission
+    from scpd.worker.bounds import Bounds
     from scpd.worker.faults import Faults
     from scpd.worker.filing import FilingPolicy
     from scpd.worker.gate import Gate
@@ -174,6 +175,7 @@ def service_policy(
         _verbosity(settings),
         None if late is not None else filing_policy(settings),
         gate=_gate(settings, settings.port if port is None else port),
+        bounds=_bounds(settings),
         late=late,
     )
 
@@ -291,6 +293,18 @@ def _faults(settings: Settings) -> Faults | None:
         abort_during=settings.abort_during,
     )
     return faults or None
+
+
+def _bounds(settings: Settings) -> Bounds | None:
+    if not (settings.min_free or settings.max_object_size or settings.min_rate):
+        return None
+    from scpd.worker.bounds import Bounds  # few command lines have any
+
+    return Bounds(
+        least_free=settings.min_free,
+        most_bytes=settings.max_object_size or 0,
+        least_rate=settings.min_rate or 0,
+    )
 
 
 def _verbosity(settings: Settings) -> Verbosity:

@@ -8,7 +8,7 @@ how storescp decides, and why it accepts `+B +p 1 1 -p` but not `+B -p +p 1 1`. 
 from __future__ import annotations
 
 from scpd.cli import options, rows
-from scpd.cli.numbers import WHITE_SPACE, BadValueError, signed, unsigned
+from scpd.cli.numbers import WHITE_SPACE, BadValueError, signed, size, unsigned
 from scpd.cli.rows import Argument
 from scpd.errors import UsageError
 
@@ -217,6 +217,7 @@ NUMBERS: dict[str, Callable[[str, int | None, int | None], object]] = {
     "uint": unsigned,
     "sint": signed,
     "timeout": _timeout,
+    "size": size,
 }
 TEXTS: dict[str, Callable[[str], object]] = {
     "string": str,

@@ -19,6 +19,7 @@ WHITE_SPACE = " \t\n\v\f\r"
 _DIGITS = "0123456789abcdef"
 # More digits than any bound has: enough to know that a number is too large, without computing it.
 _DIGITS_READ = 40
+_UNITS = "KMGT"
 
 
 class BadValueError(ValueError):
@@ -50,6 +51,16 @@ def unsigned(text: str, low: int | None, high: int | None) -> int:
     if negative:
         raise BadValueError
     return _within(_magnitude(digits, 10), low, high)
+
+
+def size(text: str, low: int | None, high: int | None) -> int:
+    """Read a number of bytes, decimal; K, M, G or T behind it, in either case, stand for 1024 of the unit before."""
+    unit = _UNITS.find(text[-1:].upper()) if text else -1
+    if unit < 0:
+        return unsigned(text, low, high)
+    if text[-2:-1].isspace():
+        raise BadValueError
+    return _within(unsigned(text[:-1], None, None) << 10 * (unit + 1), low, high)
 
 
 def port_number(text: str) -> int:

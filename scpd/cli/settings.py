@@ -81,6 +81,9 @@ class Settings:
     # our own options
     bind: tuple[str, ...]  # IP addresses to listen on, in their shortest form; empty: all of ip_protocol
     max_associations_per_host: int | None  # connections served or waiting; None: unlimited
+    min_free: int  # bytes
+    max_object_size: int | None  # bytes of a data set; None: unlimited
+    min_rate: int | None  # bytes a second; None: unlimited
     fsync: bool
     grace: int  # seconds
     duplicates: str  # replace, keep, both or refuse
@@ -163,7 +166,10 @@ class Settings:
         "log_level",
         "max_associations",
         "max_associations_per_host",
+        "max_object_size",
         "max_pdu",
+        "min_free",
+        "min_rate",
         "new_vrs",
         "output_directory",
         "padding",

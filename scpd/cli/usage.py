@@ -25,6 +25,7 @@ _KIND_WORDS = {
     "uint": "integer",
     "sint": "integer",
     "timeout": "integer",
+    "size": "integer",
     "level": "string constant",
     "directory": "string",
     "address": "string",

@@ -163,6 +163,10 @@ class _Worker:
         negotiation.check_request(request, policy)
         if self._policy.admission is not None:
             policy = self._admit(self._policy.admission, called, calling)
+        bounds = self._policy.bounds
+        if bounds is not None and bounds.least_free:
+            self._policy.complete()  # where it stores is asked now
+            bounds.check_association(self._place())
         answer = negotiation.negotiate(request.contexts, policy, request.user.roles)
         self._contexts, user.roles, user.extended = answer.accepted, answer.roles, answer.extended
         peer_max_pdu = negotiation.peer_max_pdu(request)
@@ -252,11 +256,12 @@ class _Worker:
             check_command(request, context)
             if self._store is not None:
                 self._store.store(request, context, data, self._progress)
+            else:
+                self._pass_over(data)
         except Refused as refusal:
             answer, comment = refusal.status, refusal.comment
             self._complain_of_object(refusal)
-        for pieces, fragments, is_last in data:  # what a refusal left, or all of it with --ignore
-            self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
+        self._pass_over(data)  # what a refusal left
         self._around.logs.association.status = status.text(answer)
         self._progress.end(answer)
         self._connection.respond(context.context_id, messages.response(request, answer, comment))
@@ -267,11 +272,26 @@ class _Worker:
         if self._policy.faults is not None:
             self._policy.faults.after(self._around.wakeup)
 
+    def _pass_over(self, data: DataSet) -> None:
+        """Read to its end what nobody stores."""
+        for pieces, fragments, is_last in data:
+            self._progress.add(sum(map(len, pieces)), fragments, is_last=is_last)
+
     def _object(self, request: messages.Request, context: Context) -> DataSet:
-        faults = self._policy.faults
-        if faults is None or not request.has_data_set:
+        faults, bounds = self._policy.faults, self._policy.bounds
+        if (faults is None and bounds is None) or not request.has_data_set:
             return self._data(request, context)
-        return faults.during(self._connection.data(context.context_id, worth_giving=1), self._around.wakeup)
+        if faults is None:
+            data = self._connection.data(context.context_id)
+        else:
+            data = self._connection.data(context.context_id, worth_giving=1)
+            data = faults.during(data, self._around.wakeup)
+        return data if bounds is None else bounds.during(data, self._place())
+
+    def _place(self) -> str | None:
+        """Give where objects are stored, if they are."""
+        store = self._policy.store
+        return None if store is None else store.output_directory
 
     def _complain_of_object(self, refusal: Refused) -> None:
         """Log why an object is refused."""

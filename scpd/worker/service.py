@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scpd.ul import negotiation
     from scpd.ul.connection import Timeouts
     from scpd.worker.admission import Admission
+    from scpd.worker.bounds import Bounds
     from scpd.worker.dumps import Dumps
     from scpd.worker.faults import Faults
     from scpd.worker.filing import FilingPolicy
@@ -49,12 +50,13 @@ class ServicePolicy:
     """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
 
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
-    nor commands, `admission` if everybody may send, `gate` if every host may connect.  `late` makes up `store` and
-    `filing` when they are first asked for: an inetd start has answered its peer by then.
+    nor commands, `admission` if everybody may send, `gate` if every host may connect, `bounds` without limits.  `late`
+    makes up `store` and `filing` when they are first asked for: an inetd start has answered its peer by then.
     """
 
     __slots__ = (
         "admission",
+        "bounds",
         "faults",
         "filing",
         "gate",
@@ -77,6 +79,7 @@ class ServicePolicy:
         filing: FilingPolicy | None = None,
         admission: Admission | None = None,
         gate: Gate | None = None,
+        bounds: Bounds | None = None,
         late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
     ) -> None:
         self.negotiation = negotiation
@@ -88,6 +91,7 @@ class ServicePolicy:
         self.filing = filing
         self.admission = admission
         self.gate = gate
+        self.bounds = bounds
         self.late = late
 
     def complete(self) -> None:

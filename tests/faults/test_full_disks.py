@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness import wire
 from tests.harness.objects import ct_image
 from tests.harness.storing import (
     assert_holds,
@@ -258,4 +259,38 @@ def test_a_directory_that_loses_its_write_permission_refuses_until_it_is_back(
     assert_refused(store(peer, image), server, "cannot write: Permission denied")
     inbox.chmod(0o700)
     assert store(peer, image).status == 0
+    assert_holds(server, image)
+
+
+# --min-free
+
+
+def test_before_the_disk_is_full_associations_are_rejected_for_now(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], inbox: Path
+) -> None:
+    server = scpd("--min-free", "512k", inbox=inbox)
+    filler = inbox.parent / "filler"
+    filler.write_bytes(bytes(free_bytes(inbox) - (512 << 10) + 4096))
+    for _ in range(3):
+        answer = raw_peer(server).request_association()
+        assert answer is not None
+        assert (answer.type, answer.body) == (wire.ASSOCIATE_RJ, bytes((0, 2, 3, 2)))
+    server.wait_for_log("less than --min-free 524288 bytes are free in ")
+    assert server.stderr.count("less than --min-free") == 1  # in a minute
+    filler.unlink()
+    assert_serves(server, raw_peer)
+
+
+def test_an_object_that_would_leave_too_little_is_refused_and_the_next_one_taken(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], inbox: Path
+) -> None:
+    server = scpd("--min-free", "512k", inbox=inbox)
+    peer = associated(raw_peer, server)
+    filler = inbox.parent / "filler"
+    filler.write_bytes(bytes(free_bytes(inbox) - (512 << 10) + 4096))
+    assert_refused(store(peer, ct_image(2000)), server, "too little disk space left")
+    filler.unlink()
+    image = ct_image(2000)
+    assert store(peer, image).status == 0
+    peer.release()
     assert_holds(server, image)

@@ -101,6 +101,9 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "eostudy_timeout": None,
         "exec_sync": False,
         "max_associations_per_host": None,
+        "max_object_size": None,
+        "min_free": 0,
+        "min_rate": None,
         "fsync": True,
         "grace": 30,
         "duplicates": "replace",
@@ -238,6 +241,8 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         ("--no-fsync", {"fsync": False}),
         ("--no-fsync --fsync", {"fsync": True}),
         ("--grace 0", {"grace": 0}),
+        ("--min-free 10G", {"min_free": 10 << 30}),
+        ("--max-object-size 2t --min-rate 64k", {"max_object_size": 2 << 40, "min_rate": 64 << 10}),
         ("--max-associations-per-host 7", {"max_associations_per_host": 7, "fork": False}),
         (
             "--require-called-aet --called-aet A --called-aet B",
