@@ -40,7 +40,8 @@ SECTIONS = (
                 "--min-free",
                 "",
                 "min_free",
-                "reject associations and refuse objects while\nless is free where they are stored (1K, 1M, 1G\nand 1T are 1024 of the unit before)",
+                "reject associations and refuse objects while\nless is free where they are stored (1K, 1M, 1G\n"
+                "and 1T are 1024 of the unit before)",
                 arguments=(Argument("bytes", "size", 0),),
                 default=0,
                 default_text="0",
