@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from scpd.worker.service import ServicePolicy, Verbosity
     from scpd.worker.store import StorePolicy
 
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
 
 
 def negotiation_policy(settings: Settings, profile: Profile | None = None) -> negotiation.Policy:
@@ -309,6 +309,7 @@ def _bounds(settings: Settings) -> Bounds | None:
 
 def _verbosity(settings: Settings) -> Verbosity:
     from scpd.filing_policies import names_peers
+    from scpd.log.journal import is_journal
     from scpd.worker.serve import log
     from scpd.worker.service import Verbosity
 
@@ -321,7 +322,15 @@ def _verbosity(settings: Settings) -> Verbosity:
     host_lookup = settings.host_lookup and (log.isEnabledFor(logging.INFO) or names_peers(settings))
     # A log configuration may have a pattern with %X{study}.
     tells_study = settings.log_format == "json" or settings.log_config is not None
-    return Verbosity(dumps=dumps, host_lookup=host_lookup, is_child=settings.fork, tells_study=tells_study)
+    # The journal keeps lines: it would have one for each object, or for each piece of it.
+    is_watched = not is_journal(_STDOUT, os.environ)
+    return Verbosity(
+        dumps=dumps,
+        host_lookup=host_lookup,
+        is_child=settings.fork,
+        tells_study=tells_study,
+        is_watched=is_watched,
+    )
 
 
 def limits(settings: Settings) -> Limits:

@@ -1,7 +1,7 @@
 """What an association has done so far: for `ps`, the progress line on standard output, the log, and `scpctl status`.
 
 The progress line is storescp's: `RECV: `, a dot for each PDV, a line feed when the data set is complete; it is written
-only if the level of the logger `dcmtk.apps.storescp.progress` is exactly INFO.
+only if the level of the logger `dcmtk.apps.storescp.progress` is exactly INFO, and there is somebody to watch it.
 
 It is counted in the score (`process.score`), which the master and its helpers read.
 """
@@ -44,7 +44,7 @@ _SHOW_SECONDS = 0.1
 
 
 class Progress:
-    """Counts the objects and bytes of one association and shows them while they come."""
+    """Counts the objects and bytes of one association and shows them while they come; unwatched, only in `ps`."""
 
     __slots__ = (
         "_dots",
@@ -57,7 +57,9 @@ class Progress:
         "_words",
     )
 
-    def __init__(self, title: Title, name: str, score: Score | None = None) -> None:
+    def __init__(
+        self, title: Title, name: str, score: Score | None = None, *, is_watched: bool = True
+    ) -> None:
         self._title = title
         self._name = name
         self._score = Score() if score is None else score
@@ -67,7 +69,7 @@ class Progress:
         self._started = 0.0
         self._is_line_open = False
         is_shown = log.isEnabledFor(logging.INFO) and log.getEffectiveLevel() == logging.INFO
-        self._dots = Stream(_STDOUT) if is_shown else None
+        self._dots = Stream(_STDOUT) if is_shown and is_watched else None
 
     def associated(self, name: str) -> None:
         """Begin to count for the association of this name."""

@@ -53,7 +53,7 @@ def serve(
 
     Gives the exit code.  Raises nothing that a peer can cause.
     """
-    progress = Progress(around.title, str(peer), around.score)
+    progress = Progress(around.title, str(peer), around.score, is_watched=policy.verbosity.is_watched)
     progress.show()
     around.logs.association.begin(str(peer))
     connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)

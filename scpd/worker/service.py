@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 class Verbosity:
     """What is told of an association: the peer's name, dumps of what it says (`None`: none), that we are a child.
 
-    `tells_study` is for a log that can show the Study Instance UID of the object at hand.
+    `tells_study` is for a log that can show the Study Instance UID of the object at hand, `is_watched` for a
+    standard output that shows dots to somebody as they come.
     """
 
-    __slots__ = ("dumps", "host_lookup", "is_child", "tells_study")
+    __slots__ = ("dumps", "host_lookup", "is_child", "is_watched", "tells_study")
 
     def __init__(
         self,
@@ -39,11 +40,13 @@ class Verbosity:
         host_lookup: bool = False,
         is_child: bool = True,
         tells_study: bool = False,
+        is_watched: bool = True,
     ) -> None:
         self.dumps = dumps
         self.host_lookup = host_lookup
         self.is_child = is_child
         self.tells_study = tells_study
+        self.is_watched = is_watched
 
 
 class ServicePolicy:

@@ -20,6 +20,7 @@ from tests.harness.raw_peer import STORE_CONTEXT
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import store
 from tests.harness.waiting import wait_until
+from tests.harness.wrapped import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,6 +231,19 @@ def test_a_debug_log_names_no_patient(scpd: ServerFactory, raw_peer: Callable[..
     image = ct_image(2000)
     assert b"Doe^Jane" in image.data_set
     assert "Doe" not in server.stderr
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_journal_gets_no_dots(tmp_path: Path, raw_peer: Callable[..., RawPeer], number: int) -> None:
+    stream = f'JOURNAL_STREAM=$(stat -L -c %d:%i "/proc/$$/fd/{number}") exec "$@"'
+    factory = wrapped(tmp_path, ["sh", "-c", stream, "sh"])
+    try:
+        server = factory("--fork", "-v")
+        send_one(server, raw_peer)
+        server.wait_for(lambda: "Association Release" in server.stderr)
+        assert ("RECV: " in server.stdout) == (number != 1)
+    finally:
+        factory.finish()
 
 
 def test_a_log_that_nobody_reads_stops_neither_objects_nor_a_sigterm(

@@ -130,6 +130,17 @@ def test_the_title_is_true_when_there_is_a_pause_however_fast_things_went() -> N
 
 
 @pytest.mark.usefixtures("level")
+def test_without_a_watcher_there_is_no_progress_line(capfd: pytest.CaptureFixture[str]) -> None:
+    titles = Titles()
+    progress = Progress(titles, PEER, is_watched=False)  # type: ignore[arg-type]
+    object_of(progress, 10, 10)
+
+    assert capfd.readouterr().out == ""
+    progress.show()
+    assert titles.shown[-1] == f"{PEER}: stored 1, 0.0 MB"
+
+
+@pytest.mark.usefixtures("level")
 def test_the_progress_line_has_a_dot_for_each_pdv(capfd: pytest.CaptureFixture[str]) -> None:
     progress = Progress(Titles(), PEER)  # type: ignore[arg-type]
     progress.begin()
