@@ -33,13 +33,18 @@ class Slots:
         try:
             for _ in range(_MOST_TRIES):
                 descriptor = lockdir.open_lock_file(self._name, layout.SLOTS)
-                if not any(lock(descriptor, slot) for slot in range(self._count)):
+                try:
+                    has_slot = any(lock(descriptor, slot) for slot in range(self._count))
+                    # A file that was removed meanwhile counts nobody.
+                    counts = is_at(descriptor, self._name, lockdir.opened(layout.SLOTS))
+                except OSError:
                     os.close(descriptor)
-                    return None
-                # A file that was removed meanwhile counts nobody.
-                if is_at(descriptor, self._name, lockdir.opened(layout.SLOTS)):
+                    raise
+                if has_slot and counts:
                     return descriptor
                 os.close(descriptor)
+                if not has_slot:
+                    return None
         finally:
             lockdir.close()
         return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.lockdir import layout
+from scpd.lockdir import layout, slots
 from scpd.lockdir.slots import Slots
 from tests.harness.forked import exit_code, forked
 
@@ -81,6 +82,18 @@ def test_a_file_that_was_removed_counts_nobody(path: Path) -> None:
     assert take(path, 1) is None
     os.close(first)
     os.close(second)
+
+
+@pytest.mark.parametrize("step", ["lock", "is_at"])
+def test_a_machine_that_does_not_allow_it_costs_no_descriptor(
+    path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(slots, step, fail)  # what only a kernel without memory, or a file server, would do
+    with pytest.raises(OSError, match="No locks"):
+        take(path, 1)
 
 
 @pytest.mark.parametrize("kind", ["directory", "link"])
