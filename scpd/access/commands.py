@@ -55,23 +55,30 @@ class Commands:
 
         `before` are the actions of the rule that stand before it; its environment, umask and niceness are by them.
         """
-        code = self._run(command, tuple(before))
+        try:
+            code = self._run(command, tuple(before))
+        except OSError:
+            return None
         return None if code is None or code < 0 or code >= _NOT_RUN else code == 0
 
     def spawn(self, command: str, before: Iterable[Action] = ()) -> bool:
         """Run a command, and wait for it unless it ends in `&`; `False` if there could be no process for it."""
         alone = command.rstrip()
-        if not alone.endswith("&") or alone.endswith("&&"):
-            return self._run(command, tuple(before)) is not None
-        return self._run_beside(alone[:-1], tuple(before))
+        try:
+            if alone.endswith("&") and not alone.endswith("&&"):
+                return self._run_beside(alone[:-1], tuple(before))
+            self._run(command, tuple(before))
+        except OSError:
+            return False
+        return True
 
     def _run(self, command: str, before: tuple[Action, ...]) -> int | None:
-        """Give the exit status of the shell, negative for a signal; `None` if it had to be ended."""
+        """Give the exit status of the shell, negative for a signal; `None` if it had to be ended.
+
+        Raises `OSError` if there can be no process for it.
+        """
         deadline = monotonic() + self._seconds
-        try:
-            pid = spawn(lambda: self._be(command, before), self._wakeup, self._kept)
-        except OSError:
-            return None
+        pid = spawn(lambda: self._be(command, before), self._wakeup, self._kept)
         watch = open_watch(pid)
         try:
             has_ended = watch >= 0 and self._wait(watch, deadline)
@@ -82,20 +89,23 @@ class Commands:
         return os.waitstatus_to_exitcode(status) if has_ended else None
 
     def _run_beside(self, command: str, before: tuple[Action, ...]) -> bool:
-        """Have a process of its own wait for the command; the one between leaves at once, so that we need not."""
+        """Have a process of its own wait for the command; the one between leaves at once, so that we need not.
+
+        If the last of the three processes cannot be, the one that would wait for it ends by that, which is logged.
+        """
 
         def watch_over() -> int:
             self._run(command, before)
             return exitcodes.OK
 
         def leave() -> int:
-            spawn(watch_over, self._wakeup, self._kept)
+            try:
+                spawn(watch_over, self._wakeup, self._kept)
+            except OSError:
+                return exitcodes.FAILED
             return exitcodes.OK
 
-        try:
-            pid = spawn(leave, self._wakeup, self._kept)
-        except OSError:
-            return False
+        pid = spawn(leave, self._wakeup, self._kept)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == exitcodes.OK
 
     def _wait(self, watch: int, deadline: float) -> bool:

@@ -145,7 +145,8 @@ def _obey(actions: tuple[Action, ...], sock: socket.socket, commands: Commands) 
         value = action.value
         if action.keyword == options.SPAWN:
             # Its umask and niceness are ours by now; the latter would be added a second time.
-            commands.spawn(str(value), variables)
+            if not commands.spawn(str(value), variables):
+                log.warning("host access control: not run, as there can be no process for it: %s", value)
         elif action.keyword == options.SETENV:
             variables.append(action)
         elif action.keyword == options.UMASK and isinstance(value, int):

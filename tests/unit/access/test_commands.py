@@ -111,6 +111,10 @@ def test_one_that_takes_too_long_is_ended_with_its_group(hasty: Commands, tmp_pa
     wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())))
 
 
+def test_one_that_takes_too_long_was_run_all_the_same(hasty: Commands) -> None:
+    assert hasty.spawn("sleep 60") is True
+
+
 def test_one_that_ignores_every_signal_is_ended_too(hasty: Commands) -> None:
     started = monotonic()
     assert hasty.aclexec("trap '' TERM INT HUP; while :; do sleep 1; done") is None
@@ -194,6 +198,21 @@ def test_where_no_process_can_be_nobody_agrees() -> None:
         ]
 
     assert work_as_worker(work) == [None, False, False]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user who has no other process")
+@pytest.mark.parametrize(("processes", "answer"), [(1, False), (2, False), (9, True)])
+def test_one_in_the_background_says_if_there_can_be_nobody_to_watch_over_it(
+    processes: int, answer: bool
+) -> None:
+    import resource
+
+    def work(wakeup: signals.Wakeup) -> object:
+        os.setuid(2_000_000 + os.getpid())
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+        return Commands(wakeup).spawn("true &")
+
+    assert work_as_worker(work) is answer
 
 
 @pytest.mark.skipif(

@@ -38,12 +38,13 @@ class NoLogs:
 class NoCommands:
     """Takes commands, and runs none."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_processes: bool = True) -> None:
         self.spawned: list[tuple[str, list[object]]] = []
+        self._has_processes = has_processes
 
     def spawn(self, command: str, before: list[Action]) -> bool:
         self.spawned.append((command, [action.value for action in before]))
-        return True
+        return self._has_processes
 
 
 @pytest.fixture
@@ -292,6 +293,16 @@ def test_no_rule_is_blamed_where_a_signal_has_ended_all_questions(
     denied = refusal(gate, sock, around)
     assert str(denied) == "stopped by the administrator before the host rules had decided"
     assert denied.level == logging.WARNING
+
+
+@pytest.mark.parametrize("has_processes", [True, False])
+def test_a_command_without_a_process_is_a_warning(
+    sock: socket.socket, caplog: pytest.LogCaptureFixture, has_processes: bool
+) -> None:
+    _obey((Action("spawn", "tell %h"),), sock, NoCommands(has_processes=has_processes))  # type: ignore[arg-type]
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    text = "host access control: not run, as there can be no process for it: tell %h"
+    assert told == ([] if has_processes else [("WARNING", text)])
 
 
 # Asked by a refuser
