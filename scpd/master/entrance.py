@@ -135,18 +135,31 @@ class Entrance:
         self._waiting.close_all()
 
     def estate(self) -> tuple[list[int], list[list[Any]]]:
-        """Give what passes to our successor: listeners, and connections with address and time, by descriptor."""
-        arrivals = [*self._waiting.all(), *([] if self._turnstile is None else self._turnstile.patient())]
+        """Give what passes to our successor: listeners, and connections by descriptor.
+
+        With each its address, its time, and whether it has been let in or is one too many.
+        """
+        arrivals = [(each, True) for each in self._waiting.all()]
+        if self._turnstile is not None:
+            arrivals += [(each, True) for each in self._turnstile.late]
+            arrivals += [(each, False) for each in self._turnstile.patient()]
         now = monotonic()
         waiting: list[list[Any]] = [
-            [each.fileno(), *each.address[:2], min(each.since, now)] for each in arrivals
+            [each.fileno(), *each.address[:2], min(each.since, now), has_passed]
+            for each, has_passed in arrivals
         ]
         return [each.fileno() for each in self._listeners], waiting
 
     def take_over(self, waiting: list[list[Any]]) -> None:
-        """Take in what the master before us gave as connections of its estate."""
-        for descriptor, host, port, since in waiting:
-            self._receive(Arrival(socket.socket(fileno=descriptor), (host, port), since))
+        """Take in what the master before us gave as connections of its estate; whom it let in stays."""
+        for descriptor, host, port, since, has_passed in waiting:
+            arrival = Arrival(socket.socket(fileno=descriptor), (host, port), since)
+            if not has_passed:
+                self._receive(arrival)
+                continue
+            if self._turnstile is not None:
+                self._turnstile.admit(Peer(arrival.address))
+            self._let_in(arrival)
 
     def _accept(self, listener: socket.socket) -> None:
         """Accept one connection; if there are more, the next poll says so."""
@@ -161,8 +174,10 @@ class Entrance:
 
     def _receive(self, arrival: Arrival) -> None:
         """Take in a connection, unless it is one too many of its host."""
-        if self._turnstile is not None and not self._turnstile.passes(arrival):
-            return
+        if self._turnstile is None or self._turnstile.passes(arrival):
+            self._let_in(arrival)
+
+    def _let_in(self, arrival: Arrival) -> None:
         self._take_in(arrival)
         if arrival.has_spoken():
             self._spoke(arrival)

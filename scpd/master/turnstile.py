@@ -96,16 +96,21 @@ class Turnstile:
     def take_over(self, child: Child) -> None:
         """Count a child of the master that we succeed: it is here, whatever the limit is now."""
         if child.kind == WORKER and child.peer is not None:
-            self._quota.add(child.peer.host)
+            self.admit(child.peer)
         elif child.kind == REFUSER:
             self._refusers.add(child.pid)
+
+    def admit(self, peer: Peer) -> None:
+        """Count a connection that has been let in before, whatever the limit is now."""
+        self._quota.add(peer.host)
 
     def left(self, peer: Peer) -> None:
         """Note that a connection which passed has ended, served or not; the next one of its host may pass."""
         self._quota.give_back(peer.host)
         for arrival, other in self._patient.items():
             if other.host == peer.host:
-                self._quota.take(peer.host)
+                if not self._quota.take(peer.host):  # it has more than a lowered limit allows, still
+                    return
                 del self._patient[arrival]
                 self.late.append(arrival)
                 return
@@ -134,12 +139,12 @@ class Turnstile:
             self._say_at = now + _QUIET_SECONDS
 
     def patient(self) -> list[Arrival]:
-        """Give those who wait here."""
-        return [*self._patient, *self.late]
+        """Give those who wait here, and have not passed."""
+        return [*self._patient]
 
     def close(self) -> None:
         """Close those who wait here, and say what is left to say."""
-        for arrival in self.patient():
+        for arrival in (*self._patient, *self.late):
             arrival.sock.close()
         self._patient.clear()
         self.late.clear()

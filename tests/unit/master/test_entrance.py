@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from ast import literal_eval
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -264,3 +265,68 @@ def test_whoever_passes_after_a_moment_is_served_and_has_all_his_time(
     late.send(b"\1")
     here.turn()
     assert here.serve() == HERE
+
+
+def handed_on(old: Scene, new: Scene) -> list[list[object]]:
+    """Let one entrance take over what another one had."""
+    listeners, rows = literal_eval(repr(old.entrance.estate()))
+    for descriptor in (*listeners, *(row[0] for row in rows)):
+        assert os.get_inheritable(descriptor) is False
+    new.entrance.take_over([[os.dup(row[0]), *row[1:]] for row in rows])
+    return rows
+
+
+@pytest.mark.parametrize("most", [None, 1])
+def test_whoever_waits_passes_to_a_successor(scene: Callable[..., Scene], most: int | None) -> None:
+    old = scene(9)
+    old.full = True
+    old.come(b"first")
+    old.turn()
+    silent = old.come()
+    old.turn()
+    old.come(b"second", ELSEWHERE)
+    old.turn()
+    new = scene(most)
+    rows = handed_on(old, new)
+    assert [row[1] for row in rows] == [HERE, ELSEWHERE, HERE]
+    assert all(row[3] <= monotonic() for row in rows)
+    assert [new.serve(), new.serve(), new.serve()] == [HERE, ELSEWHERE, None]
+    silent.sendall(b"third")
+    new.turn()
+    assert new.serve() == HERE
+    if new.turnstile is not None:  # three were counted, and none of them has left
+        new.come(b"one more")
+        new.turn()
+        assert new.serve() is None
+
+
+def test_one_too_many_is_still_one_too_many_for_a_successor(
+    scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile_module, "MOST_REFUSERS", 1)
+    old, new = scene(1), scene(1)
+    old.come(b"first")
+    old.turn()
+    old.come(b"too many")
+    old.turn()
+    rows = handed_on(old, new)
+    assert [row[-1] for row in rows] == [True, False]
+    assert new.serve() == HERE
+    assert new.serve() is None
+    assert new.turnstile is not None
+    assert len(new.turnstile.patient()) == 1
+    new.turnstile.left(Peer((HERE, 1)))
+    new.entrance.keep_time(monotonic())
+    new.turn()
+    assert new.serve() == HERE
+
+
+def test_a_successor_waits_no_longer_for_the_first_byte(scene: Callable[..., Scene]) -> None:
+    old, new = scene(), scene()
+    came = monotonic()
+    old.come()
+    old.turn()
+    handed_on(old, new)
+    expiry = new.waiting.next_expiry()
+    assert expiry is not None
+    assert came <= expiry - SECONDS <= monotonic()

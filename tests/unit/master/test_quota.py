@@ -61,3 +61,16 @@ def test_any_coming_and_going_is_counted_as_a_multiset_counts_it(
             quota.give_back(host)
             here[host] -= 1
         assert quota.count(host) == here[host]
+
+
+def test_who_is_here_already_is_counted_beyond_the_limit() -> None:
+    quota = Quota(1)
+    for _ in range(3):
+        quota.add("192.0.2.1")
+    assert quota.count("192.0.2.1") == 3
+    for left in (2, 1):
+        quota.give_back("192.0.2.1")
+        assert quota.count("192.0.2.1") == left
+        assert not quota.take("192.0.2.1")
+    quota.give_back("192.0.2.1")
+    assert quota.take("192.0.2.1")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.master import turnstile as turnstile_module
-from scpd.master.children import REFUSER, WORKER, Child, Children
+from scpd.master.children import KEEPER, REFUSER, STANDBY, WORKER, Child, Children
 from scpd.master.tally import Tally
 from scpd.master.turnstile import Turnstile
 from scpd.master.waiting import Arrival
@@ -223,3 +223,43 @@ def test_at_the_end_those_who_wait_are_closed(scene: Callable[[int], Scene]) -> 
     assert [arrival.fileno() == -1 for arrival in here.arrivals] == [False, True, True]
     assert here.turnstile.late == []
     assert here.turnstile.next_time() is None
+
+
+def test_whom_the_master_before_us_served_counts_whatever_the_limit_is(scene: Callable[[int], Scene]) -> None:
+    here = scene(2)
+    workers = [Child(number, WORKER, Peer(HOST)) for number in range(1, 4)]
+    for child in (*workers, Child(4, STANDBY), Child(5, KEEPER), Child(6, WORKER, Peer(OTHER))):
+        here.turnstile.take_over(child)
+    assert not here.come()
+    for child in workers[:2]:
+        here.turnstile.reaped(child)
+        assert here.turnstile.late == [here.arrivals[0]][: child.pid - 1]
+    here.turnstile.reaped(workers[2])
+    assert here.come()
+    assert not here.come()
+
+
+def test_whom_the_master_before_us_let_in_counts(scene: Callable[[int], Scene]) -> None:
+    here = scene(1)
+    for _ in range(2):
+        here.turnstile.admit(Peer(HOST))
+    assert not here.come()
+    here.turnstile.left(Peer(HOST))
+    assert here.turnstile.late == []
+    here.turnstile.left(Peer(HOST))
+    assert here.turnstile.late == here.arrivals
+
+
+def test_refusers_of_the_master_before_us_have_their_places(
+    scene: Callable[[int], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turnstile_module, "MOST_REFUSERS", 1)
+    here = scene(1)
+    refuser = Child(1, REFUSER, Peer(HOST))
+    here.turnstile.take_over(refuser)
+    here.come()
+    here.come()
+    assert here.arrivals[-1].fileno() == -1
+    here.turnstile.reaped(refuser)
+    here.come()
+    assert here.turnstile.patient() == [here.arrivals[-1]]
