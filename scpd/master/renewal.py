@@ -38,8 +38,10 @@ _VERSION = "version"  # of the program that leaves it
 _CHECK_SECONDS = 60.0
 # Of what a check says; a longer list of complaints is cut.
 _MOST_TEXT = 16384
+_MOST_SAID = 1 << 20  # before it can write no more
 _STDERR = 2
 _WARNING = "warning: "
+_REFUSAL = "not reloaded: %s"
 
 
 class Heirloom:
@@ -109,6 +111,7 @@ class Renewal:
         if self._pid:
             self._asked_again = True
             return
+        self._is_granted = False  # what was found before may be no longer so
         self._report.reloading()
         try:
             self._ask(now)
@@ -128,12 +131,19 @@ class Renewal:
         self._add(Child(self._pid, CHECKER))
 
     def _check(self) -> int:
-        """Be the program that checks, in a forked child."""
+        """Be the program that checks, in a forked child; one that talks without end fills no memory."""
+        from resource import RLIMIT_FSIZE, getrlimit, setrlimit  # the start has it already
+
+        most = getrlimit(RLIMIT_FSIZE)[1]
+        setrlimit(RLIMIT_FSIZE, (_MOST_SAID if most < 0 else min(_MOST_SAID, most), most))
         os.dup2(self._answer, _STDERR)
         try:
             self._heirloom.program.check(self._heirloom.question)
-        except OSError as error:
-            os.write(_STDERR, f"cannot execute the program: {error.strerror}".encode())
+        except Exception as error:  # noqa: BLE001 - the top of a process, whose log is closed
+            text = (
+                f"scpd: cannot execute the program: {error}"  # as the program says it, with a name in front
+            )
+            os.write(_STDERR, text.encode("utf-8", "backslashreplace"))
         return exitcodes.START_FAILED
 
     def next_time(self) -> float | None:
@@ -149,23 +159,31 @@ class Renewal:
             self._until = None
             os.kill(self._pid, signal.SIGKILL)
 
+    def stop(self) -> None:
+        """Ask no more, and give way to nobody: the master ends."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+        self._forget()
+        self._asked_again = self._is_granted = False
+
     def reaped(self, child: Child, now: float) -> None:
         """Hear what the check says, if it is that which has ended."""
         if child.pid != self._pid:
             return
         complaints = self._complaints(child.exit_code)
         self._forget()
-        if complaints:
-            self._stay(*complaints)
+        for complaint in complaints:
+            log.error(_REFUSAL, complaint)
         if self._asked_again:
             self.begin(now)
-        elif not complaints:
+        elif complaints:
+            self._report.reloaded()
+        else:
             self._is_granted = True
 
-    def _stay(self, *complaints: str) -> None:
-        """Go on as before, for these reasons."""
-        for complaint in complaints:
-            log.error("not reloaded: %s", complaint)
+    def _stay(self, why: str) -> None:
+        """Go on as before, for this reason."""
+        log.error(_REFUSAL, why)
         self._report.reloaded()
 
     def _give_way(self) -> None:

@@ -325,6 +325,7 @@ class Supervisor:
             self._limits.grace,
         )
         self._drain = Drain(now, self._limits.grace)
+        self._renewal.stop()
         self._entrance.close()
         self._standbys.dismiss()
         self._report.stopping()
