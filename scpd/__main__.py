@@ -31,8 +31,9 @@ _STDERR = 2
 def main() -> int:
     """Run scpd with the arguments of this process; give its exit code."""
     # logrotate(8) and a package's upgrade know nothing of how far we are; until the master hears these signals there is
-    # no file to open anew, and no older program to give way to a newer one.
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
+    # no file to open anew, and no older program to give way to a newer one.  What a successor finds held back is its
+    # master's: to ignore it now would be to forget it (sigaction(2)).
+    for number in {signal.SIGUSR1, signal.SIGUSR2} - signal.pthread_sigmask(signal.SIG_BLOCK, ()):
         signal.signal(number, signal.SIG_IGN)
     inherited = _take_over(sys.argv[1:])  # before anything can be written
     _open_standard_streams()
@@ -86,38 +87,79 @@ def run(program_name: str, words: list[str], peer: socket.socket | None = None) 
 
     try:
         program = Program(os.environ, os.getpid(), activation.VARIABLES)
-        code = _run(program_name, words, None, program)
-        if code == exitcodes.START_FAILED and program.has_to_succeed():
-            program.try_again()
+        if not program.has_to_succeed():
+            return _run(program_name, words, None, program)
     except (StartError, OSError) as error:
         _say(_STDERR, f"F: {error}\n")
         return exitcodes.START_FAILED
+    code = _succeed(program_name, words, program)
+    if code != exitcodes.OK:
+        program.try_again()
     return code
+
+
+def _succeed(program_name: str, words: list[str], program: Program) -> int:
+    """Take over; whatever fails has to be tried again, since associations would be lost otherwise."""
+    import logging
+
+    from scpd.process import exitcodes
+
+    try:
+        return _run(program_name, words, None, program)
+    except Exception as error:
+        if not program.has_to_succeed():  # any more
+            raise
+        is_defect = not isinstance(error, (StartError, OSError))
+        logging.getLogger("dcmtk.apps.storescp").critical("cannot take over: %s", error, exc_info=is_defect)
+        return exitcodes.START_FAILED
 
 
 def _run(program_name: str, words: list[str], peer: socket.socket | None, program: Program | None) -> int:
     from scpd.cli.commandline import read_command_line
-    from scpd.cli.usage import error_text
     from scpd.process import activation, exitcodes
 
     estate = None if program is None else program.estate
+    is_asked = program is not None and program.is_asked()
     needs_port = estate is None and not activation.is_for(os.environ, os.getpid())
+    if is_asked:
+        words = words[:-1]  # the last one is the question
     try:
-        outcome, configuration = read_command_line(program_name, words, os.environ, needs_port=needs_port)
+        outcome, configuration = read_command_line(
+            program_name, words, os.environ, needs_port=needs_port, is_check=is_asked
+        )
     except UsageError as error:
-        if not error.quiet:
-            _say(_STDERR, error_text(program_name, str(error)))
-        return exitcodes.START_FAILED
+        return _misused(program_name, error, is_asked=is_asked)
+    if estate is not None and (isinstance(outcome, str) or outcome.check_config):
+        raise StartError("what the command line asks for now is no daemon")
     if isinstance(outcome, str):
         _say(_STDOUT, outcome)
         return exitcodes.OK
-    if outcome.umask is not None:
-        os.umask(outcome.umask)  # before a file is made, be it a log file
-    if outcome.check_config:
+    _set_umask(outcome, program)
+    if is_asked or outcome.check_config:
         from scpd.check import check
 
         return check(outcome, configuration, os.environ, estate)
     return _start(outcome, configuration, peer, program)
+
+
+def _misused(program_name: str, error: UsageError, *, is_asked: bool) -> int:
+    """Say what is wrong with the command line; give the exit code."""
+    from scpd.cli.usage import error_text
+    from scpd.process import exitcodes
+
+    if is_asked:
+        _say(_STDERR, f"{program_name}: {error}\n")
+    elif not error.quiet:
+        _say(_STDERR, error_text(program_name, str(error)))
+    return exitcodes.START_FAILED
+
+
+def _set_umask(settings: Settings, program: Program | None) -> None:
+    """Set it before a file is made, be it a log file."""
+    if settings.umask is not None:
+        os.umask(settings.umask)
+    elif program is not None:
+        os.umask(program.umask)
 
 
 def _say(descriptor: int, text: str) -> None:

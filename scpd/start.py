@@ -101,15 +101,16 @@ class _Beginning:
         settings = self._settings
         for change in changes(settings, estate[FIXED]):
             raise StartError(change)
+        if self._identity is not None:  # to execute a program has shown our memory to others of this user
+            privileges.finish(self._identity)
         held = estate.get(LOCK_DIRECTORY)
         roles, in_use = _roles(settings, self._title, self._logs, held)
         sockets = listeners.take_over(estate[LISTENERS])
         pid_file = _pid_file(settings, estate[PID_FILE])
         books = Books.of(estate, (row[2] for row in estate[CHILDREN]))
         master = self._master(sockets, roles, in_use, pid_file, books)
-        if self._identity is not None:
-            privileges.finish(self._identity)
         # Nothing fails from here on, and nobody has to try again with what we have copies of.
+        self._program.has_succeeded()
         for descriptor in {*estate[LISTENERS], held} - {None, *in_use}:
             os.close(descriptor)
         try:

@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 def read_command_line(
-    program_name: str, words: list[str], environment: Mapping[str, str], *, needs_port: bool = True
+    program_name: str,
+    words: list[str],
+    environment: Mapping[str, str],
+    *,
+    needs_port: bool = True,
+    is_check: bool = False,
 ) -> tuple[Settings | str, Configuration | None]:
     """Give what the words ask for, or a text to print, and what --log-config names; raises `UsageError`.
 
-    That file is read when the command line is, since quiet mode depends on it.
+    That file is read when the command line is, since quiet mode depends on it.  The words are judged as those of a
+    check if `is_check`, whether they ask for one or not.
     """
     configuration: Configuration | None = None
 
@@ -28,5 +34,5 @@ def read_command_line(
         configuration = read_log_config(path, environment, program_name)
         return configuration
 
-    outcome = parse(program_name, words, read_log_config, needs_port=needs_port)
+    outcome = parse(program_name, words, read_log_config, needs_port=needs_port, is_check=is_check)
     return outcome, configuration

@@ -44,6 +44,7 @@ def parse(
     read_log_config: Callable[[str], LogLevels] | None = None,
     *,
     needs_port: bool = True,
+    is_check: bool = False,
 ) -> Settings | str:
     """Read the words after the program's name.
 
@@ -53,7 +54,7 @@ def parse(
     `read_log_config` reads the file of --log-config, and raises UsageError for one that cannot be used; it is called at
     the place in the order of checks where storescp reads that file, and only if the option is given.  Command files are
     all that is opened here.  Who opens no port needs none: with `needs_port` false, and for --check-config, it is 0 if
-    it is left out.
+    it is left out.  With `is_check` the line is judged as if it asked for --check-config.
     """
     line = _Line(_expanded(words))
     answer = _answer(program_name, line)
@@ -62,7 +63,8 @@ def parse(
     if len(line.parameters) > 1:
         raise UsageError("Too many parameters")
     state = State()
-    port = _judge(line, state, read_log_config, needs_port=needs_port)
+    is_check = is_check or options.BY_NAME["--check-config"] in line.given
+    port = _judge(line, state, read_log_config, needs_port=needs_port, is_check=is_check)
     return _settings(program_name, port, line, state)
 
 
@@ -96,14 +98,18 @@ class _Line:
 
 
 def _judge(
-    line: _Line, state: State, read_log_config: Callable[[str], LogLevels] | None, *, needs_port: bool
+    line: _Line,
+    state: State,
+    read_log_config: Callable[[str], LogLevels] | None,
+    *,
+    needs_port: bool,
+    is_check: bool,
 ) -> int:
     """Make every check behind the grammar, in storescp's order; fill `state`, give the port.
 
     Raises UsageError, also for what passed them all and is not yet built.
     """
     _test(line, state, rows.START, rows.PORT)
-    is_check = options.BY_NAME["--check-config"] in line.given
     is_left_out = not line.parameters and (is_check or not needs_port)
     port = 0 if is_left_out or state.in_force("--inetd") else _port(line)
     _test(line, state, rows.LOGGING, rows.NETWORK)

@@ -121,6 +121,7 @@ def _keep(settings: Settings, program: Program, log: logging.Logger) -> int:
     ear = _Ear(Heirloom(program, question, question), wakeup, title)
     if program.estate is not None:
         ear.renewal.take_over(program.estate)
+        program.has_succeeded()
     elif os.geteuid() == 0:
         log.warning("%s", _ROOT)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_RELOAD, *_END, signal.SIGCHLD))

@@ -1,9 +1,12 @@
 """Succession: a program that executes itself in place hands on what it has, and what runs next takes it over.
 
 Process id, children, working directory and every descriptor that is meant to be inherited stay; all else is told in an
-*estate*, a JSON object in a file without a name.  The environment says where:
+*estate*, in a file without a name.  The environment says where:
 
     SCPD_SUCCESSION=PID:DESCRIPTOR    for the process of this id; another one that sees the variable has nothing of it
+
+An estate is a dictionary of what Python's literals can say, and written as one: that needs no module, and a master that
+has given up its rights, or whose libraries are just being replaced, may not find another one.
 
 The program that is to succeed is asked before, by a child, whether it could (--check-config): that one reads an estate
 too, for what cannot change while associations run.  A successor that fails all the same, since something has changed in
@@ -17,6 +20,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from scpd.errors import StartError
 
@@ -31,6 +35,9 @@ VARIABLE = "SCPD_SUCCESSION"
 # Of an estate: the numbers of all descriptors that go along.
 DESCRIPTORS = "descriptors"
 
+# Of what this module adds to one.
+_UMASK, _IS_QUESTION = "umask", "is_question"
+
 _AGAIN_SECONDS = 1.0
 _CHECK = "--check-config"
 # Whoever waits to try again is still asked to end by these.
@@ -40,10 +47,11 @@ _ENDS = (signal.SIGTERM, signal.SIGINT)
 class Program:
     """This program, as it was started: it can be started again, by itself.
 
-    `estate` is what the one before it in this process has left, `None` if there was none.
+    `estate` is what the one before it in this process has left, `None` if there was none, or all of it is ours by now.
+    `umask` is that of the first start, whatever those in between have made of it.
     """
 
-    __slots__ = ("_environment", "_words", "estate")
+    __slots__ = ("_environment", "_words", "estate", "umask")
 
     def __init__(
         self, environment: MutableMapping[str, str], pid: int, passing: tuple[str, ...] = ()
@@ -53,6 +61,7 @@ class Program:
         Whoever succeeds gets this environment without the variables `passing`, which were meant for this start.
         """
         self.estate = _take(environment, pid)
+        self.umask = _umask() if self.estate is None else self.estate[_UMASK]
         self._words = (sys.executable, *sys.orig_argv[1:])
         self._environment = {name: value for name, value in environment.items() if name not in passing}
 
@@ -62,32 +71,39 @@ class Program:
         For a forked child: its standard error says what is wrong, its exit code is 0 if nothing is.
         """
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        self._execute(estate, (*self._words, _CHECK))
+        self._execute({**estate, _IS_QUESTION: True}, (*self._words, _CHECK))
 
     def execute(self, estate: Estate) -> None:
         """Be the program that is there now; returns only by raising `OSError`.
 
         The caller holds back all signals that it hears: they reach the successor when it lets them in.
         """
-        self._execute(estate, self._words)
+        self._execute({**estate, _IS_QUESTION: False}, self._words)
+
+    def is_asked(self) -> bool:
+        """Tell whether we are asked whether we could succeed: then the last word is no word of a daemon."""
+        return self.estate is not None and bool(self.estate[_IS_QUESTION])
 
     def has_to_succeed(self) -> bool:
         """Tell whether something would be lost if we ended now."""
-        return self.estate is not None and _CHECK not in sys.argv
+        return self.estate is not None and not self.is_asked()
+
+    def has_succeeded(self) -> None:
+        """Note that all is taken over: it is not to be taken over anew."""
+        self.estate = None
 
     def try_again(self) -> None:
-        """Take over anew in a moment; returns if we are told to end meanwhile.  Raises `OSError`."""
-        if self.estate is not None and signal.sigtimedwait(_ENDS, _AGAIN_SECONDS) is None:
-            self.execute(self.estate)
+        """Take over anew in a moment, as often as that may need; returns if we are told to end meanwhile."""
+        while self.estate is not None and signal.sigtimedwait(_ENDS, _AGAIN_SECONDS) is None:
+            with suppress(OSError):  # the program is not there, for now
+                self.execute(self.estate)
 
     def _execute(self, estate: Estate, words: tuple[str, ...]) -> None:
-        import json  # who succeeds nobody has no use for it
-
         will = os.memfd_create("scpd-estate", os.MFD_CLOEXEC)
         handed = (will, *estate[DESCRIPTORS])
         try:
             with open(will, "wb", closefd=False) as file:
-                file.write(json.dumps(estate).encode())
+                file.write(repr({**estate, _UMASK: self.umask}).encode())
             for number in handed:
                 os.set_inheritable(number, True)
             os.execve(words[0], words, {**self._environment, VARIABLE: f"{os.getpid()}:{will}"})  # noqa: S606 - us
@@ -101,14 +117,20 @@ def _take(environment: MutableMapping[str, str], pid: int) -> Estate | None:
     whose, _, number = environment.pop(VARIABLE, "").partition(":")
     if whose != str(pid):
         return None
-    import json  # as above
+    from ast import literal_eval  # who succeeds nobody has no use for it
 
     try:
         with open(int(number), "rb") as file:
             file.seek(0)
-            estate: Estate = json.load(file)
+            estate: Estate = literal_eval(file.read().decode())
         for descriptor in estate[DESCRIPTORS]:
             os.set_inheritable(descriptor, False)
-    except (OSError, ValueError, LookupError) as error:
+    except (OSError, ValueError, SyntaxError, LookupError, TypeError) as error:
         raise StartError(f"cannot take over what the program before it had: {error}") from None
     return estate
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

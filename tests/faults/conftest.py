@@ -6,10 +6,12 @@ A server waits for the associations that it serves when it is told to end, so th
 from __future__ import annotations
 
 import resource
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.servers import REPOSITORY
 from tests.harness.wrapped import TracedFactory, limited, require_strace, unprivileged, wrapped
 
 if TYPE_CHECKING:
@@ -86,3 +88,20 @@ def many_descriptors() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     yield max(soft, wanted)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Path:
+    """A command file with options that may change."""
+    path = tmp_path / "options"
+    path.write_text("-v\n-aet ONE\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A copy of the program, that can be replaced."""
+    shutil.copytree(
+        REPOSITORY / "scpd", tmp_path / "lib" / "scpd", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    return tmp_path / "lib"

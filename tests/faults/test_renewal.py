@@ -17,7 +17,6 @@ from tests.harness import wire
 from tests.harness.objects import ct_image
 from tests.harness.processes import children_of, command_line
 from tests.harness.raw_peer import STORE_CONTEXT, RawPeer
-from tests.harness.servers import REPOSITORY
 from tests.harness.storing import (
     announce,
     assert_holds,
@@ -47,14 +46,6 @@ def renew(server: Server, number: int = signal.SIGHUP, verdict: str = RELOADED) 
     count = server.stderr.count(verdict)
     server.signal(number)
     server.wait_for(lambda: server.stderr.count(verdict) > count, 20, f"one more {verdict!r}")
-
-
-@pytest.fixture
-def options(tmp_path: Path) -> Path:
-    """A command file with options that may change."""
-    path = tmp_path / "options"
-    path.write_text("-v\n-aet ONE\n", encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize("number", RENEWING)
@@ -316,15 +307,6 @@ def _is_open_for_reading(fifo: Path) -> bool:
 
 
 # Upgrades
-
-
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """A copy of the program, that can be replaced."""
-    shutil.copytree(
-        REPOSITORY / "scpd", tmp_path / "lib" / "scpd", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    return tmp_path / "lib"
 
 
 def _version(installed: Path, version: str, more: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -89,3 +90,21 @@ def test_a_start_that_fails_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
         assert "filename extension" in refused("-od", str(tmp_path), "-fe", "/x", *bound)
         assert "sort prefix" in refused("-od", str(tmp_path), "-su", "a/b", *bound)
         assert "sort prefix" in refused("-od", str(tmp_path), "-ss", ".x", *bound)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_signal_that_was_held_back_for_the_master_is_not_forgotten(is_held: bool) -> None:
+    def work() -> list[int]:
+        numbers = (signal.SIGUSR1, signal.SIGUSR2)
+        if is_held:
+            signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+            for number in numbers:
+                os.kill(os.getpid(), number)
+        sys.argv = ["scpd", "--version"]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        assert main() == 0
+        for number in numbers:  # in either case they end nobody
+            os.kill(os.getpid(), number)
+        return sorted(signal.sigpending())
+
+    assert in_child(work) == ([signal.SIGUSR1, signal.SIGUSR2] if is_held else [])

@@ -1,0 +1,319 @@
+"""A master that renews itself where that is hard: odd configurations, odd checks, crowds, other ways to be started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.test_renewal import REFUSED, RELOADED, renew
+from tests.harness import wire
+from tests.harness.activated import NotifySocket
+from tests.harness.objects import ct_image
+from tests.harness.processes import children_of, command_line
+from tests.harness.raw_peer import CONTEXTS, RawPeer
+from tests.harness.storing import assert_serves, serving, store, wait_until_idle
+from tests.harness.waiting import wait_until
+from tests.harness.wrapped import wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.harness.servers import Server, ServerFactory
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[NotifySocket]:
+    """What listens to READY and the like."""
+    listening = NotifySocket(str(tmp_path / "notify"))
+    yield listening
+    listening.close()
+
+
+def check_of(server: Server) -> int:
+    """Wait for the process that checks the configuration."""
+
+    def find() -> list[int]:
+        children = [child.pid for child in children_of(server.pid) if child.is_running]
+        return [pid for pid in children if command_line(pid).endswith("--check-config")]
+
+    return server.wait_for(find, what="a check")[0]
+
+
+def instead_of(path: Path) -> None:
+    """Put a FIFO there, on which whoever reads it waits."""
+    path.unlink()
+    os.mkfifo(path)
+
+
+def let_read(fifo: Path, text: str) -> None:
+    """Let one reader have this."""
+    with fifo.open("w", encoding="utf-8") as file:
+        file.write(text)
+
+
+# What is asked for
+
+
+@pytest.mark.parametrize("word", ["--help", "--version", "--check-config"])
+def test_a_command_line_that_asks_for_no_daemon_ends_none(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path, word: str
+) -> None:
+    server = scpd("--fork", f"@{options}")
+    options.write_text(f"-v\n{word}\n", encoding="utf-8")
+    renew(server, verdict=REFUSED)
+    assert "is no daemon" in server.stderr
+    assert_serves(server, raw_peer)
+
+
+def test_a_wrong_command_line_is_one_line(scpd: ServerFactory, options: Path) -> None:
+    server = scpd("--fork", f"@{options}")
+    options.write_text("--no-such-option\n", encoding="utf-8")
+    renew(server, verdict=REFUSED)
+    lines = [line for line in server.stderr.splitlines() if line.startswith(REFUSED)]
+    assert lines == [f"{REFUSED}Unknown option --no-such-option"]
+
+
+def test_a_umask_that_is_asked_for_no_more_is_that_of_the_start(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    modes = []
+    umask = os.umask(0o027)
+    try:
+        server = scpd("--fork", f"@{options}")
+    finally:
+        os.umask(umask)
+    for text in ("-v\n--umask 077\n", "-v\n"):
+        options.write_text(text, encoding="utf-8")
+        renew(server)
+        image = ct_image(2000)
+        peer = raw_peer(server)
+        peer.associate()
+        assert store(peer, image).status == 0
+        peer.release()
+        modes.append(stat.S_IMODE((server.inbox / f"CT.{image.sop_instance_uid}").stat().st_mode))
+    assert modes == [0o600, 0o640]
+
+
+def test_a_host_that_has_more_than_a_lowered_limit_keeps_it(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    options.write_text("-v\n--max-associations-per-host 5\n", encoding="utf-8")
+    server = scpd("--fork", "-ta", "20", f"@{options}")
+    busy = [raw_peer(server) for _ in range(3)]
+    silent = [raw_peer(server) for _ in range(2)]
+    for peer in busy:
+        peer.associate()
+    options.write_text("-v\n--max-associations-per-host 2\n", encoding="utf-8")
+    renew(server)
+    late = raw_peer(server)
+    busy.pop().release()  # in whose place the late one may not come: there are four others
+    answer = late.request_association()
+    assert answer is not None
+    assert answer.type == wire.ASSOCIATE_RJ
+    for peer in silent:
+        peer.associate()
+    for peer in (*busy, *silent):
+        peer.release()
+    wait_until_idle(server)
+    few = [raw_peer(server) for _ in range(2)]
+    for peer in few:
+        peer.associate()
+        peer.release()
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr
+
+
+def test_more_associations_than_a_lowered_limit_go_on(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    options.write_text("-v\n--max-associations 3\n", encoding="utf-8")
+    server = scpd("--fork", f"@{options}")
+    busy = [raw_peer(server) for _ in range(3)]
+    for peer in busy:
+        peer.associate()
+    options.write_text("-v\n--max-associations 1\n", encoding="utf-8")
+    renew(server)
+    assert [peer.echo() for peer in busy] == [0, 0, 0]
+    late = raw_peer(server)
+    busy.pop().release()
+    wait_until(lambda: len(serving(server)) == 2)
+    busy.pop().release()
+    wait_until(lambda: len(serving(server)) == 1)
+    late.send(wire.associate_request(CONTEXTS))
+    with pytest.raises(TimeoutError):
+        late.receive(0.3)
+    busy.pop().release()
+    answer = late.receive()
+    assert answer is not None
+    assert answer.type == wire.ASSOCIATE_AC
+    late.release()
+
+
+# Who asks, and when
+
+
+def test_a_request_to_end_does_not_wait_for_a_check_that_lasts(
+    scpd: ServerFactory, options: Path, manager: NotifySocket
+) -> None:
+    server = scpd("--fork", "--grace", "60", f"@{options}", env={"NOTIFY_SOCKET": manager.address})
+    instead_of(options)
+    server.signal(signal.SIGHUP)
+    os.kill(check_of(server), signal.SIGSTOP)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert [line for line in manager.heard() if "STATUS" not in line and "USEC" not in line] == [
+        "READY=1",
+        "RELOADING=1",
+        "STOPPING=1",
+    ]
+
+
+def test_a_fault_is_named_even_if_one_asks_again_meanwhile(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    server = scpd("--fork", f"@{options}")
+    instead_of(options)
+    server.signal(signal.SIGHUP)
+    check_of(server)
+    server.signal(signal.SIGUSR2)
+    server.wait_for_log("SIGUSR2: checking")
+    let_read(options, "-v\n--grace never\n")
+    server.wait_for_log(f"{REFUSED}Invalid value for option --grace (never)")
+    let_read(options, "-v\n")  # the other check
+    let_read(options, "-v\n")  # the successor
+    server.wait_for_log(RELOADED)
+    assert_serves(server, raw_peer)
+
+
+def test_200_requests_in_a_moment_are_one(scpd: ServerFactory, raw_peer: Callable[..., RawPeer]) -> None:
+    server = scpd("-v", "--fork")
+    for _ in range(200):
+        server.signal(signal.SIGHUP)
+    server.wait_for_log(RELOADED, 20)
+    assert_serves(server, raw_peer)
+    assert server.stderr.count(RELOADED) <= 2
+    assert server.stop() == 0
+
+
+def test_a_service_manager_hears_of_success_and_of_failure(
+    scpd: ServerFactory, options: Path, manager: NotifySocket
+) -> None:
+    surroundings = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "200000"}
+    server = scpd("--fork", f"@{options}", env=surroundings)
+    manager.wait_for("READY=1")
+    for number, text in enumerate(("-v\n", "-v\n--grace never\n", "-v\n"), 1):
+        options.write_text(text, encoding="utf-8")
+        before = time.monotonic_ns() // 1000
+        server.signal(signal.SIGHUP)
+        wait_until(lambda count=number: manager.heard().count("READY=1") == count + 1, what="READY=1")
+        told = [line for line in manager.heard() if line.startswith(("RELOADING", "MONOTONIC", "READY"))]
+        assert [line.partition("=")[0] for line in told[-3:]] == ["RELOADING", "MONOTONIC_USEC", "READY"]
+        assert before <= int(told[-2].partition("=")[2]) <= time.monotonic_ns() // 1000
+        signs = manager.heard().count("WATCHDOG=1")
+        wait_until(lambda count=signs: manager.heard().count("WATCHDOG=1") > count + 2, what="signs of life")
+    assert server.stop() == 0
+
+
+# Defects
+
+
+def test_a_successor_with_a_defect_tries_again_and_nobody_is_refused(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], installed: Path
+) -> None:
+    server = scpd("-v", "--fork", env={"PYTHONPATH": str(installed)})
+    worker = raw_peer(server)
+    worker.associate()
+    start = installed / "scpd" / "start.py"  # of which a check knows nothing
+    sound = start.read_text(encoding="utf-8")
+    start.write_text(f"{sound}\nraise RuntimeError('a defect')\n", encoding="utf-8")
+    server.signal(signal.SIGUSR2)
+    server.wait_for(lambda: server.stderr.count("cannot take over: a defect") >= 2, 20, "two tries")
+    late = raw_peer(server)
+    assert worker.echo() == 0
+    start.write_text(sound, encoding="utf-8")
+    server.wait_for_log(RELOADED, 20)
+    late.associate()
+    late.release()
+    worker.release()
+    assert server.stop() == 0
+
+
+def test_a_check_that_prints_for_ever_fills_no_memory(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], installed: Path
+) -> None:
+    server = scpd("-v", "--fork", env={"PYTHONPATH": str(installed)})
+    (installed / "scpd" / "__init__.py").write_text(
+        "import os\nwhile os.write(2, b'x' * 9999 + b'\\n'):\n    pass\n", encoding="utf-8"
+    )
+    renew(server, signal.SIGUSR2, REFUSED)
+    assert len(server.stderr) < 1 << 16
+    assert_serves(server, raw_peer)
+
+
+# How it was started
+
+
+@pytest.fixture
+def linked(tmp_path: Path, _no_child_is_left_behind: None) -> Iterator[ServerFactory]:
+    """scpd started by a relative path, as a script of another name."""
+    script = tmp_path / "bin" / "storescp"
+    script.parent.mkdir()
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom scpd.__main__ import main\nsys.exit(main())\n",
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+    factory = wrapped(tmp_path, [])
+    factory._command = ["bin/storescp"]
+    yield factory
+    factory.finish()
+
+
+def test_it_finds_itself_by_a_relative_path_and_its_environment_is_that_of_the_start(
+    linked: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    odd = {"ODD": "x" * 100_000, "NO_TEXT": "\udcff"}
+    server = linked(
+        "-v", "--fork", "-xcr", f"env > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/env", env=odd
+    )
+    for _ in range(2):
+        renew(server)
+    server.wait_for(lambda: command_line(server.pid).startswith("storescp: master"), what="its title")
+    with raw_peer(server) as peer:
+        peer.associate()
+        assert store(peer, ct_image()).status == 0
+        peer.release()
+    server.wait_for((tmp_path / "env").exists, 15, "the command's environment")
+    lines = (tmp_path / "env").read_bytes().splitlines()
+    assert b"NO_TEXT=\xff" in lines
+    assert b"ODD=" + b"x" * 100_000 in lines
+    assert not [line for line in lines if line.startswith(b"SCPD_SUCCESSION")]
+
+
+def test_a_crowd_that_waits_is_handed_on(
+    scpd_with_limits: Callable[..., ServerFactory], raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd_with_limits(nofile=2048)("-v", "--fork", "--max-associations", "1", "-ta", "60")
+    silent = [RawPeer(server.port) for _ in range(1000)]
+    try:
+        renew(server)
+        silent[0].associate()
+        assert silent[0].echo() == 0
+        silent[999].send(wire.associate_request(CONTEXTS))
+        silent[0].release()
+        answer = silent[999].receive()
+        assert answer is not None
+        assert answer.type == wire.ASSOCIATE_AC
+        silent[999].release()
+    finally:
+        for peer in silent:
+            peer.close()
+    assert_serves(server, raw_peer)
+    assert server.stop() == 0
