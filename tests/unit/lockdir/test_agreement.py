@@ -11,7 +11,7 @@ import pytest
 
 from scpd.errors import StartError
 from scpd.lockdir import layout, records
-from scpd.lockdir.agreement import GIVEN, check, check_place, use
+from scpd.lockdir.agreement import GIVEN, check, check_change, check_place, use
 from tests.harness.forked import in_child
 from tests.harness.wrapped import require_root
 
@@ -26,6 +26,12 @@ OURS: Options = [
 ]
 
 
+def changed(changes: dict[str, str]) -> Options:
+    """Give our options, some of them changed."""
+    other = {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [(name, other.get(name, value)) for name, value in OURS]
+
+
 class Scene:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,10 +39,15 @@ class Scene:
 
     def use(self, **changes: str) -> int:
         """Use it with our options, or with some of them changed."""
-        changed = {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-        options = [(name, changed.get(name, value)) for name, value in OURS]
-        self.users.append(use(str(self.path), options))
+        self.users.append(use(str(self.path), changed(changes)))
         return self.users[-1]
+
+    def use_again(self, held: int, **changes: str) -> int:
+        """Use it as a successor of who `held` it, whose descriptor is no longer ours if there is another one."""
+        now = use(str(self.path), changed(changes), held)
+        if now != held:
+            self.users.append(now)
+        return now
 
     def refusal(self, **changes: str) -> str:
         with pytest.raises(StartError) as caught:
@@ -200,3 +211,43 @@ class TestPlace:
         with pytest.raises(StartError, match=r"must not hold the output directory: /$"):
             check_place("/", str(tmp_path))
         check_place("/.locks", "/")
+
+
+def test_who_is_alone_may_change_the_options(scene: Scene) -> None:
+    held = scene.use()
+    check_change(held, str(scene.path), changed({"eostudy_timeout": "10"}))
+    assert scene.use_again(held, eostudy_timeout="10") == held
+    assert scene.refusal() == "with --eostudy-timeout 10, not 5"
+    scene.use(eostudy_timeout="10")
+
+
+def test_who_is_not_alone_may_not_and_keeps_what_it_has(scene: Scene) -> None:
+    held, other = scene.use(), scene.use()
+    with pytest.raises(StartError, match=r"with --eostudy-timeout 5, not 10$"):
+        check_change(held, str(scene.path), changed({"eostudy_timeout": "10"}))
+    with pytest.raises(StartError, match=r"with --eostudy-timeout 5, not 10$"):
+        scene.use_again(held, eostudy_timeout="10")
+    check_change(held, str(scene.path), OURS)
+    assert scene.use_again(held) == held
+    scene.leave(other)
+    check_change(held, str(scene.path), changed({"eostudy_timeout": "10"}))
+
+
+def test_to_ask_changes_nothing(scene: Scene) -> None:
+    held = scene.use()
+    before = (scene.path / "rules").read_bytes()
+    check_change(held, str(scene.path), changed({"eostudy_timeout": "10"}))
+    assert (scene.path / "rules").read_bytes() == before
+    scene.use()
+
+
+def test_a_successor_shares_it_with_its_next_user(scene: Scene) -> None:
+    scene.use_again(scene.use())
+    scene.use()
+
+
+def test_a_successor_of_who_held_a_file_that_was_removed_takes_the_one_that_is_there(scene: Scene) -> None:
+    held = scene.use()
+    (scene.path / "rules").unlink()
+    assert scene.use_again(held) != held
+    assert scene.refusal(eostudy_timeout="10") == "with --eostudy-timeout 5, not 10"

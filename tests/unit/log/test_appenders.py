@@ -45,6 +45,7 @@ def outcome(
     work: Callable[[Logging], object] = one_of_each,
     *,
     to_journal: bool = False,
+    begins_anew: bool = True,
 ) -> dict[str, str]:
     """Files, standard output and error of a process that logs as this configuration says."""
 
@@ -54,7 +55,7 @@ def outcome(
             os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
         logging.getLogger().handlers.clear()
         configuration = read(text, Variables({}, os.environ), "scpd")
-        work(configure(LogPolicy("warn", configuration, to_journal=to_journal)))
+        work(configure(LogPolicy("warn", configuration, to_journal=to_journal, begins_anew=begins_anew)))
 
     in_child(life)
     return {path.name: found for path in sorted(folder.iterdir()) if (found := path.read_text())}
@@ -227,3 +228,12 @@ def test_a_remote_syslog_and_log4j(tmp_path: Path) -> None:
 )
 def test_sizes(words: str, size: int) -> None:
     assert size_of(words) == size
+
+
+@pytest.mark.parametrize("kind", ["FileAppender", "RollingFileAppender", "DailyRollingFileAppender"])
+def test_a_successor_empties_no_file(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "f").write_text("before\n")
+    text = A_FILE.replace("FileAppender", kind) + "log4cplus.appender.A.Schedule=daily\n"
+    text += "log4cplus.appender.A.Append=false\n"
+    assert outcome(tmp_path, text, begins_anew=False)["f"].startswith("before\nERROR - p\n")
+    assert outcome(tmp_path, text)["f"].startswith("ERROR - p\n")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from ast import literal_eval
 from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.master.children import SWEEPER, WORKER, Child, Children
+from scpd.master.children import CHECKER, KEEPER, STANDBY, SWEEPER, WORKER, Child, Children
 from scpd.process import exitcodes
 from scpd.worker.peer import Peer
 from tests.harness.forked import ended, forked
@@ -160,3 +161,35 @@ def test_a_signal_reaches_every_child_the_dead_ones_too(children: Children) -> N
     for pid in [*children._by_pid]:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert len(children.reap()) == 3
+
+
+def test_a_successor_has_the_same_children(children: Children, caplog: pytest.LogCaptureFixture) -> None:
+    children.add(Child(ended(lambda: 0), WORKER, Peer(("2001:db8::1", 4711))))
+    children.add(Child(ended(lambda: 0), STANDBY))
+    children.add(Child(forked(for_ever), KEEPER))
+    rows = literal_eval(repr(children.estate()))
+    successor = Children()
+
+    taken = successor.take_over(rows)
+
+    assert [(child.kind, str(child.peer or "")) for child in taken] == [
+        (WORKER, "[2001:db8::1]:4711"),
+        (STANDBY, ""),
+        (KEEPER, ""),
+    ]
+    assert successor.workers == 1
+    assert {child.pid for child, _ in successor.reap()} == {child.pid for child in taken[:2]}
+    assert f"worker {taken[0].pid} ([2001:db8::1]:4711) ended" in caplog.messages
+    assert successor.workers == 0
+    assert successor.has(KEEPER)
+    children._by_pid = successor._by_pid
+
+
+def test_what_a_check_found_is_not_for_the_table_to_say(
+    children: Children, caplog: pytest.LogCaptureFixture
+) -> None:
+    for life in (lambda: 1, killed_by(signal.SIGKILL)):
+        child = Child(ended(life), CHECKER)
+        children.add(child)
+        assert children.reap() == [(child, True)]
+    assert caplog.records == []

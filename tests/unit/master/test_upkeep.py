@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.master.children import KEEPER, Children
+from scpd.master.children import KEEPER, Child, Children
 from scpd.master.upkeep import Heartbeat, Upkeep
 from tests.harness.commands import ForkedWakeup
+from tests.harness.forked import forked
 from tests.harness.processes import children_of, is_running
 from tests.harness.waiting import wait_until
 
@@ -170,3 +171,26 @@ def _hears_sigterm(pid: int) -> bool:
         lines = dict(line.split(":", 1) for line in file)
     bit = 1 << (signal.SIGTERM - 1)
     return not any(int(lines[name], 16) & bit for name in ("SigBlk", "SigCgt", "SigIgn"))
+
+
+def test_the_keeper_of_the_master_before_us_ends_before_there_is_another(scene: Scene) -> None:
+    now = monotonic()
+    pid = forked(wait_for_ever)
+    scene.children.add(Child(pid, KEEPER))
+    scene.upkeep.take_over(pid, now)
+    scene.upkeep.keep(now + SILENCE - 1)
+    assert scene.keepers() == [pid]
+    os.kill(pid, signal.SIGKILL)
+    scene.reap(pid, now + 1)
+    assert scene.upkeep.next_time() == now + 1
+    scene.upkeep.keep(now + 1)
+    assert scene.keeper() != pid
+
+
+def test_the_keeper_of_the_master_before_us_is_killed_if_it_does_not_end(scene: Scene) -> None:
+    now = monotonic()
+    pid = forked(wait_for_ever)
+    scene.children.add(Child(pid, KEEPER))
+    scene.upkeep.take_over(pid, now)
+    scene.upkeep.keep(now + SILENCE + 1)
+    scene.reap(pid, now + SILENCE + 1)

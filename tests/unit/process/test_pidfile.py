@@ -104,3 +104,15 @@ def test_a_place_that_cannot_be_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "link").symlink_to("elsewhere")
     with pytest.raises(StartError, match=r"^cannot write pid file: "):
         PidFile(str(tmp_path / name))
+
+
+def test_a_successor_has_it_and_lets_nobody_else_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "run.pid"
+    first = PidFile(str(path))
+    first.write()
+    successor = PidFile(str(path), first.descriptors())
+    assert path.read_text() == f"{os.getpid()}\n"
+    with pytest.raises(StartError, match="is held by"):
+        PidFile(str(path))
+    successor.remove()
+    assert not path.exists()
