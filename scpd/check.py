@@ -37,10 +37,11 @@ def check(
 
     With an `estate` the question is whether we could succeed the daemon whose it is, with the rights that it has left.
     """
+    begins = estate is None
     problems = list(_problems(settings, configuration, environment, estate))
-    refusing, odd = _host_rules(settings) if settings.access_control else ([], [])
+    refusing, odd = _host_rules(settings, asks=begins) if settings.access_control else ([], [])
     problems += refusing
-    odd += _warnings(settings, configuration, environment)
+    odd += _warnings(settings, configuration, environment, begins=begins)
     return _tell(settings, problems, odd)
 
 
@@ -144,7 +145,7 @@ def _of_storing(settings: Settings) -> Iterator[str]:
 
 
 def _warnings(
-    settings: Settings, configuration: Configuration | None, environment: Mapping[str, str]
+    settings: Settings, configuration: Configuration | None, environment: Mapping[str, str], *, begins: bool
 ) -> list[str]:
     """Give what else is odd, but keeps nothing from working."""
     from scpd.policies import log_policy
@@ -152,7 +153,7 @@ def _warnings(
     unseen = log_policy(settings, configuration).unseen
     warnings = [unseen] if unseen else []
     # A service manager that has us checked before the start hands its sockets over at the start.
-    if not settings.port and not settings.inetd and "INVOCATION_ID" not in environment:
+    if begins and not settings.port and not settings.inetd and "INVOCATION_ID" not in environment:
         warnings.append("no port: this needs a socket unit, which hands over what it listens on")
     if not _has_network():
         warnings += _without_network(settings)
@@ -186,8 +187,11 @@ def _without_network(settings: Settings) -> Iterator[str]:
         yield "commands would run here, without a network: --no-keeper leaves them to scpd-keeper.service"
 
 
-def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
-    """Give what is wrong with the tables of the host rules, and what is odd; asks for every name that they have."""
+def _host_rules(settings: Settings, *, asks: bool) -> tuple[list[str], list[str]]:
+    """Give what is wrong with the tables of the host rules, and what is odd.
+
+    With `asks` for every name that they have, which may take long: no reload waits for that.
+    """
     from scpd.access.names import is_known
     from scpd.access.tables import Tables, faults
     from scpd.process.privileges import as_user
@@ -195,7 +199,7 @@ def _host_rules(settings: Settings) -> tuple[list[str], list[str]]:
     tables = Tables(settings.hosts_allow, settings.hosts_deny)
     with as_user():
         book = tables.look()
-    return faults(book, _service(settings), is_known)
+    return faults(book, _service(settings), is_known if asks else None)
 
 
 def _service(settings: Settings) -> Service:

@@ -13,11 +13,13 @@ import pytest
 
 from tests.faults.test_renewal import REFUSED, RELOADED, renew
 from tests.harness import wire
-from tests.harness.activated import NotifySocket
+from tests.harness.activated import Activator, NotifySocket
+from tests.harness.clients import run
 from tests.harness.objects import ct_image
 from tests.harness.processes import children_of, command_line
 from tests.harness.raw_peer import CONTEXTS, RawPeer
-from tests.harness.storing import assert_serves, serving, store, wait_until_idle
+from tests.harness.servers import REPOSITORY
+from tests.harness.storing import STORE_CONTEXT, announce, assert_serves, serving, store, wait_until_idle
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import wrapped
 
@@ -46,16 +48,13 @@ def check_of(server: Server) -> int:
     return server.wait_for(find, what="a check")[0]
 
 
-def instead_of(path: Path) -> None:
-    """Put a FIFO there, on which whoever reads it waits."""
-    path.unlink()
-    os.mkfifo(path)
-
-
-def let_read(fifo: Path, text: str) -> None:
-    """Let one reader have this."""
-    with fifo.open("w", encoding="utf-8") as file:
-        file.write(text)
+def hold_up(options: Path) -> Path:
+    """Put a FIFO there, on which whoever reads it waits; give another name of it."""
+    options.unlink()
+    os.mkfifo(options)
+    fifo = options.with_suffix(".fifo")
+    fifo.hardlink_to(options)
+    return fifo
 
 
 # What is asked for
@@ -163,7 +162,7 @@ def test_a_request_to_end_does_not_wait_for_a_check_that_lasts(
     scpd: ServerFactory, options: Path, manager: NotifySocket
 ) -> None:
     server = scpd("--fork", "--grace", "60", f"@{options}", env={"NOTIFY_SOCKET": manager.address})
-    instead_of(options)
+    hold_up(options)
     server.signal(signal.SIGHUP)
     os.kill(check_of(server), signal.SIGSTOP)
     server.signal(signal.SIGTERM)
@@ -179,16 +178,17 @@ def test_a_fault_is_named_even_if_one_asks_again_meanwhile(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
 ) -> None:
     server = scpd("--fork", f"@{options}")
-    instead_of(options)
+    fifo = hold_up(options)
+    good = options.with_suffix(".good")
+    good.write_text("-v\n", encoding="utf-8")
     server.signal(signal.SIGHUP)
-    check_of(server)
-    server.signal(signal.SIGUSR2)
-    server.wait_for_log("SIGUSR2: checking")
-    let_read(options, "-v\n--grace never\n")
-    server.wait_for_log(f"{REFUSED}Invalid value for option --grace (never)")
-    let_read(options, "-v\n")  # the other check
-    let_read(options, "-v\n")  # the successor
+    with fifo.open("w", encoding="utf-8") as file:  # the check reads
+        server.signal(signal.SIGUSR2)
+        server.wait_for_log("SIGUSR2: checking")
+        good.rename(options)
+        file.write("-v\n--grace never\n")
     server.wait_for_log(RELOADED)
+    assert f"{REFUSED}Invalid value for option --grace (never)" in server.stderr
     assert_serves(server, raw_peer)
 
 
@@ -316,4 +316,146 @@ def test_a_crowd_that_waits_is_handed_on(
         for peer in silent:
             peer.close()
     assert_serves(server, raw_peer)
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def activated(
+    tmp_path: Path, _no_child_is_left_behind: None, _raw_peers: list[RawPeer]
+) -> Iterator[Activator]:
+    """scpd with sockets that somebody else has opened."""
+    activator = Activator(tmp_path)
+    yield activator
+    for peer in _raw_peers:
+        peer.close()
+    activator.finish()
+
+
+def test_the_sockets_of_a_service_manager_are_kept(
+    activated: Activator, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    (server, one), (_, other) = activated("--fork", f"@{options}", names=("dicom", "research"))
+    first = raw_peer(one.port)
+    first.associate()
+    for _ in range(2):
+        renew(server)
+    for place in (one, other):
+        with raw_peer(place.port) as peer:
+            peer.associate()
+            peer.release()
+    title = f"scpd: master, 1 association on {one.port} and {other.port}"
+    server.wait_for(lambda: command_line(server.pid) == title, what=title)
+    assert first.echo() == 0
+    first.release()
+    assert "W: " not in server.stderr
+
+
+# What changes
+
+
+def test_no_reload_asks_for_the_names_of_host_rules(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    allow, deny = tmp_path / "hosts.allow", tmp_path / "hosts.deny"
+    allow.write_text("ALL: 127.0.0.1\nALL: @no-such-netgroup\n", encoding="utf-8")
+    deny.write_text("ALL: ALL\n", encoding="utf-8")
+    rules = ("+ac", "--hosts-allow", str(allow), "--hosts-deny", str(deny))
+    asked = run([sys.executable, "-m", "scpd", *rules, "--check-config"], env={"PYTHONPATH": str(REPOSITORY)})
+    assert "no-such-netgroup" in asked.stderr
+    server = scpd("-v", "--fork", *rules)
+    renew(server)
+    assert "no-such-netgroup" not in server.stderr
+    assert_serves(server, raw_peer)
+    allow.write_text("ALL: EXCEPT\n", encoding="utf-8")
+    renew(server, verdict=REFUSED)
+    assert str(allow) in server.stderr
+
+
+def test_tables_of_peers_and_profiles_are_read_anew(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    peers = tmp_path / "peers"
+    peers.write_text("* ONE\n", encoding="utf-8")
+    server = scpd("-v", "--fork", "--peers", str(peers))
+    with raw_peer(server) as peer:
+        peer.associate(calling="ONE")
+        peers.write_text("* TWO\n", encoding="utf-8")
+        renew(server)
+        assert store(peer, ct_image()).status == 0
+        peer.release()
+    with raw_peer(server) as peer:
+        answer = peer.request_association(calling="ONE")
+        assert answer is not None
+        assert answer.type == wire.ASSOCIATE_RJ
+    with raw_peer(server) as peer:
+        peer.associate(calling="TWO")
+        peer.release()
+
+
+def test_a_log_that_changes_gets_the_next_line(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    configuration, one, other = tmp_path / "log.cfg", tmp_path / "one", tmp_path / "other"
+    text = (
+        "log4cplus.rootLogger=INFO, F\nlog4cplus.appender.F=log4cplus::FileAppender\n"
+        "log4cplus.appender.F.File={}\n"
+    )
+    configuration.write_text(text.format(one), encoding="utf-8")
+    server = scpd("--fork", "-lc", str(configuration))
+    with raw_peer(server) as peer:
+        peer.associate(calling="OLD")
+        configuration.write_text(text.format(tmp_path / "nowhere" / "log"), encoding="utf-8")
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: "cannot write to" in one.read_text(encoding="utf-8"), 20, "the refusal")
+        configuration.write_text(text.format(other), encoding="utf-8")
+        server.signal(signal.SIGHUP)
+        wait_until(
+            lambda: other.exists() and "reloaded" in other.read_text(encoding="utf-8"), 20, "the reload"
+        )
+        peer.release()
+    wait_until(lambda: "Release" in one.read_text(encoding="utf-8"), what="the old worker's line")
+    assert_serves(server, raw_peer)
+    assert "Release" in other.read_text(encoding="utf-8")
+    assert server.stop() == 0
+
+
+def test_who_waits_for_the_keeper_gets_the_answer_of_the_next_one(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    go, begun = tmp_path / "go", tmp_path / "begun"
+    command = f"echo >> {begun}; while [ ! -e {go} ]; do sleep 0.05; done"
+    server = scpd("-v", "--fork", "-xs", "-xcr", command)
+    peer = raw_peer(server)
+    peer.associate()
+    image = ct_image(2000)
+    announce(peer, image)
+    peer.send_data(STORE_CONTEXT, image.data_set)
+    wait_until(begun.exists, 15, "the command")
+    for _ in range(2):
+        renew(server)
+    go.touch()
+    assert peer.receive_response().status == 0
+    assert store(peer, ct_image(2000)).status == 0
+    peer.release()
+    wait_until_idle(server)
+    assert server.stop() == 0
+    assert begun.read_text(encoding="utf-8") == "\n\n"
+
+
+def test_one_at_a_time_it_serves_whoever_comes_next(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("-v", "--single-process")
+    first = raw_peer(server)
+    first.associate(calling="FIRST")
+    late = raw_peer(server)
+    late.send(wire.associate_request(CONTEXTS))
+    renew(server)
+    assert first.echo() == 0
+    assert len(serving(server)) == 1
+    first.release()
+    answer = late.receive()
+    assert answer is not None
+    assert answer.type == wire.ASSOCIATE_AC
+    late.release()
     assert server.stop() == 0
