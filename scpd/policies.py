@@ -355,6 +355,7 @@ def roles(
     from scpd.keeper_policies import keeper_role, keeper_vacancy
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
+    from scpd.status_policies import teller
     from scpd.worker.peer import Peer, tune
     from scpd.worker.rehearsal import learn
     from scpd.worker.serve import serve
@@ -383,8 +384,16 @@ def roles(
     refuse = _refuse(settings, policy, title, logs)
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
     refresh = None if policy.gate is None else policy.gate.refresh
+    tell = teller(settings, title, places)
     return Roles(
-        serve_assignment, sweep_output_directory, keep, logs, refuse=refuse, refresh=refresh, **often
+        serve_assignment,
+        sweep_output_directory,
+        keep,
+        logs,
+        refuse=refuse,
+        refresh=refresh,
+        tell=tell,
+        **often,
     )
 
 

@@ -19,11 +19,13 @@ from __future__ import annotations
 import logging
 import os
 
-from scpd import filing_policies, peers_policies, policies
+from scpd import filing_policies, peers_policies, policies, status_policies
 from scpd.errors import StartError
 from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, fixed_options
 from scpd.master import listeners, report, supervisor
 from scpd.master.books import Books
+from scpd.master.control import DOOR
+from scpd.master.door import inherit_door
 from scpd.master.renewal import CHILDREN, LISTENERS, PID_FILE, Heirloom
 from scpd.process import activation, cores, exitcodes, notify, privileges
 from scpd.process.succession import DESCRIPTORS
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from scpd.cli.settings import Settings
     from scpd.log.setup import Logging
+    from scpd.master.door import Door
     from scpd.master.supervisor import Roles
     from scpd.process.activation import Handed
     from scpd.process.daemonize import Detached
@@ -75,7 +78,7 @@ class _Beginning:
     def anew(self, handed: list[Handed]) -> int:
         """Start, and be the master; give the exit code."""
         settings, identity = self._settings, self._identity
-        pid_file = _pid_file(settings)
+        pid_file, door = _pid_file(settings), None
         try:
             sockets = [] if identity is None else _listeners(settings, handed)
             if identity is not None:
@@ -84,7 +87,8 @@ class _Beginning:
             roles, in_use = _roles(settings, self._title, self._logs)
             sockets = sockets or _listeners(settings, handed)
             detached = self._detach(sockets, in_use, pid_file)
-            master = self._master(sockets, roles, in_use, pid_file)
+            door = status_policies.open_door(settings, listeners.ports(sockets)[0], os.environ)
+            master = self._master(sockets, roles, self._heirloom(in_use, pid_file, None, door))
             _settle(identity)
             listeners.listen(sockets)
             if pid_file is not None:
@@ -93,8 +97,7 @@ class _Beginning:
                 detached.ready(self._logs.unseen)
             return master.run()
         finally:
-            if pid_file is not None:
-                pid_file.remove()
+            _leave(door, pid_file)
 
     def in_place_of_another(self, estate: Estate) -> int:
         """Take over what the program before us had, and be the master; give the exit code."""
@@ -108,37 +111,34 @@ class _Beginning:
         sockets = listeners.take_over(estate[LISTENERS])
         pid_file = _pid_file(settings, estate[PID_FILE])
         books = Books.of(estate, (row[2] for row in estate[CHILDREN]))
-        master = self._master(sockets, roles, in_use, pid_file, books)
+        door = inherit_door(*estate[DOOR]) if DOOR in estate else None
+        master = self._master(sockets, roles, self._heirloom(in_use, pid_file, books, door))
         # Nothing fails from here on, and nobody has to try again with what we have copies of.
         self._program.has_succeeded()
-        for descriptor in {*estate[LISTENERS], held} - {None, *in_use}:
+        for descriptor in {*estate[LISTENERS], *estate.get(DOOR, ())[:1], held} - {None, *in_use}:
             os.close(descriptor)
         try:
             master.take_over(estate)
             return master.run()
         finally:
-            if pid_file is not None:
-                pid_file.remove()
+            _leave(door, pid_file)
 
     def _master(
-        self,
-        sockets: list[socket.socket],
-        roles: Roles,
-        in_use: tuple[int, ...],
-        pid_file: PidFile | None,
-        books: Books | None = None,
+        self, sockets: list[socket.socket], roles: Roles, heirloom: Heirloom
     ) -> supervisor.Supervisor:
         shown = report.Report(self._title, " and ".join(map(str, listeners.ports(sockets))), self._manager)
-        limits, heirloom = policies.limits(self._settings), self._heirloom(in_use, pid_file)
-        return supervisor.Supervisor(sockets, limits, roles, shown, heirloom, books)
+        return supervisor.Supervisor(sockets, policies.limits(self._settings), roles, shown, heirloom)
 
-    def _heirloom(self, in_use: tuple[int, ...], pid_file: PidFile | None) -> Heirloom:
+    def _heirloom(
+        self, in_use: tuple[int, ...], pid_file: PidFile | None, books: Books | None, door: Door | None
+    ) -> Heirloom:
         """Say what a successor gets of our start, and who that may be."""
         question: Estate = {FIXED: fixed_options(self._settings), DESCRIPTORS: [*in_use]}
         if in_use:
             question[LOCK_DIRECTORY] = in_use[0]
         own = () if pid_file is None else pid_file.descriptors()
-        return Heirloom(self._program, question, {**question, PID_FILE: own, DESCRIPTORS: [*in_use, *own]})
+        estate = {**question, PID_FILE: own, DESCRIPTORS: [*in_use, *own]}
+        return Heirloom(self._program, question, estate, books, door)
 
     def _detach(
         self, sockets: list[socket.socket], in_use: tuple[int, ...], pid_file: PidFile | None
@@ -155,6 +155,14 @@ class _Beginning:
             return detach(kept, exitcodes.START_FAILED)
         except OSError as error:
             raise StartError(f"cannot detach: {error.strerror}") from None
+
+
+def _leave(door: Door | None, pid_file: PidFile | None) -> None:
+    """Remove what says where we are."""
+    if door is not None:
+        door.close()
+    if pid_file is not None:
+        pid_file.remove()
 
 
 def _check_names(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""scpctl: looks at the studies and commands of a daemon, and settles them; asks and feeds a DICOM service.
+"""scpctl: looks at a daemon, its studies and commands, and settles them; asks and feeds a DICOM service.
 
     scpctl studies                   list what is open
     scpctl complete STUDY            end a study by hand
@@ -6,6 +6,11 @@
     scpctl retry JOB                 run a command again that was set aside
     scpctl drop JOB                  forget a command
     scpctl keep SCPD-OPTIONS...      complete studies and run commands, in the foreground
+    scpctl status                    who sends what to a running daemon, and what it has done since its start
+    scpctl ready                     exit code 0 if that can store what comes now, else 1 and why not
+    scpctl reload                    have it read its configuration anew
+    scpctl reopen                    have it open its log files anew
+    scpctl drain                     have it accept nothing more, and end when the last association has ended
     scpctl access ADDRESS [NAME]     exit code 0 if the host rules let a client in, else 1; and which line decides
     scpctl echo HOST PORT            exit code 0 if a C-ECHO succeeds, else 1 and one line on stderr
     scpctl send HOST PORT FILE...    exit code 0 if every object was stored, else 1 and a line for each failure
@@ -26,7 +31,7 @@ from scpd import __version__
 from scpd.ctl import exitcodes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 _KEEP = "keep"
@@ -52,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"scpctl {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     _add_lock_directory(commands)
+    _add_daemon(commands)
     _add_access(commands)
     _add_peers(commands)
     return whole
@@ -86,6 +92,27 @@ def _add_lock_directory(commands: argparse._SubParsersAction[argparse.ArgumentPa
     drop.add_argument("job", metavar="JOB", help="its name, as jobs lists it")
     drop.set_defaults(run=_drop)
     commands.add_parser(_KEEP, help="be the keeper, as a service of its own", add_help=False)
+
+
+def _add_daemon(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    place = argparse.ArgumentParser(add_help=False)
+    where = place.add_mutually_exclusive_group()
+    where.add_argument("--socket", metavar="PATH", help="its control socket (the only one in /run/scpd)")
+    where.add_argument("--lock-directory", metavar="DIR", help="its lock directory, where the socket is")
+    where.add_argument("-od", "--output-directory", metavar="DIR", help="its output directory")
+    status = commands.add_parser("status", parents=[place], help="who sends what, and what has been")
+    status.add_argument("--json", action="store_true", help="for programs: a JSON object")
+    status.set_defaults(run=_daemon("run_status"))
+    ready = commands.add_parser("ready", parents=[place], help="can it store what comes now?")
+    ready.set_defaults(run=_daemon("run_ready"))
+    reload = commands.add_parser("reload", parents=[place], help="have it read its configuration anew")
+    reload.set_defaults(run=_daemon("run_reload"))
+    reopen = commands.add_parser("reopen", parents=[place], help="have it open its log files anew")
+    reopen.set_defaults(run=_daemon("run_reopen"))
+    drain = commands.add_parser(
+        "drain", parents=[place], help="have it accept nothing more, and end in its own time"
+    )
+    drain.set_defaults(run=_daemon("run_drain"))
 
 
 def _add_access(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -178,6 +205,16 @@ def _drop(options: argparse.Namespace) -> int:
     from scpd.ctl import jobs
 
     return jobs.run_drop(options)
+
+
+def _daemon(name: str) -> Callable[[argparse.Namespace], int]:
+    def run(options: argparse.Namespace) -> int:
+        from scpd.ctl import status
+
+        code: int = getattr(status, name)(options)
+        return code
+
+    return run
 
 
 def _keep(words: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from scpd.ctl.counts import COMPLETING, OPEN
 from scpd.ctl.exitcodes import FAILURE, SUCCESS
 from scpd.ctl.listing import as_json, say, span, table
 from scpd.ctl.lockdir import ask_keeper, complain, with_survey
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from scpd.ctl.survey import Study, Survey
     from scpd.keeper.ledger import Association, Stored
 
-_OPEN, _COMPLETING = "open", "completing"
 _HEADINGS = ("STUDY", "STATE", "OBJECTS", "AGE", "LAST", "ENDS IN", "HELD BY", "FROM", "DIRECTORY")
 
 
@@ -57,7 +57,7 @@ def _facts(study: Study, now: float) -> dict[str, Any]:
     senders = dict.fromkeys(_who(stored.association) for stored in objects)
     return {
         "study": study.generation.uid,
-        "state": _OPEN if study.is_open else _COMPLETING,
+        "state": OPEN if study.is_open else COMPLETING,
         "generation": study.generation.generation,
         "directory": _path(study, study.directory or (objects[-1].record.directory if objects else "")),
         "objects": len({stored.record.name for stored in objects}),
@@ -98,5 +98,5 @@ def _as_text(found: list[dict[str, Any]]) -> str:
         )
         for facts in found
     ]
-    counted = f"{sum(facts['state'] == _OPEN for facts in found)} open studies\n"
+    counted = f"{sum(facts['state'] == OPEN for facts in found)} open studies\n"
     return (table(_HEADINGS, rows) if rows else "") + counted

@@ -9,9 +9,7 @@ Raises `OSError` if it is no lock directory, or one that we must not read.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from scpd.keeper.accounts import read_accounts, read_failed
 from scpd.keeper.generations import make_study
@@ -23,6 +21,7 @@ from scpd.process.proc import boot_id
 from scpd.study.rules import Rulebook
 from scpd.study.states import DIRECTORY, STUDY, About
 
+TYPE_CHECKING = False  # a daemon that tells how it is looks here, too, and has no use for typing
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
@@ -31,15 +30,17 @@ if TYPE_CHECKING:
     from scpd.keeper.ledger import Association, News, Stored
 
 
-@dataclass
 class Study:
     """A study that is open, or sealed and being completed; `deadline` is when it ends by itself, if that is known."""
 
-    generation: generations.Study
-    directory: str
-    is_open: bool
-    deadline: float | None = None
-    holders: list[Association] = field(default_factory=list)
+    __slots__ = ("deadline", "directory", "generation", "holders", "is_open")
+
+    def __init__(self, generation: generations.Study, directory: str, *, is_open: bool) -> None:
+        self.generation = generation
+        self.directory = directory
+        self.is_open = is_open
+        self.deadline: float | None = None
+        self.holders: list[Association] = []
 
     @property
     def objects(self) -> list[Stored]:
@@ -113,7 +114,7 @@ class Survey:
         if found is None:
             return None
         fields = records.decode(_read(f"{name}/{DIRECTORY}", parent).rstrip(b"\n"))
-        return Study(found, fields[0] if fields else "", is_open)
+        return Study(found, fields[0] if fields else "", is_open=is_open)
 
     def accounts(self) -> tuple[set[str], dict[str, int]]:
         """Give the jobs that need not run any more, and how often others have failed."""

@@ -12,6 +12,7 @@ from scpd.worker.peer import Peer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -22,6 +23,7 @@ REFUSER = "refuser"  # answers one connection too many, and is no association
 SWEEPER = "sweeper"
 CHECKER = "check of the configuration"
 KEEPER = "keeper"
+TELLER = "teller"  # answers scpctl
 
 
 class Child:
@@ -71,6 +73,13 @@ class Children:
         child.peer = peer
         self._workers += 1
 
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self._by_pid.values())
+
+    def count(self, kind: str) -> int:
+        """Count those of this kind."""
+        return sum(child.kind == kind for child in self)
+
     def has(self, kind: str) -> bool:
         """Tell whether a child of this kind lives."""
         return any(child.kind == kind for child in self._by_pid.values())
@@ -93,9 +102,9 @@ class Children:
             ended.append((child, _log_end(child)))
         return ended
 
-    def has_others_than(self, kind: str) -> bool:
+    def has_others_than(self, *kinds: str) -> bool:
         """Tell whether a child of another kind lives."""
-        return any(child.kind != kind for child in self._by_pid.values())
+        return any(child.kind not in kinds for child in self)
 
     def take_over(self, rows: list[list[Any]]) -> list[Child]:
         """Enter the children of the master that we succeed, and give them."""

@@ -14,17 +14,25 @@ _ABORT_SECONDS = 3.0
 
 
 class Drain:
-    """The end of a master, from the first request on."""
+    """The end of a master, from the first request on; without `grace` there is time enough, until it is limited."""
 
-    __slots__ = ("_deadline", "_steps")
+    __slots__ = ("_deadline", "_steps", "is_limited")
 
-    def __init__(self, now: float, grace: float) -> None:
+    def __init__(self, now: float, grace: float | None) -> None:
         # Signal for the children, and the seconds that they have from then on.
         self._steps: list[tuple[int, float | None]] = [
             (signal.SIGTERM, _ABORT_SECONDS),
             (signal.SIGKILL, None),
         ]
-        self._deadline: float | None = now + grace
+        self._deadline: float | None = None
+        self.is_limited = False
+        if grace is not None:
+            self.limit(now, grace)
+
+    def limit(self, now: float, grace: float) -> None:
+        """Begin the grace period."""
+        self.is_limited = True
+        self._deadline = now + grace
 
     def next_deadline(self) -> float | None:
         """Give the time (monotonic seconds) of the next step, `None` if nothing is left to do but wait."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
+# How it is.
+SERVING, RESTING, DRAINING = "serving", "resting", "draining"
+
 
 class Entrance:
     """The listeners, which it owns from now on, and all that came in by them and is not served yet.
@@ -42,6 +45,7 @@ class Entrance:
     """
 
     __slots__ = (
+        "_is_closed",
         "_is_full",
         "_is_open",
         "_listeners",
@@ -70,6 +74,19 @@ class Entrance:
         self._is_full = is_full
         self._turnstile = turnstile
         self._is_open = False
+        self._is_closed = False
+
+    @property
+    def state(self) -> str:
+        """Say whether connections are accepted, in a word."""
+        if self._is_closed:
+            return DRAINING
+        return SERVING if self._rest.until is None else RESTING
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Count the connections that wait: for their first byte, for a worker."""
+        return self._waiting.counts()
 
     def open_or_shut(self, now: float) -> None:
         """Poll the listeners or leave new connections in the backlog: while there is no room, while resting."""
@@ -125,6 +142,7 @@ class Entrance:
     def close(self) -> None:
         """Close listeners and connections, for good."""
         self._let(is_open=False)
+        self._is_closed = True
         close_all(self._listeners)
         while (arrival := self._waiting.oldest()) is not None:
             self._forget(arrival)

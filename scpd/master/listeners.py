@@ -85,6 +85,12 @@ def ports(listeners: list[socket.socket]) -> list[int]:
     return list(dict.fromkeys(int(listener.getsockname()[1]) for listener in listeners))
 
 
+def names(listeners: list[socket.socket]) -> list[str]:
+    """Give where they listen, as address and port."""
+    addresses = (listener.getsockname() for listener in listeners)
+    return [f"[{each[0]}]:{each[1]}" if ":" in each[0] else f"{each[0]}:{each[1]}" for each in addresses]
+
+
 def close_all(listeners: list[socket.socket]) -> None:
     """Close them and forget them."""
     for listener in listeners:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+from time import time
 
 from scpd import __version__
 from scpd.master.children import CHECKER, Child
@@ -25,6 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scpd.master.books import Books
+    from scpd.master.control import Answer, Document
+    from scpd.master.door import Door
     from scpd.master.report import Report
     from scpd.process.signals import Wakeup
     from scpd.process.succession import Estate, Program
@@ -48,11 +52,21 @@ class Heirloom:
     """What a master has from its start, and hands on as it is: `program` is what may succeed it.
 
     `question` is the estate for a check, with the descriptors that it needs; `estate` has what else a successor needs.
+    The books go on for ever; by the door, if there is one, scpctl comes.
     """
 
-    __slots__ = ("estate", "program", "question")
+    __slots__ = ("books", "door", "estate", "program", "question")
 
-    def __init__(self, program: Program, question: Estate, estate: Estate) -> None:
+    def __init__(
+        self,
+        program: Program,
+        question: Estate,
+        estate: Estate,
+        books: Books | None = None,
+        door: Door | None = None,
+    ) -> None:
+        self.books = books
+        self.door = door
         self.program = program
         self.question = question
         self.estate = estate
@@ -63,13 +77,14 @@ class Renewal:
 
     `give_up()` lets go of what cannot be handed on and gives the estate, without the heirloom; it is called last.  That
     is when time is kept: no signal that came with the end of the check is forgotten.  `add` is told of the check, a
-    child that somebody has to reap.
+    child that somebody has to reap.  `verdict` is that of the last renewal, if there was one (scpctl(8)).
     """
 
     __slots__ = (
         "_add",
         "_answer",
         "_asked_again",
+        "_askers",
         "_give_up",
         "_heirloom",
         "_is_granted",
@@ -77,6 +92,7 @@ class Renewal:
         "_report",
         "_until",
         "_wakeup",
+        "verdict",
     )
 
     def __init__(
@@ -97,17 +113,22 @@ class Renewal:
         self._until: float | None = None  # monotonic seconds
         self._asked_again = False
         self._is_granted = False
+        self._askers: list[Answer] = []
+        self.verdict: Document | None = None
 
     def take_over(self, estate: Estate) -> None:
         """Say that we have succeeded."""
         before = estate[_VERSION]
-        if before == __version__:
-            log.info("reloaded")
-        else:
-            log.info("upgraded from version %s to version %s", before, __version__)
+        done = "reloaded"
+        if before != __version__:
+            done = f"upgraded from version {before} to version {__version__}"
+        log.info("%s", done)
+        self.verdict = _verdict(done, is_done=True)
 
-    def begin(self, now: float) -> None:
-        """Begin to ask, or ask once more when the answer is there."""
+    def begin(self, now: float, answer: Answer | None = None) -> None:
+        """Begin to ask, or ask once more when the answer is there; `answer` hears the verdict, if we stay."""
+        if answer is not None:
+            self._askers.append(answer)
         if self._pid:
             self._asked_again = True
             return
@@ -172,8 +193,8 @@ class Renewal:
             return
         complaints = self._complaints(child.exit_code)
         self._forget()
-        for complaint in complaints:
-            log.error(_REFUSAL, complaint)
+        if complaints:
+            self._refuse(complaints)
         if self._asked_again:
             self.begin(now)
         elif complaints:
@@ -183,8 +204,17 @@ class Renewal:
 
     def _stay(self, why: str) -> None:
         """Go on as before, for this reason."""
-        log.error(_REFUSAL, why)
+        self._refuse([why])
         self._report.reloaded()
+
+    def _refuse(self, complaints: list[str]) -> None:
+        """Say what is wrong, to whoever reads the log and to those who have asked."""
+        for complaint in complaints:
+            log.error(_REFUSAL, complaint)
+        self.verdict = _verdict(*complaints, is_done=False)
+        for answer in self._askers:
+            answer(self.verdict)
+        self._askers.clear()
 
     def _give_way(self) -> None:
         """Be the new program, which hears the signals that come from now on."""
@@ -222,3 +252,7 @@ class Renewal:
         if self._answer >= 0:
             os.close(self._answer)
         self._pid, self._answer, self._until = 0, -1, None
+
+
+def _verdict(*lines: str, is_done: bool) -> Document:
+    return {"ok": is_done, "time": int(time()), "lines": lines}

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
+from functools import partial
 from time import monotonic
 
 from scpd.master import standbys
 from scpd.master.books import SCOREBOARD, Books
-from scpd.master.children import KEEPER, STANDBY, SWEEPER, Child, Children
+from scpd.master.children import KEEPER, STANDBY, SWEEPER, TELLER, Child, Children
+from scpd.master.condition import Condition
+from scpd.master.control import ASKERS, DOOR, Control
 from scpd.master.drain import Drain
 from scpd.master.entrance import Entrance
+from scpd.master.listeners import names
 from scpd.master.renewal import CHILDREN, LISTENERS, WAITING, Renewal
 from scpd.master.rest import Rest
+from scpd.master.tellers import QUESTIONS, Tellers
 from scpd.master.turnstile import Turnstile
 from scpd.master.upkeep import Upkeep
 from scpd.master.waiting import Waiting
@@ -34,8 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scpd.log.setup import Logging
+    from scpd.master.control import Answer
+    from scpd.master.door import Door
     from scpd.master.renewal import Heirloom
     from scpd.master.report import Report
+    from scpd.master.tellers import Tell
     from scpd.master.turnstile import Refuse
     from scpd.master.upkeep import Heartbeat
     from scpd.master.waiting import Arrival
@@ -72,10 +81,11 @@ class Roles:
     `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
     `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
     logging holds open: every child keeps it.  `refresh()` reads anew what children find read, if it has changed; it is
-    the master's, and called as often as it sweeps.
+    the master's, and called as often as it sweeps.  `tell(question, facts)` makes an answer for scpctl of what the
+    master knows.
     """
 
-    __slots__ = ("keep", "logs", "refresh", "refuse", "serve", "sweep", "sweep_seconds")
+    __slots__ = ("keep", "logs", "refresh", "refuse", "serve", "sweep", "sweep_seconds", "tell")
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many as there are children, and what they need
         self,
@@ -86,7 +96,9 @@ class Roles:
         sweep_seconds: float = _SWEEP_SECONDS,
         refuse: Refuse | None = None,
         refresh: Callable[[], None] | None = None,
+        tell: Tell | None = None,
     ) -> None:
+        self.tell = tell
         self.refresh = refresh
         self.serve = serve
         self.keep = keep
@@ -99,7 +111,7 @@ class Roles:
 class Supervisor:
     """The master's loop over the listeners given to it, which it owns from now on.
 
-    `heirloom` is what a successor gets from our start, `books` are those of the program that we succeed.
+    `heirloom` is what a successor gets from our start.
     """
 
     def __init__(
@@ -109,9 +121,8 @@ class Supervisor:
         roles: Roles,
         report: Report,
         heirloom: Heirloom,
-        books: Books | None = None,
     ) -> None:
-        self._books = books = books or Books()
+        self._books = books = heirloom.books or Books()
         self._limits = limits
         self._roles = roles
         self._report = report
@@ -135,6 +146,26 @@ class Supervisor:
         self._renewal = Renewal(heirloom, self._give_up, self._children.add, self._wakeup, report)
         self._drain: Drain | None = None
         self._next_sweep = 0.0
+        self.condition = Condition(
+            pid=os.getpid(),
+            addresses=names(listeners),
+            most=limits.workers,
+            children=self._children,
+            books=books,
+            entrance=self._entrance,
+            upkeep=self._upkeep,
+            renewal=self._renewal,
+        )
+        self._control: Control | None = None
+        if heirloom.door is not None and roles.tell is not None:
+            self._control = self._open_control(heirloom.door, roles.tell)
+
+    def _open_control(self, door: Door, tell: Tell) -> Control:
+        facts, board = self.condition.facts, self._books.scoreboard
+        tellers = Tellers(tell, facts, board, self._children, self._wakeup, self._kept)
+        questions = {word: partial(tellers.begin, word) for word in QUESTIONS}
+        orders = {"drain": self._accept_no_more, "reload": self._reload, "reopen": self._reopen}
+        return Control(door, self._watch, orders, questions)
 
     def take_over(self, estate: Estate) -> None:
         """Go on with what the master before us has left, whose signals are held back until now."""
@@ -147,18 +178,28 @@ class Supervisor:
         signals.let_in(signals.MASTER)
         self._reap()  # whose end went unheard
         self._renewal.take_over(estate)
+        if self._control is not None and self._renewal.verdict is not None:
+            self._control.take_over(estate[ASKERS], self._renewal.verdict)
 
     def _give_up(self) -> Estate:
         """Let go of what no successor can use, and give what there is for it."""
         self._standbys.dismiss()
         listeners, waiting = self._entrance.estate()
         books = self._books.estate()
+        control: Estate = {} if self._control is None else self._control.estate()
         return {
+            **control,
             LISTENERS: listeners,
             WAITING: waiting,
             CHILDREN: self._children.estate(),
             **books,
-            DESCRIPTORS: [books[SCOREBOARD], *listeners, *(row[0] for row in waiting)],
+            DESCRIPTORS: [
+                books[SCOREBOARD],
+                *listeners,
+                *(row[0] for row in waiting),
+                *control.get(DOOR, ())[:1],
+                *control.get(ASKERS, ()),
+            ],
         }
 
     def run(self) -> int:
@@ -182,6 +223,8 @@ class Supervisor:
     def _keep_time(self, now: float) -> None:
         self._entrance.keep_time(now)
         self._report.keep_time(now)
+        if self._control is not None:
+            self._control.keep_time(now)
         if self._drain is not None:
             self._go_on_ending(self._drain, now)
             return
@@ -191,18 +234,21 @@ class Supervisor:
             self._sweep(now)
 
     def _go_on_ending(self, drain: Drain, now: float) -> None:
-        """Insist where that is due; the keeper ends when all others have."""
+        """Insist where that is due; the keeper ends when all others have, whom it may serve until then."""
         number = drain.due(now)
         if number is not None:
             self._children.send(number)
-        if not self._children.has_others_than(KEEPER):
+        if self._children.has_others_than(KEEPER, TELLER):
+            self._upkeep.keep(now)
+        else:
             self._upkeep.end(now, drain.next_deadline())
 
     def _seconds_to_wait(self, now: float) -> float:
         wake = now + _LONGEST_WAIT
         deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
         entrance = self._entrance.next_times()
-        others = self._report.next_time(), self._renewal.next_time(), self._upkeep.next_time()
+        control = None if self._control is None else self._control.next_time()
+        others = self._report.next_time(), self._renewal.next_time(), self._upkeep.next_time(), control
         for time in (*entrance, self._rest.until, deadline, *others):
             if time is not None and time < wake:
                 wake = time
@@ -283,7 +329,7 @@ class Supervisor:
     def _reap(self) -> None:
         now = monotonic()
         for child, by_its_own_will in self._children.reap():
-            if not by_its_own_will:
+            if not by_its_own_will and child.kind != TELLER:
                 self._next_sweep = 0.0
             self._books.reaped(child)
             self._standbys.forget(child)
@@ -309,10 +355,28 @@ class Supervisor:
         self._roles.logs.reopen()
         log.info("log files reopened")
 
+    def _reload(self, answer: Answer) -> None:
+        """Take scpctl's request to reload; it hears the verdict, of us or of our successor."""
+        if self._drain is None:
+            self._renewal.begin(monotonic(), answer)
+        else:
+            answer({"ok": False, "lines": ["the master is ending"]})
+
+    def _reopen(self, answer: Answer) -> None:
+        self._reopen_logs()
+        answer({"ok": True})
+
+    def _accept_no_more(self, answer: Answer) -> None:
+        """Take scpctl's request to end: let those inside finish, however long that takes."""
+        if self._drain is None:
+            log.info("draining: %d associations may finish", self._children.workers)
+            self._begin_to_end(Drain(monotonic(), None))
+        answer({"ok": True, "associations": self._children.workers})
+
     def _end(self, number: int) -> None:
-        """Take a request to end: close the door at once, let those inside finish."""
+        """Take a request to end: close the door at once, let those inside finish within the grace period."""
         now = monotonic()
-        if self._drain is not None:
+        if self._drain is not None and self._drain.is_limited:
             log.warning(
                 "%s again: aborting %d associations", signal.strsignal(number), self._children.workers
             )
@@ -324,11 +388,17 @@ class Supervisor:
             self._children.workers,
             self._limits.grace,
         )
-        self._drain = Drain(now, self._limits.grace)
+        self._report.stopping()
+        if self._drain is None:
+            self._begin_to_end(Drain(now, self._limits.grace))
+        else:
+            self._drain.limit(now, self._limits.grace)
+
+    def _begin_to_end(self, drain: Drain) -> None:
+        self._drain = drain
         self._renewal.stop()
         self._entrance.close()
         self._standbys.dismiss()
-        self._report.stopping()
         self._show()
 
     def _show(self) -> None:

@@ -98,7 +98,7 @@ class Upkeep:
             self._started = now  # until it is reaped
             os.kill(self._pid, signal.SIGKILL)
         role = self._role
-        if role is None or self._pid or now < self._start_at:
+        if role is None or self._pid or now < self._start_at or self._ends_at is not None:
             return
         heartbeat = self._heartbeat = self._heartbeat or Heartbeat()
         kept = (*self._kept, heartbeat.master)
@@ -115,6 +115,12 @@ class Upkeep:
         """Wait for the end of a keeper whose master we succeed: it ends, as his pipe is broken."""
         self._pid = pid
         self._started = now
+
+    def facts(self, now: float) -> dict[str, int | float | None]:
+        """Give the keeper's process id, and for how many seconds it has given no sign of life; `None` without one."""
+        if not self._pid:
+            return {"pid": None, "silence": None}
+        return {"pid": self._pid, "silence": round(max(now - self._last_sign(), 0.0), 1)}
 
     def _last_sign(self) -> float:
         """Give the time of the keeper's last sign of life; to have been started is one."""

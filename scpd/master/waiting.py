@@ -67,6 +67,10 @@ class Waiting:
         """Tell whether the longest waiting one has to go before another is added."""
         return len(self._silent) >= MOST_SILENT
 
+    def counts(self) -> dict[str, int]:
+        """Count both."""
+        return {"silent": len(self._silent), "ready": len(self.ready)}
+
     def oldest(self) -> Arrival | None:
         """Give the one that has been silent longest."""
         return next(iter(self._silent), None)

@@ -3,7 +3,8 @@
 A file in memory (memfd_create(2)) of fixed size, mapped once: a fork copies none of it, a worker touches the one page
 that its slot is on, and what a worker wrote is there after it was killed.  The master alone says who has which slot.
 A master that executes a new program in its own place leaves the file to that by its descriptor (close-on-exec until
-then: nobody else is to inherit it) and the numbers of the slots that are taken.
+then: nobody else is to inherit it) and the numbers of the slots that are taken.  Where no such file can be, since a
+file may not be so large (RLIMIT_FSIZE), the memory has no descriptor, and is left to nobody.
 
 A worker that does not find a free slot goes without: more than that serve at a time on no machine.
 """
@@ -115,21 +116,19 @@ class Scoreboard:
     __slots__ = ("_end", "_file", "_free", "_memory")
 
     def __init__(self, descriptor: int | None = None, taken: Iterable[int] = ()) -> None:
-        size = MOST * SIZE
+        self._file = _new_file() if descriptor is None else descriptor
         try:
-            self._file = os.memfd_create("scpd-scoreboard") if descriptor is None else descriptor
-            os.set_inheritable(self._file, False)
-            if os.fstat(self._file).st_size < size:
-                os.ftruncate(self._file, size)
-            self._memory = memoryview(mmap(self._file, size))
-        except OSError as error:
-            raise StartError(f"cannot make memory to share with the workers: {error.strerror}") from None
+            if self._file != NOWHERE:
+                os.set_inheritable(self._file, False)
+            self._memory = memoryview(mmap(self._file, MOST * SIZE))
+        except (OSError, ValueError) as error:  # ValueError: a file that is too short
+            raise StartError(f"cannot share memory with the workers: {error}") from None
         kept = {slot for slot in taken if 0 <= slot < MOST}
         self._end = max(kept, default=NOWHERE) + 1  # no slot from there on was ever taken
         self._free = [slot for slot in range(self._end) if slot not in kept]
 
     def fileno(self) -> int:
-        """Give the descriptor of the file, for the program that comes after us."""
+        """Give the descriptor of the file, for the program that comes after us; -1 if there is none."""
         return self._file
 
     def take(self) -> int:
@@ -161,7 +160,22 @@ class Scoreboard:
 
     def close(self) -> None:
         """Let it go."""
-        os.close(self._file)
+        if self._file != NOWHERE:
+            os.close(self._file)
 
     def _part(self, slot: int) -> memoryview:
         return self._memory[slot * SIZE : slot * SIZE + SIZE]
+
+
+def _new_file() -> int:
+    """Make the file; `NOWHERE` if there can be none."""
+    try:
+        file = os.memfd_create("scpd-scoreboard")
+    except OSError:
+        return NOWHERE
+    try:
+        os.ftruncate(file, MOST * SIZE)
+    except OSError:
+        os.close(file)
+        return NOWHERE
+    return file

@@ -99,10 +99,15 @@ class Site:
         return (self.folder / "keeper.log").read_text()
 
     def closed_to_one_of_them(self) -> list[str]:
-        """Give what one of the two cannot read and write, and what others can: with its mode."""
+        """Give what one of the two cannot read and write, and what others can: with its mode.
+
+        The control socket is the receiver's own.
+        """
         found = []
         for path in self.inbox.rglob("*"):
             status = path.lstat()
+            if stat.S_ISSOCK(status.st_mode):
+                continue
             needed = 0o2770 if stat.S_ISDIR(status.st_mode) else 0o660
             if status.st_gid != self.users.group or stat.S_IMODE(status.st_mode) != needed:
                 found.append(f"{path.relative_to(self.inbox)} {status.st_gid} {status.st_mode:o}")

@@ -74,3 +74,16 @@ def test_a_farewell_to_the_peer_fits_into_what_a_worker_has() -> None:
     from scpd.ul.connection import LINGER_SECONDS
 
     assert LINGER_SECONDS < LONGEST_FAREWELL
+
+
+def test_one_without_a_grace_period_waits_for_ever_until_it_is_limited() -> None:
+    drain = Drain(100.0, None)
+    assert not drain.is_limited
+    drain.hurry(1000.0)
+    assert (drain.next_deadline(), drain.due(1e9)) == (None, None)
+
+    drain.limit(2000.0, 30.0)
+
+    assert drain.is_limited
+    assert drain.next_deadline() == 2030.0
+    assert [drain.due(2030.0), drain.due(2033.0)] == [signal.SIGTERM, signal.SIGKILL]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.errors import StartError
 from scpd.process import score, scoreboard
 from scpd.process.scoreboard import NOWHERE, Scoreboard
-from tests.harness.forked import exit_code, forked
+from tests.harness.forked import exit_code, forked, in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +108,25 @@ def test_a_program_that_takes_its_masters_place_has_the_same_memory(board: Score
     words = [sys.executable, "-c", code, str(board.fileno())]
     said = subprocess.run(words, capture_output=True, check=True, close_fds=False, timeout=30).stdout
     assert said == b"7 1 0 3\n"
+
+
+def test_where_files_may_not_be_so_large_it_works_without_one() -> None:
+    def work() -> list[int]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        board = Scoreboard()
+        slot = board.take()
+        exit_code(forked(lambda: store(board, slot, 3) or 0))  # type: ignore[func-returns-value]
+        found = [board.fileno(), board.take_back(slot).stored, len(os.listdir("/proc/self/fd"))]
+        board.close()
+        return found
+
+    descriptors = len(os.listdir("/proc/self/fd"))
+    assert in_child(work) == [-1, 3, descriptors + 1]  # the pipe that this comes by
+
+
+def test_a_file_that_is_none_is_refused() -> None:
+    with open(os.devnull, "rb") as file, pytest.raises(StartError, match="cannot share memory"):
+        Scoreboard(os.dup(file.fileno()))
 
 
 def test_a_program_that_is_run_does_not_inherit_it(board: Scoreboard) -> None:
