@@ -168,14 +168,13 @@ class Supervisor:
         return Control(door, self._watch, orders, questions)
 
     def take_over(self, estate: Estate) -> None:
-        """Go on with what the master before us has left, whose signals are held back until now."""
+        """Go on with what the master before us has left."""
         for child in self._children.take_over(estate[CHILDREN]):
             if child.kind == KEEPER:
                 self._upkeep.take_over(child.pid, monotonic())
             if self._turnstile is not None:
                 self._turnstile.take_over(child)
         self._entrance.take_over(estate[WAITING])
-        signals.let_in(signals.MASTER)
         self._reap()  # whose end went unheard
         self._renewal.take_over(estate)
         if self._control is not None and self._renewal.verdict is not None:
@@ -205,6 +204,7 @@ class Supervisor:
     def run(self) -> int:
         """Serve until a signal ends it and the last child has gone; give the exit code."""
         self._watch.add(self._wakeup, self._signalled)
+        signals.let_in(signals.MASTER)  # whatever the program before us, or who started us, held back
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
         self._show()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import wire
+from tests.harness.clients import scpctl
 from tests.harness.objects import ct_image
 from tests.harness.processes import children_of, command_line
 from tests.harness.raw_peer import STORE_CONTEXT, RawPeer
@@ -422,3 +424,49 @@ def test_under_load_no_association_fails_and_no_connection_is_refused(
     assert "Traceback" not in server.stderr
     wait_until(lambda: not serving(server))
     assert server.stop() == 0
+
+
+# scpctl
+
+
+def test_scpctl_reload_returns_when_it_is_done_with_the_verdict(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    server = scpd("--fork", f"@{options}")
+    place = ("-od", server.inbox)
+    assert_serves(server, raw_peer)
+    done = scpctl("reload", *place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert RELOADED in server.stderr
+    options.write_text("-v\n--peers /nonexistent\n--bind 127.0.0.2\n", encoding="utf-8")
+    refused = scpctl("reload", *place)
+    assert refused.returncode == 1
+    assert "/nonexistent" in refused.stderr
+    assert "--bind cannot change" in refused.stderr
+    told = json.loads(scpctl("status", "--json", *place).stdout)
+    assert told["reload"]["ok"] is False
+    assert len(told["reload"]["lines"]) == 2
+    assert told["totals"]["associations"] == {"released": 1}  # before the reload
+    assert told["totals"]["objects"] == {"0000": 1}
+    assert server.stop() == 0
+    assert not [*server.inbox.glob(".scpd/control*")]
+
+
+def test_the_socket_for_scpctl_and_the_counts_of_workers_pass_to_the_successor(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("-v", "--fork")
+    peer = raw_peer(server)
+    peer.associate(calling="GOES ON")
+    assert store(peer, ct_image()).status == 0
+    for number in RENEWING:
+        renew(server, number)
+        assert store(peer, ct_image()).status == 0
+    told = json.loads(scpctl("status", "--json", "-od", server.inbox).stdout)
+    (worker,) = told["workers"]
+    assert (worker["calling_aet"], worker["objects"]) == ("GOES ON", 3)
+    assert told["reload"]["ok"] is True
+    peer.release()
+    wait_until(lambda: not serving(server))
+    told = json.loads(scpctl("status", "--json", "-od", server.inbox).stdout)
+    assert told["totals"]["objects"] == {"0000": 3}

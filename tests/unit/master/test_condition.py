@@ -35,6 +35,7 @@ class Scene:
     def __init__(self) -> None:
         self.children, self.books, self.rest = Children(), Books(), Rest()
         self.waiting = Waiting(30.0)
+        self.verdict: dict[str, object] | None = None  # of the last reload
         self.entrance = Entrance([], self.waiting, Watch(), self.rest, lambda: False, None, self.books.tally)
         self.condition = Condition(
             pid=99,
@@ -44,6 +45,7 @@ class Scene:
             books=self.books,
             entrance=self.entrance,
             upkeep=Upkeep(None, self.children, ForkedWakeup(), ()),  # type: ignore[arg-type]
+            renewal=self,  # type: ignore[arg-type]
         )
 
     def worker(self, pid: int, kind: str = WORKER) -> Score:

@@ -66,7 +66,7 @@ class Scene:
         self.renewal = Renewal(
             heirloom,
             lambda: {"now": 3, DESCRIPTORS: [self.writer]},
-            self.children,
+            self.children.add,
             self.wakeup,  # type: ignore[arg-type]
             self.report,
         )
