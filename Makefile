@@ -2,6 +2,7 @@
 # make test         style, types and tests; make test-long: the tests at full size
 # make bench        scpd and its peers side by side
 # make lint         style and types only
+# make install      install it (PREFIX=, DESTDIR=); see install/install.mk
 # make clean        remove what make made (never an inbox)
 
 PYTHON ?= python3
@@ -32,10 +33,10 @@ run: .venv/.run
 	  'or $(BIN)/scpctl send localhost $(PORT) FOLDER'
 	@exec $(BIN)/scpd --fork -v -od '$(INBOX)' $(PORT)
 
-test: lint tools .venv/unpacked
+test: lint tools .venv/unpacked packages
 	$(PYTEST)
 
-test-long: lint tools .venv/unpacked
+test-long: lint tools .venv/unpacked packages
 	$(PYTEST) --long
 
 bench: .venv/.dev tools
@@ -89,3 +90,5 @@ tools:
 clean:
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find scpd tests bench -name __pycache__ -type d -exec rm -rf {} +
+
+include install/install.mk

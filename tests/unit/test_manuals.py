@@ -76,6 +76,12 @@ def test_every_example_is_a_file_of_scpd_and_of_the_page_about_its_format(name: 
     assert len(about) > 1
 
 
+def test_the_manual_shows_the_example_for_logrotate() -> None:
+    lines = (HOME / "etc/logrotate").read_text(encoding="utf-8").splitlines()
+    said = [line for line in lines if line and not line.strip().startswith("#")]
+    assert "\n".join(said) in TEXTS["scpd_log.5"]
+
+
 def test_every_exit_code_of_a_process_is_told() -> None:
     told = {int(item) for item in re.findall(r"^\.It (\d+)$", section("scpd.8", "EXIT STATUS"), re.MULTILINE)}
     known = {value for name, value in vars(exitcodes).items() if name.isupper() and isinstance(value, int)}
