@@ -2,7 +2,7 @@
 # make test         style, types and tests; make test-long: the tests at full size
 # make bench        scpd and its peers side by side
 # make lint         style and types only
-# make install      install it (PREFIX=, DESTDIR=); see install/install.mk
+# make install      install it (PREFIX=, DESTDIR=), make deb: a Debian package; see install/install.mk
 # make clean        remove what make made (never an inbox)
 
 PYTHON ?= python3
@@ -14,7 +14,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # By a path: the import hook of the other way costs every start 35 modules, and every fork 2 MB.
 EDITABLE := --config-settings editable_mode=compat --editable
 # command:Debian package, the real peers of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
-TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-analyze:systemd tcpdmatch:tcpd
+TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace systemd-analyze:systemd tcpdmatch:tcpd \
+  dh:debhelper dh:python3-venv lintian:lintian debootstrap:debootstrap systemd-nspawn:systemd-container
 # Super-servers, which as packages conflict with one another and would serve this machine: unpacked, not installed.
 SUPERSERVERS := xinetd openbsd-inetd
 SUPERSERVERS_NEED := libbsd0 libevent-2.1-7 libselinux1 libsystemd0 libtirpc3 libwrap0
@@ -36,8 +37,8 @@ run: .venv/.run
 test: lint tools .venv/unpacked packages
 	$(PYTEST)
 
-test-long: lint tools .venv/unpacked packages
-	$(PYTEST) --long
+test-long: lint tools .venv/unpacked packages test-root
+	SCPD_TEST_ROOT='$(TEST_ROOT)' $(PYTEST) --long
 
 bench: .venv/.dev tools
 	@$(BIN)/python -m bench
