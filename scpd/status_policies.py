@@ -61,7 +61,7 @@ def open_door(settings: Settings, port: int, environment: Mapping[str, str]) -> 
         return None
     try:
         if not runtime:
-            _make(where)
+            _make(where, follows_links=settings.lock_directory is not None)
         return door.open_door(where, stem)
     except OSError as error:
         log.warning("scpctl cannot ask this daemon: no socket in %s: %s", where, error.strerror)
@@ -84,10 +84,12 @@ def _directory(settings: Settings) -> str:
     return lock_directory(settings)
 
 
-def _make(path: str) -> None:
+def _make(path: str, *, follows_links: bool) -> None:
+    """Make the directory if it is not there; what others can put into the output directory is not followed."""
     from scpd.store.directory import open_directory
 
     try:
         os.mkdir(path)
     except FileExistsError:
-        os.close(open_directory(path))  # raises for a link, or a file
+        if not follows_links:
+            os.close(open_directory(path))

@@ -19,15 +19,17 @@ import socket
 from struct import Struct
 from time import monotonic
 
+from scpd.master.plainjson import encode
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from scpd.master.door import Door
+    from scpd.master.plainjson import Value
     from scpd.master.watch import Watch
     from scpd.process.succession import Estate
 
-    Value = bool | int | str | None | Sequence["Value"] | Mapping[str, "Value"]
     Document = Mapping[str, Value]
     Answer = Callable[[Document], None]
 
@@ -228,23 +230,3 @@ def _may_ask(sock: socket.socket) -> bool:
         return False
     _, user, _ = _CREDENTIALS.unpack(found)
     return user in {_ROOT, os.geteuid()}
-
-
-def encode(value: Value) -> str:
-    """Give the JSON of a short answer, in ASCII: to load the library that does it would cost every fork thereafter."""
-    if isinstance(value, str):
-        return f'"{"".join(map(_escaped, value))}"'
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int):
-        return str(value)
-    if hasattr(value, "items"):
-        return f"{{{', '.join(f'{encode(name)}: {encode(each)}' for name, each in value.items())}}}"
-    return f"[{', '.join(map(encode, value))}]"
-
-
-def _escaped(character: str) -> str:
-    if " " <= character <= "~" and character not in '"\\':
-        return character
-    units = character.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[place]:02x}{units[place + 1]:02x}" for place in range(0, len(units), 2))

@@ -10,6 +10,7 @@ import signal
 from functools import partial
 
 from scpd.master.children import TELLER, Child
+from scpd.master.plainjson import encode
 from scpd.process import exitcodes
 from scpd.process.fork import spawn
 
@@ -70,9 +71,7 @@ class Tellers:
     def _live(self, question: str, client: Client, copy: Copy) -> int:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(SECONDS)
-        import json  # no master needs it, and it is none of ours: an upgrade does not change it
-
-        document = json.dumps(self._tell(question, self._facts(copy)))
+        document = encode(self._tell(question, self._facts(copy)))
         client.sock.settimeout(SECONDS)
         try:
             client.sock.sendall(document.encode("ascii") + b"\n")

@@ -75,6 +75,15 @@ def test_a_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+def test_one_that_the_administrator_has_named_may_be_a_link(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    path = place(caplog, tmp_path / "none", "-od", str(tmp_path), "--lock-directory", f"{tmp_path}/link")
+    assert path == f"{tmp_path}/link/control-104.sock"
+
+
 @pytest.mark.parametrize(
     ("value", "directory"),
     [(None, "/run/scpd"), ("", "/run/scpd"), ("/run/a", "/run/a"), ("/run/a:/run/b", "/run/a")],

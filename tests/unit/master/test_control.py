@@ -10,11 +10,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scpd.master import control as control_module
-from scpd.master.control import Control, encode
+from scpd.master.control import Control
 from scpd.master.door import open_door
 from scpd.master.watch import Watch
 
@@ -218,17 +216,3 @@ def test_at_its_end_nobody_is_kept(scene: Scene) -> None:
     assert [is_served(client) for client in clients] == [False, False]
     assert not os.path.exists(scene.path)
     scene.turn()
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters()),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-@given(values)
-def test_an_answer_is_json_in_ascii(value: Any) -> None:
-    text = encode(value)
-    assert text.isascii()
-    assert "\n" not in text
-    assert json.loads(text) == value
