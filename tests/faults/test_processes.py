@@ -194,8 +194,8 @@ def test_many_associations_leave_no_zombie_and_no_descriptor(
         assert_serves(server, raw_peer)
     wait_until_idle(server)
     server.wait_for(lambda: all(child.is_running for child in children_of(server.pid)), what="no zombies")
-    # The listener, and a channel to each worker that stands by.
-    server.wait_for(lambda: len(sockets(server.pid)) == 1 + len(standing_by(server)), what="no other socket")
+    # The listener, the control socket, and a channel to each worker that stands by.
+    server.wait_for(lambda: len(sockets(server.pid)) == 2 + len(standing_by(server)), what="no other socket")
     assert len(standing_by(server)) < 10
 
 

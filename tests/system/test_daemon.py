@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ import pytest
 
 from scpd.log.datagrams import LOCAL_SYSLOG
 from tests.harness import wire
-from tests.harness.clients import run
+from tests.harness.clients import run, scpctl
 from tests.harness.objects import ct_image, data_set_bytes
 from tests.harness.ports import ReservedPort
 from tests.harness.processes import MAY_DUMP, children_of, command_line, core_limit, end_session, is_running
@@ -339,6 +341,23 @@ class TestUser:
             assert finish(peer, image).status == 0
             peer.release()
             made.stop()
+
+    def test_root_may_ask_a_daemon_that_is_root_no_more(self, tmp_path: Path) -> None:
+        require_root()
+        user = unprivileged_user()
+        (tmp_path / "inbox").mkdir()
+        os.chown(tmp_path / "inbox", user, user)
+        tmp_path.chmod(0o755)
+        with daemon(tmp_path, "--user", str(user), "-ss", "S", "-tos", "60", port=free_low_port()) as made:
+            path = tmp_path / "inbox" / ".scpd" / f"control-{made.port}.sock"
+            assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (user, 0o600)
+            wait_until(
+                lambda: scpctl("ready", "--socket", path).returncode == 0, what="a daemon that is ready"
+            )
+            told = json.loads(scpctl("status", "--json", "--socket", path).stdout)
+            assert (told["pid"], told["listeners"]) == (made.pid, [f"0.0.0.0:{made.port}"])
+            made.stop()
+            assert not path.exists()
 
     def test_root_with_another_group_is_root_still(self, tmp_path: Path) -> None:
         require_root()

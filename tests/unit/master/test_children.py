@@ -193,3 +193,20 @@ def test_what_a_check_found_is_not_for_the_table_to_say(
         children.add(child)
         assert children.reap() == [(child, True)]
     assert caplog.records == []
+
+
+def test_they_are_counted_by_their_kind(children: Children) -> None:
+    for kind in (WORKER, SWEEPER, WORKER):
+        children.add(Child(forked(for_ever), kind))
+    assert [children.count(kind) for kind in (WORKER, SWEEPER, KEEPER)] == [2, 1, 0]
+    assert children.has_others_than(WORKER)
+    assert not children.has_others_than(WORKER, SWEEPER)
+    assert len([*children]) == 3
+
+
+def test_how_a_child_ended_is_known_when_it_was_reaped(children: Children) -> None:
+    killed, ended_well = Child(ended(killed_by(signal.SIGKILL)), WORKER), Child(ended(lambda: 12), WORKER)
+    for child in (killed, ended_well):
+        children.add(child)
+    children.reap()
+    assert (killed.exit_code, ended_well.exit_code) == (-signal.SIGKILL, 12)

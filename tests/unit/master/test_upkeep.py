@@ -194,3 +194,20 @@ def test_the_keeper_of_the_master_before_us_is_killed_if_it_does_not_end(scene: 
     scene.upkeep.take_over(pid, now)
     scene.upkeep.keep(now + SILENCE + 1)
     scene.reap(pid, now + SILENCE + 1)
+
+
+def test_one_that_was_told_to_end_has_no_successor(scene: Scene) -> None:
+    now = monotonic()
+    scene.upkeep.keep(now)
+    pid = scene.keeper()
+    scene.upkeep.end(now, None)
+    scene.reap(pid, now)
+    scene.upkeep.keep(now + 100)
+    assert scene.keepers() == []
+
+
+def test_what_is_told_of_it_is_who_it_is_and_how_long_it_has_been_silent(scene: Scene) -> None:
+    now = monotonic()
+    assert scene.upkeep.facts(now) == {"pid": None, "silence": None}
+    scene.upkeep.keep(now)
+    assert scene.upkeep.facts(now + 2.5) == {"pid": scene.keeper(), "silence": 2.5}
