@@ -200,6 +200,7 @@ def test_one_that_was_told_to_end_has_no_successor(scene: Scene) -> None:
     now = monotonic()
     scene.upkeep.keep(now)
     pid = scene.keeper()
+    wait_until(lambda: _hears_sigterm(pid), 30)
     scene.upkeep.end(now, None)
     scene.reap(pid, now)
     scene.upkeep.keep(now + 100)
