@@ -103,10 +103,17 @@ def wait_for_orphans() -> None:
 
 
 def end_session(leader: int) -> list[Process]:
-    """Kill and reap every process of a session but its leader; gives those that were alive."""
-    return _end_while_there_are(
-        lambda: (found for found in processes() if found.session == leader != found.pid)
-    )
+    """Kill and reap every process of a session whose leader has ended; gives those that were alive.
+
+    Where there is a leader it is another session: while many tests fork, process ids come round within a minute, and
+    that of a session is free when its last process has ended.
+    """
+
+    def members() -> list[Process]:
+        found = [each for each in processes() if each.session == leader]
+        return [] if any(each.pid == leader and each.is_running for each in found) else found
+
+    return _end_while_there_are(members)
 
 
 def end_children(spared: Iterable[int]) -> list[Process]:

@@ -149,7 +149,10 @@ class Server:
 
     def session(self) -> list[Process]:
         """Every living process of the session that it leads, itself included."""
-        return [found for found in processes() if found.session == self.pid and found.is_running]
+        found = [each for each in processes() if each.session == self.pid and each.is_running]
+        # Once it has been reaped, a leader of that number is another's.
+        is_another = self.process.returncode is not None and any(each.pid == self.pid for each in found)
+        return [] if is_another else found
 
     def end_for_good(self) -> list[Process]:
         """End it and all that it started; gives what outlived it, or itself if SIGTERM did not end it in time."""

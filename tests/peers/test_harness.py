@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -20,7 +21,14 @@ from tests.harness.objects import (
     write_ct_images,
 )
 from tests.harness.ports import ReservedPort, is_listening
-from tests.harness.processes import children_of, command_line, end_children, is_running, processes
+from tests.harness.processes import (
+    children_of,
+    command_line,
+    end_children,
+    end_session,
+    is_running,
+    processes,
+)
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -99,6 +107,26 @@ def test_an_orphan_becomes_a_child_of_the_tests_and_can_be_ended() -> None:
     wait_until(lambda: orphan in {child.pid for child in children_of(os.getpid())})
     assert [child.pid for child in end_children(before)] == [orphan]
     assert not is_running(orphan)
+
+
+def test_what_a_leader_leaves_is_ended_with_its_session() -> None:
+    words = ["sh", "-c", "sleep 60 & echo $!"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        left = int(leader.stdout.readline())
+    assert [found.pid for found in end_session(leader.pid)] == [left]
+    assert not is_running(left)
+
+
+def test_a_session_that_has_a_leader_is_another_and_left_alone() -> None:
+    words = ["sh", "-c", "sleep 60 & echo $!; wait"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        member = int(leader.stdout.readline())
+        assert end_session(leader.pid) == []
+        assert is_running(member)
+        os.killpg(leader.pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(member))
 
 
 @pytest.mark.parametrize("options", [(), ("+B",)], ids=["default", "bit-preserving"])
