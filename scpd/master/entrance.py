@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 from select import POLLRDHUP
 from time import monotonic
@@ -35,6 +36,8 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 # How it is.
 SERVING, RESTING, DRAINING = "serving", "resting", "draining"
+
+_STDERR = 2
 
 
 class Entrance:
@@ -152,6 +155,14 @@ class Entrance:
             self._turnstile.close()
         self._waiting.close_all()
 
+    def keep_free(self, count: int) -> bool:
+        """Let silent connections make room for a reload; tell whether so many descriptors are free."""
+        while not _are_free(count):
+            if self._waiting.oldest() is None:
+                return False
+            self._make_room("a reload")
+        return True
+
     def estate(self) -> tuple[list[int], list[list[Any]]]:
         """Give what passes to our successor: listeners, and connections by descriptor.
 
@@ -217,11 +228,11 @@ class Entrance:
             return
         self._rest.begin(f"cannot accept a connection: {error.strerror}")
 
-    def _make_room(self) -> None:
+    def _make_room(self, whose: str = "a newer connection") -> None:
         """Close the connection that has been silent longest: where hosts are counted, of the one that has most."""
         waiting = self._waiting
         arrival = waiting.oldest() if self._turnstile is None else waiting.oldest_of_most()
-        self._drop(arrival, "made room for a newer connection", NO_ROOM)
+        self._drop(arrival, f"made room for {whose}", NO_ROOM)
 
     def _drop(self, arrival: Arrival | None, why: str, reason: str) -> None:
         if arrival is None:
@@ -265,3 +276,16 @@ class Entrance:
         arrival.sock.close()
         if self._turnstile is not None:
             self._turnstile.left(Peer(arrival.address))
+
+
+def _are_free(count: int) -> bool:
+    """Tell whether this process could open so many more descriptors."""
+    taken: list[int] = []
+    try:
+        taken.extend(os.dup(_STDERR) for _ in range(count))
+    except OSError:
+        return False
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+    return True

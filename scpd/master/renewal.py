@@ -75,9 +75,9 @@ class Heirloom:
 class Renewal:
     """Asks the new program, one check at a time, and gives way to it.
 
-    `give_up()` lets go of what cannot be handed on and gives the estate, without the heirloom; it is called last.  That
-    is when time is kept: no signal that came with the end of the check is forgotten.  `add` is told of the check, a
-    child that somebody has to reap.  `verdict` is that of the last renewal, if there was one (scpctl(8)).
+    `give_up()` lets go of what cannot be handed on and gives the estate, without the heirloom, or raises `OSError`; it
+    is called last.  That is when time is kept: no signal that came with the end of the check is forgotten.  `add` is
+    told of the check, a child that somebody has to reap.  `verdict` is that of the last renewal, if there was one.
     """
 
     __slots__ = (
@@ -218,7 +218,12 @@ class Renewal:
 
     def _give_way(self) -> None:
         """Be the new program, which hears the signals that come from now on."""
-        estate, heirloom = self._give_up(), self._heirloom
+        heirloom = self._heirloom
+        try:
+            estate = self._give_up()
+        except OSError as error:
+            self._stay(f"cannot hand on what there is: {error.strerror}")
+            return
         estate = {**heirloom.estate, **estate, _VERSION: __version__}
         estate[DESCRIPTORS] = [*heirloom.estate[DESCRIPTORS], *estate[DESCRIPTORS]]
         mask = signals.hold()

@@ -6,6 +6,7 @@ its log.  When descriptors or processes run out it leaves new connections in the
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -57,6 +58,8 @@ log = logging.getLogger("dcmtk.apps.storescp")
 _SWEEP_SECONDS = 300.0
 # Reload and upgrade, which are the same (`master.renewal`).
 _RENEW = (signal.SIGHUP, signal.SIGUSR2)
+# What a check and a successor open until the latter accepts connections itself, and more.
+_SPARE_DESCRIPTORS = 24
 # poll(2) takes an int of milliseconds.
 _LONGEST_WAIT = 3600.0
 
@@ -181,8 +184,10 @@ class Supervisor:
             self._control.take_over(estate[ASKERS], self._renewal.verdict)
 
     def _give_up(self) -> Estate:
-        """Let go of what no successor can use, and give what there is for it."""
+        """Let go of what no successor can use, and give what there is for it; `OSError` if it could not start."""
         self._standbys.dismiss()
+        if not self._entrance.keep_free(_SPARE_DESCRIPTORS):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         listeners, waiting = self._entrance.estate()
         books = self._books.estate()
         control: Estate = {} if self._control is None else self._control.estate()
@@ -348,6 +353,7 @@ class Supervisor:
             log.warning("%s: not reloaded, since the master is ending", name)
             return
         log.info("%s: checking program and configuration", name)
+        self._entrance.keep_free(_SPARE_DESCRIPTORS)
         self._renewal.begin(monotonic())
 
     def _reopen_logs(self) -> None:

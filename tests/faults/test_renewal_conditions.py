@@ -319,6 +319,23 @@ def test_a_crowd_that_waits_is_handed_on(
     assert server.stop() == 0
 
 
+def test_a_crowd_that_has_every_descriptor_makes_room_for_a_reload(
+    scpd_with_limits: Callable[..., ServerFactory], raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd_with_limits(nofile=64)("-v", "--fork", "-ta", "60", "-xcr", "true")
+    crowd = [RawPeer(server.port) for _ in range(80)]
+    try:
+        server.wait_for_log("Too many open files")
+        renew(server)
+        crowd[79].associate()  # who came last is not sent away
+        crowd[79].release()
+    finally:
+        for peer in crowd:
+            peer.close()
+    assert_serves(server, raw_peer)
+    assert server.stop() == 0
+
+
 @pytest.fixture
 def activated(
     tmp_path: Path, _no_child_is_left_behind: None, _raw_peers: list[RawPeer]

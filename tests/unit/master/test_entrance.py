@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 from ast import literal_eval
 from time import monotonic
@@ -22,6 +23,7 @@ from scpd.master.waiting import Waiting
 from scpd.master.watch import Watch
 from scpd.worker.peer import Peer
 from tests.harness.commands import ForkedWakeup
+from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -330,3 +332,34 @@ def test_a_successor_waits_no_longer_for_the_first_byte(scene: Callable[..., Sce
     expiry = new.waiting.next_expiry()
     assert expiry is not None
     assert came <= expiry - SECONDS <= monotonic()
+
+
+def test_for_a_reload_those_make_room_that_have_been_silent_longest(
+    scene: Callable[..., Scene], caplog: pytest.LogCaptureFixture
+) -> None:
+    here = scene()
+    for _ in range(6):
+        here.come()
+    here.turn()
+    here.come(b"spoken")
+    here.turn()
+
+    def work() -> list[object]:
+        numbers = os.listdir("/proc/self/fd")  # with the directory's own, free by now
+        most = max(map(int, numbers)) + 3
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        free = most - len(numbers) + 1
+        enough = here.entrance.keep_free(free)
+        said = len(caplog.messages)
+        more = here.entrance.keep_free(free + 2)
+        return [
+            enough,
+            said,
+            more,
+            len(caplog.messages),
+            here.entrance.keep_free(free + 99),
+            here.serve() is not None,
+        ]
+
+    caplog.clear()
+    assert in_child(work) == [True, 0, True, 2, False, True]

@@ -54,6 +54,7 @@ class Scene:
         self.manager = manager
         self.program = NewProgram()
         self.children = Children()
+        self.has_no_room = False
         self.report = Report(Title("pytest"), "1", Manager(manager.address))
         self.reader, self.writer = os.pipe()
         self.wakeup = ForkedWakeup()
@@ -65,11 +66,16 @@ class Scene:
         )
         self.renewal = Renewal(
             heirloom,
-            lambda: {"now": 3, DESCRIPTORS: [self.writer]},
+            self.give_up,
             self.children.add,
             self.wakeup,  # type: ignore[arg-type]
             self.report,
         )
+
+    def give_up(self) -> Estate:
+        if self.has_no_room:
+            raise OSError(24, "Too many open files")
+        return {"now": 3, DESCRIPTORS: [self.writer]}
 
     def checks_by(self, *lives: Callable[[Estate], None]) -> None:
         self.program.checks = [*lives]
@@ -178,6 +184,17 @@ def test_a_program_that_cannot_be_executed_leaves_the_master_as_it_was(
     assert caplog.messages == ["not reloaded: cannot execute the program: No such file or directory"]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
     assert scene.renewal.next_time() is None
+    assert scene.told() == ["RELOADING=1", "READY=1"]
+
+
+def test_who_cannot_hand_on_what_there_is_stays(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.has_no_room = True
+    scene.checks_by(finds_nothing)
+    scene.renewal.begin(NOW)
+    scene.ended()
+    scene.renewal.keep_time(NOW)
+    assert caplog.messages == ["not reloaded: cannot hand on what there is: Too many open files"]
+    assert scene.program.executed == []
     assert scene.told() == ["RELOADING=1", "READY=1"]
 
 
