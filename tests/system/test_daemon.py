@@ -539,3 +539,51 @@ def test_a_umask_that_is_none(mask: str, tmp_path: Path) -> None:
     result = run(words, SECONDS, {"PYTHONPATH": str(REPOSITORY)})
     assert result.returncode == 1
     assert "Invalid value for option --umask" in result.stderr
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def python_for(user: int) -> tuple[str, ...]:
+    """Give the begin of a command line that runs Python where this user can, too; skips if there is none."""
+    paths = os.pathsep.join([str(REPOSITORY), *filter(os.path.isdir, sys.path)])
+    identity = (real_program("setpriv"), f"--reuid={user}", f"--regid={user}", "--clear-groups")
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        words = (real_program("env"), f"PYTHONPATH={paths}", python)
+        if run([*identity, *words, "-c", "import daemon, setproctitle, scpd.start"], SECONDS).returncode == 0:
+            return words
+    pytest.skip("no Python that another user may run")
+
+
+class TestReload:
+    """SIGHUP and SIGUSR2 after root was given up."""
+
+    def test_it_reloads_with_the_rights_that_are_left(self, open_folder: Path) -> None:
+        require_root()
+        user = unprivileged_user()
+        (open_folder / "inbox").mkdir()
+        os.chown(open_folder / "inbox", user, user)
+        (path,) = write(open_folder / "out", series(1))
+        options = ("--user", str(user), "-xcr", "true")
+        port = free_low_port()
+        with daemon(open_folder, *options, port=port, program=python_for(user)) as made:
+            assert (made.started.returncode, made.started.stderr) == (0, "")
+            pid = made.pid
+            for count, number in enumerate((signal.SIGHUP, signal.SIGUSR2), 1):
+                os.kill(pid, number)
+                wait_until(
+                    lambda most=count: made.log.read_text().count(" reloaded") == most, SECONDS, "a reload"
+                )
+                assert made.pid == pid
+                assert status_of(pid)["Uid"] == [str(user)] * 4
+                assert status_of(pid)["NoNewPrivs"] == ["1"]
+            made.send(path)
+            second = made.start(["--pidfile", "run.pid", str(port)])
+            assert f"run.pid is held by {pid}" in second.stderr
+            made.stop()
+            assert made.pid_file.read_text() == ""  # which the user may not remove from root's folder
