@@ -55,7 +55,8 @@ class Scene:
         self.program = NewProgram()
         self.children = Children()
         self.has_no_room = False
-        self.report = Report(Title("pytest"), "1", Manager(manager.address))
+        self.told_by = Manager(manager.address)
+        self.report = Report(Title("pytest"), "1", self.told_by)
         self.reader, self.writer = os.pipe()
         self.wakeup = ForkedWakeup()
         self.wakeup.renew()
@@ -103,8 +104,10 @@ class Scene:
         for pid in self.children._by_pid:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-        os.close(self.reader)
-        os.close(self.writer)
+        self.told_by.close()
+        signal.set_wakeup_fd(-1)
+        for number in (self.reader, self.writer, self.wakeup._own._reader, self.wakeup._own._writer):
+            os.close(number)
 
 
 @pytest.fixture
@@ -124,8 +127,7 @@ def scene(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Scene]:
     for number, handler in handlers.items():
         signal.signal(number, handler)
     assert signal.pthread_sigmask(signal.SIG_SETMASK, mask) == mask
-    # The wakeup's pipe, and the socket to the manager, which are there to the end of the test.
-    assert len(os.listdir("/proc/self/fd")) <= before + 3
+    assert len(os.listdir("/proc/self/fd")) == before
     manager.close()
 
 
