@@ -55,24 +55,27 @@ _ROOT = "running as root: give --user, so that nobody who finds a hole in this p
 
 def run_master(settings: Settings, logs: Logging, program: Program) -> int:
     """Start the master and be it; give the exit code."""
+    title = Title(settings.program_name)  # needs the environment as it was
     # Taken before anybody copies the environment for what is run below.
     handed = activation.take(os.environ, os.getpid())
     manager = notify.take(os.environ, os.getpid())
     _check_names(settings)
     cores.forbid()
-    begin = _Beginning(settings, logs, program, manager)
+    begin = _Beginning(settings, logs, program, manager, title)
     return begin.anew(handed) if program.estate is None else begin.in_place_of_another(program.estate)
 
 
 class _Beginning:
     """The start of a master, and what all its steps need."""
 
-    def __init__(self, settings: Settings, logs: Logging, program: Program, manager: Manager | None) -> None:
+    def __init__(
+        self, settings: Settings, logs: Logging, program: Program, manager: Manager | None, title: Title
+    ) -> None:
         self._settings = settings
         self._logs = logs
         self._program = program
         self._manager = manager
-        self._title = Title(settings.program_name)
+        self._title = title
         self._identity = privileges.identity(settings.user, settings.group)
 
     def anew(self, handed: list[Handed]) -> int:

@@ -12,6 +12,8 @@ class Title:
 
     def __init__(self, program_name: str) -> None:
         self._program_name = program_name
+        # It finds the place of the title by the first variable of the environment, which we may be about to take away.
+        setproctitle.getproctitle()
 
     def show(self, text: str) -> None:
         """Show `name: text` as the command line of this process."""

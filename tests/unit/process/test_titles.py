@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from scpd.process.titles import Title
 from tests.harness.forked import in_child
+from tests.harness.servers import REPOSITORY
 
 SELF = Path("/proc/self")
 
@@ -27,3 +30,20 @@ def test_a_shorter_title_leaves_nothing_of_a_longer_one() -> None:
         return (SELF / "cmdline").read_bytes().rstrip(b"\0").decode()
 
     assert in_child(work) == "scpd: y"
+
+
+def test_a_title_is_found_when_the_environment_has_changed() -> None:
+    script = (
+        "import os; from scpd.process.titles import Title; title = Title('scpd'); del os.environ['FIRST'];"
+        " title.show('master'); print(open('/proc/self/cmdline').read().rstrip('\\0'))"
+    )
+    environment = {"FIRST": "1", "PYTHONPATH": str(REPOSITORY)}
+    said = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert said.stdout == "scpd: master\n"
