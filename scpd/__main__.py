@@ -90,7 +90,7 @@ def run(program_name: str, words: list[str], peer: socket.socket | None = None) 
         if not program.has_to_succeed():
             return _run(program_name, words, None, program)
     except (StartError, OSError) as error:
-        _say(_STDERR, f"F: {error}\n")
+        _complain(f"F: {error}\n")
         return exitcodes.START_FAILED
     code = _succeed(program_name, words, program)
     if code != exitcodes.OK:
@@ -150,7 +150,7 @@ def _misused(program_name: str, error: UsageError, *, is_asked: bool) -> int:
     if is_asked:
         _say(_STDERR, f"{program_name}: {error}\n")
     elif not error.quiet:
-        _say(_STDERR, error_text(program_name, str(error)))
+        _complain(error_text(program_name, str(error)))
     return exitcodes.START_FAILED
 
 
@@ -160,6 +160,15 @@ def _set_umask(settings: Settings, program: Program | None) -> None:
         os.umask(settings.umask)
     elif program is not None:
         os.umask(program.umask)
+
+
+def _complain(text: str) -> None:
+    """Say why it cannot start to whoever reads standard error."""
+    import logging
+
+    from scpd.log.journal import for_stderr
+
+    _say(_STDERR, for_stderr(text, logging.CRITICAL, os.environ))
 
 
 def _say(descriptor: int, text: str) -> None:
@@ -184,7 +193,7 @@ def _start(
         begins_anew = program is None or program.estate is None
         logs = configure(policies.log_policy(settings, configuration, begins_anew=begins_anew))
     except OSError as error:
-        _say(_STDERR, f"F: cannot open the log: {error.strerror}\n")
+        _complain(f"F: cannot open the log: {error.strerror}\n")
         return exitcodes.START_FAILED
     log = logging.getLogger("dcmtk.apps.storescp")
     if settings.arguments is not None:
@@ -199,7 +208,7 @@ def _start(
     except StartError as error:
         log.critical("%s", error)
         if settings.daemon:  # whose log is not on standard error
-            _say(_STDERR, f"F: {error}\n")
+            _complain(f"F: {error}\n")
         return exitcodes.START_FAILED
 
 

@@ -6,12 +6,14 @@ read by then: its first error ends the program before this is reached.  Nothing 
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from contextlib import suppress
 
 from scpd.errors import StartError
 from scpd.log.escape import escape
+from scpd.log.journal import for_stderr
 from scpd.process import exitcodes
 from scpd.process.streams import Stream
 
@@ -47,8 +49,11 @@ def check(
 
 def _tell(settings: Settings, problems: list[str], odd: list[str]) -> int:
     stderr = Stream(_STDERR)
-    for line in (*problems, *(f"warning: {text}" for text in odd)):
-        stderr.write(f"{settings.program_name}: {escape(line)}\n".encode())
+    lines = [(logging.ERROR, text) for text in problems]
+    lines += [(logging.WARNING, f"warning: {text}") for text in odd]
+    for level, text in lines:
+        line = f"{settings.program_name}: {escape(text)}\n"
+        stderr.write(for_stderr(line, level, os.environ).encode())
     return exitcodes.START_FAILED if problems else exitcodes.OK
 
 

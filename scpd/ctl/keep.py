@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from scpd.ctl.exitcodes import FAILURE, NOTHING_TO_KEEP, SUCCESS, USAGE
 from scpd.errors import StartError, UsageError
+from scpd.log.journal import for_stderr
 from scpd.master.renewal import Heirloom, Renewal
 from scpd.master.report import Report
 from scpd.process.signals import Wakeup
@@ -51,9 +52,14 @@ def run_keep(words: Sequence[str]) -> int:
         if code == FAILURE and program.has_to_succeed():
             program.try_again()
     except (StartError, OSError) as error:
-        sys.stderr.write(f"scpctl: keep: {error}\n")
+        _complain(str(error))
         return FAILURE
     return code
+
+
+def _complain(text: str) -> None:
+    """Say why it cannot start to whoever reads standard error."""
+    sys.stderr.write(for_stderr(f"scpctl: keep: {text}\n", logging.CRITICAL, os.environ))
 
 
 def _run(words: Sequence[str], program: Program) -> int:
@@ -62,7 +68,7 @@ def _run(words: Sequence[str], program: Program) -> int:
     try:
         outcome, configuration = read_command_line(_NAME, list(words), os.environ, needs_port=False)
     except UsageError as error:
-        sys.stderr.write(f"scpctl: keep: {error}\n")
+        _complain(str(error))
         return FAILURE if program.has_to_succeed() else USAGE
     if isinstance(outcome, str):  # asked for help or version, or said nothing at all
         (sys.stdout if words else sys.stderr).write(USAGE_TEXT)
@@ -84,11 +90,11 @@ def _start(settings: Settings, configuration: Configuration | None, program: Pro
     try:
         configure(policies.log_policy(settings, configuration, begins_anew=program.estate is None))
     except OSError as error:
-        sys.stderr.write(f"scpctl: keep: cannot open the log: {error.strerror}\n")
+        _complain(f"cannot open the log: {error.strerror}")
         return FAILURE
     log = logging.getLogger("dcmtk.apps.storescp")
     if not keeper_policies.needs_keeper(settings):
-        log.critical("nothing to keep: no option asks for studies or commands")
+        log.warning("nothing to keep: no option asks for studies or commands")
         return NOTHING_TO_KEEP
     try:
         return _keep(settings, program, log)

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_STDERR = 2
+
 
 def is_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
     """Say whether what is written to this descriptor goes to the journal."""
@@ -25,6 +27,11 @@ def is_journal(descriptor: int, environ: Mapping[str, str]) -> bool:
     except OSError:
         return False
     return stream == f"{status.st_dev}:{status.st_ino}"
+
+
+def for_stderr(text: str, level: int, environ: Mapping[str, str]) -> str:
+    """Give what somebody without a log is to write to standard error: with priorities if that is the journal."""
+    return prefixed(text, level) if is_journal(_STDERR, environ) else text
 
 
 def same_stream(one: int, other: int) -> bool:

@@ -170,7 +170,7 @@ def test_nothing_to_keep_has_an_exit_code_of_its_own(place: Place) -> None:
     with keeping(place, "11112") as keeper:
         _, said = keeper.communicate(timeout=20)
         assert keeper.returncode == 3
-        assert said == "F: nothing to keep: no option asks for studies or commands\n"
+        assert said == "W: nothing to keep: no option asks for studies or commands\n"
 
 
 def test_it_does_not_start_without_an_output_directory(place: Place) -> None:

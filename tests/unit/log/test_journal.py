@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from scpd.log.journal import is_journal, prefixed, same_stream
+from scpd.log.journal import for_stderr, is_journal, prefixed, same_stream
 
 
 def test_only_the_stream_that_systemd_names_is_the_journal() -> None:
@@ -32,3 +32,10 @@ def test_only_the_stream_that_systemd_names_is_the_journal() -> None:
 )
 def test_every_line_has_its_priority(text: str, expected: str) -> None:
     assert prefixed(text, 40) == expected
+
+
+def test_what_goes_to_standard_error_has_priorities_only_if_that_is_the_journal() -> None:
+    status = os.fstat(2)
+    environ = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+    assert for_stderr("a\n", 50, environ) == "<2>a\n"
+    assert for_stderr("a\n", 50, {}) == "a\n"
