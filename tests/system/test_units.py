@@ -115,7 +115,7 @@ def command_lines() -> list[tuple[str, str]]:
         (path.name, line.partition("=")[2].lstrip("-"))
         for path in files
         for line in path.read_text().splitlines()
-        if line.startswith("Exec") and line.partition("=")[2]
+        if line.startswith("ExecStart") and line.partition("=")[2]
     ]
     assert len(lines) == 6
     return lines
