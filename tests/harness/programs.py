@@ -20,6 +20,8 @@ DEBIAN_PACKAGES = {
     "inetd": "openbsd-inetd",
     "lintian": "lintian",
     "mandoc": "mandoc",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "storescp": "dcmtk",
     "storescu": "dcmtk",
     "strace": "strace",
