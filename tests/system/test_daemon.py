@@ -541,14 +541,6 @@ def test_a_umask_that_is_none(mask: str, tmp_path: Path) -> None:
     assert "Invalid value for option --umask" in result.stderr
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter, unlike pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)
-        yield Path(name)
-
-
 def python_for(user: int) -> tuple[str, ...]:
     """Give the begin of a command line that runs Python where this user can, too; skips if there is none."""
     paths = os.pathsep.join([str(REPOSITORY), *filter(os.path.isdir, sys.path)])
