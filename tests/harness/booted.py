@@ -1,7 +1,7 @@
 """A machine booted by systemd, for tests of what only a real process 1 can show (root only).
 
 It sees the files of this one and changes none: what it writes lies in memory (an overlay).  It has the users of this
-one, no network but its loopback, no unit but systemd's own, and the program of this checkout at /usr/bin/scpd.
+one, no network but its loopback, and no unit but systemd's own.
 
     machine = BootedMachine(folder)          # skips where that cannot be
     machine.check("systemctl", "start", "scpd.socket")
@@ -17,10 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shlex
 import subprocess
-import sys
-import sysconfig
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +27,6 @@ import pytest
 from tests.harness.clients import run
 from tests.harness.processes import children_of, command_line, is_running
 from tests.harness.programs import real_program
-from tests.harness.servers import REPOSITORY
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import require_root
 
@@ -43,8 +39,6 @@ CLONE_NEWNET = 0x40000000
 # Of the hierarchies that there may be: the one of systemd alone, or the old one with the new one beside it.
 CGROUPS = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified")]
 CGROUP_PREFIX = "scpd-booted-"
-# Where the program finds Python and packages: what lies in a home is hidden from a service (ProtectHome=).
-PYTHON, PACKAGES, CHECKOUT = "/opt/python", "/opt/packages", "/opt/checkout"
 # A cgroup of its own, since two machines in one would end each other's services (0 is who writes it); then the files
 # of the machine, which go with the last process; /run in memory, as systemd-nspawn wants it.
 _PREPARE = """\
@@ -88,7 +82,6 @@ class BootedMachine:
             self.leader = wait_until(self._first_process, BOOT_SECONDS, "process 1 of the machine")
             self.root = Path(f"/proc/{self.leader}/root")
             wait_until(self._has_booted, BOOT_SECONDS, "systemd")
-            self._install_program()
         except BaseException:
             self.stop()
             raise
@@ -153,20 +146,8 @@ class BootedMachine:
         # Degraded: a unit of systemd's own wants more than a container has.
         return self.run("systemctl", "is-system-running").stdout.strip() in {"running", "degraded"}
 
-    def _install_program(self) -> None:
-        interpreter = os.path.relpath(os.path.realpath(sys.executable), sys.base_prefix)
-        environment = f"LD_LIBRARY_PATH={PYTHON}/lib PYTHONPATH={CHECKOUT}:{PACKAGES}"
-        for name, module in (("scpd", "scpd"), ("scpctl", "scpd.ctl.main")):
-            words = shlex.join([f"{PYTHON}/{interpreter}", "-B", "-m", module])
-            self.write(f"/usr/bin/{name}", f'#!/bin/sh\n{environment} exec {words} "$@"\n', 0o755)
-        nobody = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
-        tried = self.run(*nobody, "scpd", "--version")
-        if tried.returncode != 0:
-            pytest.skip(f"who is not root cannot run it here: {tried.stderr.strip()[-300:]}")
-
 
 def _nspawn(place: Path) -> list[str]:
-    packages = sysconfig.get_paths()["purelib"]
     return [
         "env",
         "UNIFIED_CGROUP_HIERARCHY=1",  # as Debian has it, whatever this machine has
@@ -174,9 +155,6 @@ def _nspawn(place: Path) -> list[str]:
         "--quiet",
         f"--machine={CGROUP_PREFIX}{os.getpid()}",
         f"--directory={place}/root",
-        f"--bind-ro={os.path.realpath(sys.base_prefix)}:{PYTHON}",
-        f"--bind-ro={packages}:{PACKAGES}",
-        f"--bind-ro={REPOSITORY}:{CHECKOUT}",
         "--private-network",
         "--console=pipe",
         "--link-journal=no",

@@ -13,7 +13,7 @@ import shlex
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.harness import manual_texts
-from tests.harness.booted import CHECKOUT
+from tests.harness.installing import make
 from tests.harness.raw_peer import RawPeer
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import store
@@ -49,7 +49,10 @@ class Services:
 
     def __init__(self, machine: BootedMachine) -> None:
         self.machine = machine
-        machine.check("sh", "-ec", f"cd {CHECKOUT}\n{commands_of_the_manual()}")
+        # From here, since the machine has no network to fetch libraries by, and may not write to the checkout.
+        install, _, rest = commands_of_the_manual().partition("\n")
+        make(*shlex.split(install)[1:], f"DESTDIR={machine.root}")
+        machine.check("sh", "-ec", rest)
         self._turns = 0
 
     def begin_anew(self, options: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import wire
-from tests.harness.booted import PYTHON, BootedMachine, remove_cgroups_of_the_dead
+from tests.harness.booted import BootedMachine, remove_cgroups_of_the_dead
 from tests.harness.mounted import MuteNameServer
 from tests.harness.objects import ct_image, new_uid
 from tests.harness.processes import is_running, wait_for_orphans
@@ -135,10 +135,14 @@ def test_the_first_connection_starts_the_service_and_is_served(services: Service
     assert services.user_of(path) == "scpd:scpd 660"
     assert services.user_of(path.parent) == "scpd:scpd 2770"
     with holding(services):
-        services.wait_for(lambda: services.show(RECEIVER, "StatusText") == "1 association on 104", "STATUS")
-    services.wait_for(lambda: services.show(RECEIVER, "StatusText") == "0 associations on 104", "STATUS")
+        services.wait_for(
+            lambda: services.show(RECEIVER, "StatusText").startswith("1 association on 104"), "STATUS"
+        )
+    services.wait_for(
+        lambda: services.show(RECEIVER, "StatusText").startswith("0 associations on 104"), "STATUS"
+    )
     shown = services.machine.check("systemctl", "status", "--no-pager", RECEIVER)
-    assert 'Status: "0 associations on 104"' in shown
+    assert 'Status: "0 associations on 104' in shown
     assert "scpd: master, 0 associations on 104" in shown
 
 
@@ -221,12 +225,14 @@ def test_new_options_count_without_a_new_process(running: Services, how: str) ->
         assert answer is not None
         assert answer.type == wire.ASSOCIATE_RJ
     running.store(ct_image(), called="STORE")
-    running.wait_for(lambda: running.show(RECEIVER, "StatusText") == "0 associations on 104", "STATUS")
+    running.wait_for(
+        lambda: running.show(RECEIVER, "StatusText").startswith("0 associations on 104"), "STATUS"
+    )
 
 
 def test_a_reload_with_a_fault_changes_nothing(running: Services) -> None:
     running.configure(f"{PLAIN} --no-such-option")
-    running.systemctl("reload", RECEIVER)
+    assert running.machine.run("systemctl", "reload", RECEIVER).returncode == 1
     running.wait_for_log("not reloaded: ")
     running.wait_for_state(RECEIVER, "active")
     assert running.journal(RECEIVER, "-p", "err") == [
@@ -444,7 +450,7 @@ def test_commands_of_host_rules_reach_the_network_by_a_drop_in(services: Service
         place = repr(listener.getsockname())
         script = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'heard', {place})"
         services.machine.write(
-            "/usr/local/bin/tell", f'#!/bin/sh\nexec {PYTHON}/bin/python3 -c "{script}"', 0o755
+            "/usr/local/bin/tell", f'#!/bin/sh\nexec /usr/bin/python3 -c "{script}"', 0o755
         )
         write_tables(services, "ALL: ALL: spawn /usr/local/bin/tell\n")
         services.configure(f"{PLAIN} {TABLES}")

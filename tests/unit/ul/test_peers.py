@@ -229,7 +229,8 @@ def test_what_the_example_leaves_out_by_a_sign_is_a_table_too() -> None:
 
 def items(heading: str) -> list[str]:
     """Give the items of the manual behind a line of it."""
-    return re.findall(r"^\.It (.*)$", MANUAL.partition(heading)[2].partition("\n.El")[0], re.MULTILINE)
+    found = re.findall(r"^\.It (.*)$", MANUAL.partition(heading)[2].partition("\n.El")[0], re.MULTILINE)
+    return [item.replace(r"\&", "") for item in found]
 
 
 class TestManual:
@@ -264,6 +265,7 @@ class TestManual:
 
     def test_every_table_that_is_shown_is_one(self) -> None:
         tables = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", MANUAL, re.MULTILINE | re.DOTALL)
+        tables = [text for text in tables if not text.startswith("scpctl ")]
         assert len(tables) == 4
         for text in tables:
             assert parse(text, "t")[1] == [], text
