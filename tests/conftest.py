@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.harness.certificates import Infrastructure
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests marked long too, at full size")
@@ -119,3 +121,11 @@ def raw_peer(_raw_peers: list[RawPeer]) -> Callable[..., RawPeer]:
         return _raw_peers[-1]
 
     return connect
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Infrastructure:
+    """Authorities, certificates and revocation lists, made as they are asked for (`tests.harness.certificates`)."""
+    from tests.harness.certificates import Infrastructure  # few tests need TLS
+
+    return Infrastructure(tmp_path_factory.mktemp("certificates"))
