@@ -129,3 +129,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Infrastructure:
     from tests.harness.certificates import Infrastructure  # few tests need TLS
 
     return Infrastructure(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def server_words(certificates: Infrastructure) -> list[str]:
+    """The options of an ordinary server with TLS, without a port."""
+    return ["+tls", certificates.server.key, certificates.server.crt, "+cf", certificates.ca.crt]

@@ -2,7 +2,7 @@
 
     ca                    the root that signs all below; `intermediate` is an authority that it has signed
     server                of the program under test: localhost, 127.0.0.1; `server-ec` the same with an EC key
-    good                  a client; others are expired, future, revoked, server-only (purpose serverAuth), weak (1024 bits)
+    good                  a client; others: expired, future, revoked, server-only (its only purpose), weak (1024 bits)
     of-intermediate       a client of the intermediate; its chain file sends that too
     foreign               a client of another root, foreign-ca
     self-signed           a client of nobody
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,6 +169,14 @@ class Infrastructure:
         is_root = issuer is None or issuer.certificate.issuer == issuer.certificate.subject
         chain = () if is_root or issuer is None else (issuer.certificate, *issuer.chain)
         return Pair(self.directory, name, key, certificate, chain).write()
+
+    def sign_again(self, pair: Pair, issuer: Pair, digest: str) -> None:
+        """Replace NAME.crt by one with another digest: `cryptography` does not sign with those that are broken."""
+        request, plain = f"{pair.crt}.csr", ["openssl", "x509", "-req", f"-{digest}", "-days", "365"]
+        asked = ["openssl", "req", "-new", "-key", pair.key, "-subj", f"/CN={pair.name}", "-out", request]
+        signed = [*plain, "-in", request, "-CA", issuer.crt, "-CAkey", issuer.key, "-out", pair.crt]
+        for command in (asked, signed):
+            subprocess.run(command, check=True, capture_output=True, timeout=30)
 
     def crl(
         self, name: str, issuer: Pair, revoked: Iterable[Pair] = (), *, days: tuple[float, float] = (-1, 30)
