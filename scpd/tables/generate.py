@@ -2,19 +2,22 @@
 
     python -m scpd.tables.generate TSV_DIR
 
-TSV_DIR holds two tab separated files with a heading line each:
+TSV_DIR holds three tab separated files with a heading line each:
 
 `storage-sop-classes.tsv`  uid, file_prefix, in_man_3_6_0 (yes, no), listed_by (versions of DCMTK, or `-`)
 `uid-names.tsv`            name (DCMTK's), uid, keyword (PS3.6 annex A), known_to (versions of DCMTK)
+`tls-profiles.tsv`         option, profile, dcmtk (versions), min_version, max_version, tls12_suites_in_order,
+                           tls13_suites
 
-It writes `sop_classes.py`, `uid_names.py`, `uid_symbols.py` and `transfer_syntaxes.py` beside itself, and `vrs.py`
-and `private_vrs.py` from pydicom's dictionaries, as `ruff format` would leave them.  It stops with a KeyError where a
-keyword below has no UID in the tables: better no module than a wrong one.
+It writes `sop_classes.py`, `uid_names.py`, `uid_symbols.py`, `transfer_syntaxes.py` and `tls_profiles.py` beside
+itself, and `vrs.py` and `private_vrs.py` from pydicom's dictionaries, as `ruff format` would leave them.  It stops with
+a KeyError where a keyword below has no UID in the tables: better no module than a wrong one.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from pathlib import Path
 
@@ -224,6 +227,50 @@ def transfer_syntaxes(rows: list[dict[str, str]]) -> str:
     )
 
 
+# What the library leaves out where the sheet says `library default` is for the library to say.
+LIBRARY_DEFAULT = "library default"
+OPTIONAL = re.compile(r"\[(.*?)\]")
+TLS_VERSION = re.compile(r"TLS (\d\.\d)")
+
+
+def tls_profiles(rows: list[dict[str, str]]) -> str:
+    """Write `tls_profiles`: of each option the row of the newest DCMTK, suites as OpenSSL names them, best first."""
+    newest = {row["option"].split("--profile-")[1]: row for row in rows if row["dcmtk"].endswith("HEAD")}
+    texts = []
+    for key, row in sorted(newest.items()):
+        suites, thirteen = row["tls12_suites_in_order"], row["tls13_suites"]
+        is_default = thirteen == "-" or thirteen.startswith(LIBRARY_DEFAULT)
+        versions = [
+            found[1] for name in ("min", "max") if (found := TLS_VERSION.search(row[f"{name}_version"]))
+        ]
+        columns = (
+            f'"{row["profile"]}"',
+            *(f'"{version}"' for version in versions),
+            nested_tuple(OPTIONAL.sub(r"\1", suites).split()),
+            nested_tuple(" ".join(OPTIONAL.findall(suites)).split()),
+            nested_tuple([] if is_default else thirteen.split()),
+        )
+        texts.append(f'    "{key}": (\n' + "".join(f"        {column},\n" for column in columns) + "    ),\n")
+    return module(
+        "The TLS security profiles (PS3.15 annex B, retired ones too) that DCMTK has, by option without `--profile-`.",
+        "`tls.profiles` says what the columns mean.",
+        [
+            "# Name, lowest and highest version of TLS, suites of TLS 1.2 and older in order of preference, those of\n",
+            "# them that few libraries have, and suites of TLS 1.3 (none: those that the library has by default).\n",
+            "PROFILES: dict[str, tuple[str, str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {\n",
+            *texts,
+            "}\n",
+        ],
+    )
+
+
+def nested_tuple(members: list[str]) -> str:
+    """Write a tuple literal two levels deep, one member a line unless there is at most one."""
+    if len(members) < 2:
+        return "".join(f'("{member}",)' for member in members) or "()"
+    return "(\n" + "".join(f'            "{member}",\n' for member in members) + "        )"
+
+
 # The names that DCMTK's dictionaries have for elements whose VR depends on others, and pydicom's.
 DEPENDENT_VRS = {
     "US or SS": "xs",
@@ -341,6 +388,7 @@ def main(arguments: list[str]) -> int:
         "uid_names": uid_names(names),
         "uid_symbols": uid_symbols(names),
         "transfer_syntaxes": transfer_syntaxes(names),
+        "tls_profiles": tls_profiles(read_table(tables / "tls-profiles.tsv")),
         "vrs": vrs(),
         "private_vrs": private_vrs(),
     }
