@@ -125,7 +125,12 @@ def _run(program_name: str, words: list[str], peer: socket.socket | None, progra
         words = words[:-1]  # the last one is the question
     try:
         outcome, configuration = read_command_line(
-            program_name, words, os.environ, needs_port=needs_port, is_check=is_asked
+            program_name,
+            words,
+            os.environ,
+            needs_port=needs_port,
+            is_check=is_asked,
+            list_of=_list_of,
         )
     except UsageError as error:
         return _misused(program_name, error, is_asked=is_asked)
@@ -169,6 +174,12 @@ def _complain(text: str) -> None:
     from scpd.log.journal import for_stderr
 
     _say(_STDERR, for_stderr(text, logging.CRITICAL, os.environ))
+
+
+def _list_of(option: str) -> str:
+    from scpd.tls import library  # OpenSSL: who serves without TLS has none
+
+    return library.LISTS[option]()
 
 
 def _say(descriptor: int, text: str) -> None:

@@ -68,13 +68,6 @@ class State:
             option = options.BY_NAME["--aetitle"]
             read_value(option, Argument("aetitle", "aetitle"), str(self.values["ae_title"]))
 
-    def refuse_what_is_not_built(self) -> None:
-        """Raise UsageError for the first option, in the order of the checks, that only a later version can follow."""
-        for block in options.checked(rows.START, rows.END):
-            for option in block:
-                if option.later and self.in_force(option.long):
-                    raise not_yet_supported(option.long)
-
     def choose(self, block: Sequence[Option], given: Mapping[Option, Sequence[Occurrence]]) -> None:
         """Test the members of a block that were given; the rightmost stays in force.
 
@@ -93,11 +86,6 @@ class State:
         self._in_force.difference_update(member.long for member in block)
         self._in_force.add(option.long)
         self.values[option.destination] = _value(option, occurrences)
-
-
-def not_yet_supported(long: str) -> UsageError:
-    """Return the answer to an option of storescp that is read, and checked, but not yet followed."""
-    return UsageError(f"{long} is not yet supported")
 
 
 def check_relations(option: Option, state: State) -> None:

@@ -6,7 +6,7 @@ from scpd.cli.parser import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scpd.cli.settings import Settings
     from scpd.log.configuration import Configuration
@@ -19,11 +19,12 @@ def read_command_line(
     *,
     needs_port: bool = True,
     is_check: bool = False,
+    list_of: Callable[[str], str] | None = None,
 ) -> tuple[Settings | str, Configuration | None]:
     """Give what the words ask for, or a text to print, and what --log-config names; raises `UsageError`.
 
     That file is read when the command line is, since quiet mode depends on it.  The words are judged as those of a
-    check if `is_check`, whether they ask for one or not.
+    check if `is_check`, whether they ask for one or not.  `list_of` is as in `parse`.
     """
     configuration: Configuration | None = None
 
@@ -34,5 +35,7 @@ def read_command_line(
         configuration = read_log_config(path, environment, program_name)
         return configuration
 
-    outcome = parse(program_name, words, read_log_config, needs_port=needs_port, is_check=is_check)
+    outcome = parse(
+        program_name, words, read_log_config, needs_port=needs_port, is_check=is_check, list_of=list_of
+    )
     return outcome, configuration

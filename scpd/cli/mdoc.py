@@ -88,8 +88,6 @@ def _relations(option: Option) -> list[str]:
         lines += ["Not with", *_listed(tuple(name for others in option.conflicts for name in others))]
     for others in option.needs:
         lines += ["Only with", *_listed(others)]
-    if option.later:
-        lines.append("Not yet supported: it is checked, then refused.")
     return lines
 
 

@@ -10,6 +10,7 @@ _SECONDS = "seconds"
 # What says how a study ends needs studies, as --eostudy-timeout does.  What bounds commands needs none, as --exec-sync
 # does: a command file may serve daemons with commands and others without.
 _STUDIES = (SORTED,)
+_WITH_TLS = (("--enable-tls",),)
 
 SECTIONS = (
     Section(
@@ -163,6 +164,34 @@ SECTIONS = (
                 "file mode mask, an octal number (default: as\nit was given to us)",
                 arguments=(Argument("mask", "umask"),),
                 default=None,
+            ),
+        ),
+    ),
+    Section(
+        _GROUP,
+        "transport layer security (only with --enable-tls)",
+        OWN,
+        (
+            Option(
+                "--passwd-file",
+                "",
+                "key_password",
+                "the password of the private key is the first\nline of this file",
+                arguments=(Argument("filename", "string"),),
+                value="file",
+                block="passwd:4",
+                needs=_WITH_TLS,
+            ),
+            Option(
+                "--allow-peer-cn",
+                "",
+                "allowed_names",
+                "serve peers only whose certificate has a name\nlike this one; may be repeated",
+                arguments=(Argument("pattern", "string"),),
+                default=(),
+                adds_up=True,
+                needs=_WITH_TLS,
+                conflicts=(("--ignore-peer-cert",),),
             ),
         ),
     ),

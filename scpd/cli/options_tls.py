@@ -1,7 +1,4 @@
-"""The option table: transport layer security.
-
-Nothing below --enable-tls is marked `later`, since all of it needs that.
-"""
+"""The option table: transport layer security."""
 
 from __future__ import annotations
 
@@ -30,7 +27,6 @@ SECTIONS = (
                 "TLS with this key and certificate",
                 arguments=(Argument("private key file", "string"), Argument("certificate file", "string")),
                 block="tls:2",
-                later=True,
             ),
         ),
     ),
@@ -125,7 +121,7 @@ SECTIONS = (
         "security profile",
         _PROFILE,
         (
-            Option("--list-profiles", "+ph", "", "show the TLS profiles and exit", later=True),
+            Option("--list-profiles", "+ph", "", "show the TLS profiles and exit"),
             *alternatives(
                 "profile",
                 "tls_profile",
@@ -147,7 +143,7 @@ SECTIONS = (
         "ciphersuite",
         _CIPHER,
         (
-            Option("--list-ciphers", "+cc", "", "show the cipher suites and exit", later=True),
+            Option("--list-ciphers", "+cc", "", "show the cipher suites and exit"),
             Option(
                 "--cipher",
                 "+cs",
@@ -194,7 +190,6 @@ SECTIONS = (
                 "let clients ask for this name only",
                 arguments=(Argument("server name", "string"),),
                 default=None,
-                later=True,
             ),
         ),
     ),

@@ -13,7 +13,7 @@ The first failure ends it, in the order of `parse`.  argparse cannot read this: 
 from __future__ import annotations
 
 from scpd.cli import options, rows
-from scpd.cli.checks import State, not_yet_supported
+from scpd.cli.checks import State
 from scpd.cli.numbers import BadValueError, port_number
 from scpd.cli.settings import Settings
 from scpd.errors import UsageError
@@ -45,11 +45,13 @@ def parse(
     *,
     needs_port: bool = True,
     is_check: bool = False,
+    list_of: Callable[[str], str] | None = None,
 ) -> Settings | str:
     """Read the words after the program's name.
 
     Returns a text for stdout, with its last line feed, if the line asks for no more than that (--help,
-    --version, or no words at all); the exit code is then 0.  Raises UsageError.
+    --version, or no words at all); the exit code is then 0.  Raises UsageError.  `list_of` gives the list that an
+    option asks for by its long name (--list-ciphers, --list-profiles): what TLS can do is not known here.
 
     `read_log_config` reads the file of --log-config, and raises UsageError for one that cannot be used; it is called at
     the place in the order of checks where storescp reads that file, and only if the option is given.  Command files are
@@ -57,7 +59,7 @@ def parse(
     it is left out.  With `is_check` the line is judged as if it asked for --check-config.
     """
     line = _Line(_expanded(words))
-    answer = _answer(program_name, line)
+    answer = _answer(program_name, line, list_of)
     if answer is not None:
         return answer
     if len(line.parameters) > 1:
@@ -105,10 +107,7 @@ def _judge(
     needs_port: bool,
     is_check: bool,
 ) -> int:
-    """Make every check behind the grammar, in storescp's order; fill `state`, give the port.
-
-    Raises UsageError, also for what passed them all and is not yet built.
-    """
+    """Make every check behind the grammar, in storescp's order; fill `state`, give the port.  Raises UsageError."""
     _test(line, state, rows.START, rows.PORT)
     is_left_out = not line.parameters and (is_check or not needs_port)
     port = 0 if is_left_out or state.in_force("--inetd") else _port(line)
@@ -119,7 +118,6 @@ def _judge(
         state.refuse_odd_numbers()
         state.refuse_endless_studies()
         state.refuse_odd_titles()
-        state.refuse_what_is_not_built()
     except UsageError as error:
         raise UsageError(str(error), quiet=state.quiet) from None
     return port
@@ -157,18 +155,21 @@ def _words_of_file(name: str) -> list[str]:
     return commandfile.words(text)
 
 
-def _answer(program_name: str, line: _Line) -> str | None:
+def _answer(program_name: str, line: _Line, list_of: Callable[[str], str] | None) -> str | None:
     asked = [option for option in options.EXCLUSIVE if option in line.given]
     if not line.given and not line.parameters:
         asked = [options.BY_NAME["--help"]]
     if not asked:
         return None
-    if asked[0].later:
-        raise not_yet_supported(asked[0].long)
     # Imported here: a server never says any of this.
     from scpd.cli import usage
 
-    return usage.ANSWERS[asked[0].long](program_name)
+    long = asked[0].long
+    if long in usage.ANSWERS:
+        return usage.ANSWERS[long](program_name)
+    if list_of is None:
+        raise UsageError(f"{long} has no answer here")
+    return usage.listing(program_name, list_of(long))
 
 
 def _test(line: _Line, state: State, first: int, end: int) -> None:
@@ -189,7 +190,7 @@ def _settle_logging(
         state.set_log_levels(level, level)
         return
     if read_log_config is None:
-        raise not_yet_supported("--log-config")
+        raise UsageError("--log-config has no effect here")
     try:
         levels = read_log_config(path)
     except UsageError as error:

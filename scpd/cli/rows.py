@@ -16,8 +16,6 @@ Columns of a row (`Option`):
     needs          sets of options; if none of a set is in force, `THIS only allowed with A, B or C`
     adds_up        every occurrence counts, in a tuple, instead of the last one alone
     check          when it is checked, if not with its section: the first failure ends the program
-    later          read and checked, then refused: what it asks for is not yet built.  Not marked are options that
-                   ask for what is done anyway, and those that change nothing without a marked one
 """
 
 from __future__ import annotations
@@ -79,7 +77,6 @@ class Option:
         "default_text",
         "destination",
         "help",
-        "later",
         "long",
         "needs",
         "short",
@@ -103,7 +100,6 @@ class Option:
         needs: tuple[tuple[str, ...], ...] = (),
         adds_up: bool = False,
         check: int | None = None,
-        later: bool = False,
     ) -> None:
         self.long = long
         self.short = short
@@ -119,7 +115,6 @@ class Option:
         self.needs = needs
         self.adds_up = adds_up
         self.check = check
-        self.later = later
 
 
 class Section:
@@ -141,11 +136,10 @@ def alternatives(
     in_force: str = "",
     conflicts: tuple[tuple[str, ...], ...] = (),
     needs: tuple[tuple[str, ...], ...] = (),
-    later: bool = False,
 ) -> tuple[Option, ...]:
     """Make the rows of a block from (place, long, short, value, help), in the order of --help.
 
-    `in_force` is the long name of the member that stands by default; `later` marks all others.
+    `in_force` is the long name of the member that stands by default.
     """
     return tuple(
         Option(
@@ -158,7 +152,6 @@ def alternatives(
             by_default=long == in_force,
             conflicts=conflicts,
             needs=needs,
-            later=later and long != in_force,
         )
         for place, long, short, value, text in rows
     )

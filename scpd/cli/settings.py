@@ -44,7 +44,7 @@ class Settings:
     uid_padding: bool
     # TLS options
     tls: tuple[str, str] | None  # paths of key and certificate
-    key_password: str | None  # None: ask for it
+    key_password: str | tuple[str, str] | None  # None: ask for it; a pair: "file", and a path
     key_format: str  # pem or der
     certificate_files: tuple[str, ...]
     certificate_directories: tuple[str, ...]
@@ -79,6 +79,7 @@ class Settings:
     eostudy_timeout: int | None  # seconds
     exec_sync: bool
     # our own options
+    allowed_names: tuple[str, ...]  # patterns of names in peers' certificates; empty: any
     bind: tuple[str, ...]  # IP addresses to listen on, in their shortest form; empty: all of ip_protocol
     max_associations_per_host: int | None  # connections served or waiting; None: unlimited
     min_free: int  # bytes
@@ -116,6 +117,7 @@ class Settings:
         "access_control",
         "acse_timeout",
         "ae_title",
+        "allowed_names",
         "arguments",
         "bind",
         "bit_preserving",

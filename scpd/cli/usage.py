@@ -87,6 +87,11 @@ def version(program_name: str) -> str:
     return _head(program_name) + "\n".join(lines) + "\n"
 
 
+def listing(program_name: str, text: str) -> str:
+    """Return the text of a list, such as that of --list-ciphers."""
+    return f"{_head(program_name)}\n{text}"
+
+
 def _head(program_name: str) -> str:
     return f"{identification(program_name)}\n\n{program_name}: DICOM storage (C-STORE) SCP\n"
 

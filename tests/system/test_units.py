@@ -123,18 +123,10 @@ def command_lines() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "line"), command_lines())
 def test_every_command_line_is_one(tmp_path: Path, name: str, line: str) -> None:
-    if "--inetd" in line and not inetd_is_built():
-        pytest.skip("--inetd is not yet supported")
     (tmp_path / "scpd.conf").write_text("--fork -od /srv/dicom/incoming -su study -tos 60")
     program, *words = shlex.split(line.replace("/etc/scpd", str(tmp_path)))
     words = words[program.endswith("scpctl") :]
     assert isinstance(parse("scpd", words, needs_port=False), Settings)
-
-
-def inetd_is_built() -> bool:
-    from scpd.cli import options
-
-    return not options.BY_NAME["--inetd"].later
 
 
 @pytest.mark.parametrize("name", SERVICES)

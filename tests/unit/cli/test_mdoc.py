@@ -213,7 +213,7 @@ def test_columns_become_sentences(columns: dict[str, object], lines: list[str]) 
     assert text_of(option, **columns).splitlines()[3:-1] == lines
 
 
-def test_choices_and_what_is_still_to_be_built_are_told_where_a_table_has_such_columns() -> None:
+def test_choices_are_told() -> None:
     class WithChoices(Argument):
         """Takes any column."""
 
@@ -223,11 +223,9 @@ def test_choices_and_what_is_still_to_be_built_are_told_where_a_table_has_such_c
     argument = WithChoices("mode", "choice")
     argument.choices = ("a", "b", "c")
     option = Extended("--option", "", "option", "text", arguments=(argument,))
-    option.later = True
     assert text_of(option).splitlines()[3:-1] == [
         "Text.",
         "One of a, b and c.",
-        "Not yet supported: it is checked, then refused.",
     ]
 
 

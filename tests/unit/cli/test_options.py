@@ -67,7 +67,7 @@ class Levels:
 
 
 def judged(*words: str) -> checks.State:
-    """Check a line completely, but for what is not yet built."""
+    """Check a line completely."""
     line, state = parser._Line(words), checks.State()
     parser._test(line, state, rows.START, rows.NETWORK)
     parser._settle_logging(state, lambda path: Levels())
@@ -116,9 +116,6 @@ class TestEveryOption:
             said = words.get(option.default_text, option.default_text)
             default = options.DEFAULTS[option.destination]
             assert said == (str(default) if isinstance(default, int) else default)
-
-    def test_what_is_not_built_is_never_the_default(self, option: Option) -> None:
-        assert not (option.later and option.by_default)
 
 
 def test_each_block_has_one_destination_and_places_of_its_own() -> None:
@@ -265,15 +262,8 @@ class TestEveryOptionOfStorescp:
             assert together.in_force(row["long"])
             assert not together.in_force(other["long"])
 
-    def test_it_is_followed_or_refused_after_all_checks(self, row: dict[str, str]) -> None:
+    def test_it_is_followed_after_all_checks(self, row: dict[str, str]) -> None:
         option = options.BY_NAME[row["long"]]
         words = [*prerequisites(row["long"]), *given(row["long"]), "1"]
-        asked = [options.BY_NAME[word] for word in words if word in options.BY_NAME]
-        later = {f"{asked_for.long} is not yet supported" for asked_for in asked if asked_for.later}
-        if later:
-            with pytest.raises(UsageError) as caught:
-                parser.parse("scpd", words, lambda path: Levels())
-            assert str(caught.value) in later
-        else:
-            answer = parser.parse("scpd", words, lambda path: Levels())
-            assert isinstance(answer, Settings) is (option not in options.EXCLUSIVE)
+        answer = parser.parse("scpd", words, lambda path: Levels(), list_of=lambda long: f"{long}\n")
+        assert isinstance(answer, Settings) is (option not in options.EXCLUSIVE)
