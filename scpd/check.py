@@ -43,6 +43,9 @@ def check(
     problems = list(_problems(settings, configuration, environment, estate))
     refusing, odd = _host_rules(settings, asks=begins) if settings.access_control else ([], [])
     problems += refusing
+    refusing, of_tls = _tls(settings, estate) if settings.tls is not None else ([], [])
+    problems += refusing
+    odd += of_tls
     odd += _warnings(settings, configuration, environment, begins=begins)
     return _tell(settings, problems, odd)
 
@@ -205,6 +208,23 @@ def _host_rules(settings: Settings, *, asks: bool) -> tuple[list[str], list[str]
     with as_user():
         book = tables.look()
     return faults(book, _service(settings), is_known if asks else None)
+
+
+def _tls(settings: Settings, estate: Estate | None) -> tuple[list[str], list[str]]:
+    """Give what is wrong with keys and certificates, and what is odd.
+
+    Who asks at a terminal is asked for the password, as at the start; nobody else can be.
+    """
+    from scpd import tls_policies
+    from scpd.fixed_options import TLS
+    from scpd.tls.passwords import has_terminal
+
+    former = None if estate is None else estate.get(TLS)
+    is_asked = estate is None and not settings.inetd
+    try:
+        return [], tls_policies.load(settings, former, may_ask=is_asked and has_terminal())[1]
+    except StartError as error:
+        return [str(error)], []
 
 
 def _service(settings: Settings) -> Service:

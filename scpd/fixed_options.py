@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FIXED = "fixed"
 # Likewise: the descriptor that keeps the lock directory in use, if there is one.
 LOCK_DIRECTORY = "lock_directory"
+# Likewise: what was read of keys and certificates (`tls.material`), if there is TLS.
+TLS = "tls"
 
 _LOCK_DIRECTORY = "lock directory"
 

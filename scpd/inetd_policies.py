@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scpd.peers_policies import Peers
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
+    from scpd.tls.endpoint import Tls
     from scpd.worker.filing import FilingPolicy
     from scpd.worker.inetd import Connection
     from scpd.worker.store import StorePolicy
@@ -95,9 +96,29 @@ def _serve(
         return policies.store_policy(settings, dictionary), filing_policies.filing_policy(settings, recorded)
 
     profile = policies.profile(settings)
-    policy = policies.worker_policy(settings, profile, None, peers, port=connection.port, late=late)
+    policy = policies.worker_policy(
+        settings, profile, None, peers, port=connection.port, late=late, tls=_tls(settings)
+    )
     around = Surroundings(process.title, process.wakeup, process.logs)
-    return serve_inherited(connection, policy, around, monotonic() + settings.acse_timeout, environment)
+    code = serve_inherited(connection, policy, around, monotonic() + settings.acse_timeout, environment)
+    if policy.tls is not None:
+        policy.tls.leave_seed()
+    return code
+
+
+def _tls(settings: Settings) -> Tls | None:
+    """Read keys and certificates; nobody is asked for a password, and what is odd is told to those who ask for INFO.
+
+    A master would warn once, this would with every connection.
+    """
+    if settings.tls is None:
+        return None
+    from scpd import tls_policies  # few inetd lines ask for it
+
+    tls, odd = tls_policies.load(settings)
+    for text in odd:
+        log.info("%s", text)
+    return tls
 
 
 def _starter(

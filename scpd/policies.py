@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from scpd.process.signals import Wakeup
     from scpd.process.standby import Assignment
     from scpd.process.titles import Title
+    from scpd.tls.endpoint import Tls
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
     from scpd.worker.admission import Admission
@@ -131,7 +132,7 @@ log4cplus.appender.SYSLOG.layout={layout}
     return log4cplus.read(text, Variables({}, {}), settings.program_name)
 
 
-def worker_policy(
+def worker_policy(  # noqa: PLR0913 - as many as were read at the start
     settings: Settings,
     profile: Profile | None,
     dictionary: Dictionary | None,
@@ -139,9 +140,11 @@ def worker_policy(
     *,
     port: int | None = None,
     late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
+    tls: Tls | None = None,
 ) -> ServicePolicy:
     """Say how a worker serves a connection, and whom; `port` is ours if it is not that of the options."""
     policy = service_policy(settings, profile, dictionary, port=port, late=late)
+    policy.tls = tls
     if peers is not None:
         policy.admission = _admission(settings, policy, peers)
     return policy
@@ -341,13 +344,14 @@ def limits(settings: Settings) -> Limits:
     return Limits(workers, settings.acse_timeout, settings.grace, settings.max_associations_per_host)
 
 
-def roles(
+def roles(  # noqa: PLR0913, PLR0917 - as above
     settings: Settings,
     title: Title,
     logs: Logging,
     profile: Profile | None = None,
     dictionary: Dictionary | None = None,
     peers: Peers | None = None,
+    tls: Tls | None = None,
 ) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
     from scpd.keeper.sweep import run as sweep
@@ -356,19 +360,10 @@ def roles(
     from scpd.master.supervisor import Roles
     from scpd.process import exitcodes
     from scpd.status_policies import teller
-    from scpd.worker.peer import Peer, tune
     from scpd.worker.rehearsal import learn
-    from scpd.worker.serve import serve
-    from scpd.worker.service import Surroundings
 
-    policy = worker_policy(settings, profile, dictionary, peers)
+    policy = worker_policy(settings, profile, dictionary, peers, tls=tls)
     environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
-
-    def serve_assignment(work: Assignment, wakeup: Wakeup, score: Score) -> int:
-        tune(work.sock, environment)
-        around = Surroundings(title, wakeup, logs, score)
-        return serve(work.sock, Peer(work.address), policy, around, work.deadline)
-
     places = () if peers is None else peers.directories()
     keep = keeper_role(settings, title, environment, places)
     vacancy = keeper_vacancy(settings)
@@ -383,18 +378,47 @@ def roles(
     learn(policy)
     refuse = _refuse(settings, policy, title, logs)
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
-    refresh = None if policy.gate is None else policy.gate.refresh
-    tell = teller(settings, title, places)
     return Roles(
-        serve_assignment,
+        _serve_assignment(policy, title, logs, environment),
         sweep_output_directory,
         keep,
         logs,
         refuse=refuse,
-        refresh=refresh,
-        tell=tell,
+        refresh=_refresh(policy),
+        tell=teller(settings, title, places),
         **often,
     )
+
+
+def _serve_assignment(
+    policy: ServicePolicy, title: Title, logs: Logging, environment: Mapping[str, str]
+) -> Callable[[Assignment, Wakeup, Score], int]:
+    from scpd.worker.peer import Peer, tune
+    from scpd.worker.serve import serve
+    from scpd.worker.service import Surroundings
+
+    def serve_assignment(work: Assignment, wakeup: Wakeup, score: Score) -> int:
+        tune(work.sock, environment)
+        around = Surroundings(title, wakeup, logs, score)
+        code = serve(work.sock, Peer(work.address), policy, around, work.deadline)
+        if policy.tls is not None:
+            policy.tls.leave_seed()
+        return code
+
+    return serve_assignment
+
+
+def _refresh(policy: ServicePolicy) -> Callable[[], None] | None:
+    """Say what the master does anew from time to time."""
+    parts = [each.refresh for each in (policy.gate, policy.tls) if each is not None]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+
+    def refresh() -> None:
+        for part in parts:
+            part()
+
+    return refresh
 
 
 def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Logging) -> Refuse | None:

@@ -1,6 +1,7 @@
 """How the master starts: in the order that the machine demands, and so that whoever started it learns how that went.
 
-    what needs root            the pid file, which says of a second one that it is that, and the ports taken
+    what needs root            the pid file, which says of a second one that it is that, keys and certificates, which
+                               only root may be able to read, and the ports taken
     root given up              but for reading, which loading needs (`process.privileges`)
     all else that can fail     tables, directories, the lock directory, what the roles need
     detached                   with --daemon; what fails after that is still told, and the parent waits
@@ -21,7 +22,7 @@ import os
 
 from scpd import filing_policies, peers_policies, policies, status_policies
 from scpd.errors import StartError
-from scpd.fixed_options import FIXED, LOCK_DIRECTORY, changes, fixed_options
+from scpd.fixed_options import FIXED, LOCK_DIRECTORY, TLS, changes, fixed_options
 from scpd.master import listeners, report, supervisor
 from scpd.master.books import Books
 from scpd.master.control import DOOR
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from scpd.process.pidfile import PidFile
     from scpd.process.privileges import Identity
     from scpd.process.succession import Estate, Program
+    from scpd.tls.endpoint import Tls
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
@@ -83,15 +85,17 @@ class _Beginning:
         settings, identity = self._settings, self._identity
         pid_file, door = _pid_file(settings), None
         try:
+            tls = self._load_tls(may_ask=True)
             sockets = [] if identity is None else _listeners(settings, handed)
             if identity is not None:
                 self._logs.give_to(identity.user, identity.group)
                 privileges.drop(identity)
-            roles, in_use = _roles(settings, self._title, self._logs)
+                _warn_of_files(settings)
+            roles, in_use = self._roles(tls)
             sockets = sockets or _listeners(settings, handed)
             detached = self._detach(sockets, in_use, pid_file)
             door = status_policies.open_door(settings, listeners.ports(sockets)[0], os.environ)
-            master = self._master(sockets, roles, self._heirloom(in_use, pid_file, None, door))
+            master = self._master(sockets, roles, self._heirloom(in_use, pid_file, tls, None, door))
             _settle(identity)
             listeners.listen(sockets)
             if pid_file is not None:
@@ -110,12 +114,13 @@ class _Beginning:
         if self._identity is not None:  # to execute a program has shown our memory to others of this user
             privileges.finish(self._identity)
         held = estate.get(LOCK_DIRECTORY)
-        roles, in_use = _roles(settings, self._title, self._logs, held)
+        tls = self._load_tls(estate.get(TLS))
+        roles, in_use = self._roles(tls, held)
         sockets = listeners.take_over(estate[LISTENERS])
         pid_file = _pid_file(settings, estate[PID_FILE])
         books = Books.of(estate, (row[2] for row in estate[CHILDREN]))
         door = inherit_door(*estate[DOOR]) if DOOR in estate else None
-        master = self._master(sockets, roles, self._heirloom(in_use, pid_file, books, door))
+        master = self._master(sockets, roles, self._heirloom(in_use, pid_file, tls, books, door))
         # Nothing fails from here on, and nobody has to try again with what we have copies of.
         self._program.has_succeeded()
         for descriptor in {*estate[LISTENERS], *estate.get(DOOR, ())[:1], held} - {None, *in_use}:
@@ -126,6 +131,32 @@ class _Beginning:
         finally:
             _leave(door, pid_file)
 
+    def _load_tls(self, former: Estate | None = None, *, may_ask: bool = False) -> Tls | None:
+        """Read keys and certificates; `former` is what the program before us has left of them."""
+        if self._settings.tls is None:
+            return None
+        from scpd import tls_policies  # few command lines ask for it
+
+        tls, odd = tls_policies.load(self._settings, former, may_ask=may_ask)
+        for text in odd:
+            log.warning("%s", text)
+        return tls
+
+    def _roles(self, tls: Tls | None, held: int | None = None) -> tuple[Roles, tuple[int, ...]]:
+        """Read and load what the roles need; give them, and the descriptors by which the lock directory is in use.
+
+        That is `held` if it does: what the program before us had.
+        """
+        settings = self._settings
+        profile = policies.profile(settings)
+        dictionary = policies.dictionary(settings, os.environ)
+        check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
+        peers = peers_policies.load_peers(settings)
+        # Held to the end of this process, lest somebody else begin with other options.
+        in_use = filing_policies.use_lock_directory(settings, peers_policies.directories(peers), held)
+        roles = policies.roles(settings, self._title, self._logs, profile, dictionary, peers, tls)
+        return roles, () if in_use is None else (in_use,)
+
     def _master(
         self, sockets: list[socket.socket], roles: Roles, heirloom: Heirloom
     ) -> supervisor.Supervisor:
@@ -133,12 +164,19 @@ class _Beginning:
         return supervisor.Supervisor(sockets, policies.limits(self._settings), roles, shown, heirloom)
 
     def _heirloom(
-        self, in_use: tuple[int, ...], pid_file: PidFile | None, books: Books | None, door: Door | None
+        self,
+        in_use: tuple[int, ...],
+        pid_file: PidFile | None,
+        tls: Tls | None,
+        books: Books | None,
+        door: Door | None,
     ) -> Heirloom:
         """Say what a successor gets of our start, and who that may be."""
         question: Estate = {FIXED: fixed_options(self._settings), DESCRIPTORS: [*in_use]}
         if in_use:
             question[LOCK_DIRECTORY] = in_use[0]
+        if tls is not None:
+            question[TLS] = tls.estate()
         own = () if pid_file is None else pid_file.descriptors()
         estate = {**question, PID_FILE: own, DESCRIPTORS: [*in_use, *own]}
         return Heirloom(self._program, question, estate, books, door)
@@ -174,21 +212,16 @@ def _check_names(settings: Settings) -> None:
         check_prefix(settings.sorting[1])
 
 
-def _roles(
-    settings: Settings, title: Title, logs: Logging, held: int | None = None
-) -> tuple[Roles, tuple[int, ...]]:
-    """Read and load what the roles need; give them, and the descriptors by which the lock directory is in use.
+def _warn_of_files(settings: Settings) -> None:
+    """Say which files of TLS the user cannot read, which we could."""
+    if settings.tls is None:
+        return
+    from scpd import tls_policies  # as above
 
-    That is `held` if it does: what the program before us had.
-    """
-    profile = policies.profile(settings)
-    dictionary = policies.dictionary(settings, os.environ)
-    check_output_directory(settings.output_directory, must_be_writable=not settings.ignore)
-    peers = peers_policies.load_peers(settings)
-    # Held to the end of this process, lest somebody else begin with other options.
-    in_use = filing_policies.use_lock_directory(settings, peers_policies.directories(peers), held)
-    roles = policies.roles(settings, title, logs, profile, dictionary, peers)
-    return roles, () if in_use is None else (in_use,)
+    with privileges.as_user():
+        unreadable = tls_policies.unrenewable(settings)
+    for text in unreadable:
+        log.warning("%s", text)
 
 
 def _settle(identity: Identity | None) -> None:

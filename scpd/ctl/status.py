@@ -86,9 +86,13 @@ def run_reload(options: Namespace) -> int:
     answer = ask(options, "reload", _RELOAD_SECONDS)
     if answer is None:
         return FAILURE
-    for line in answer.get("lines", ()):
-        complain(escape(str(line)))
-    return SUCCESS if answer.get("ok") is True else FAILURE
+    lines = [escape(str(line)) for line in answer.get("lines", ())]
+    if answer.get("ok") is True:
+        say("".join(f"{line}\n" for line in lines))
+        return SUCCESS
+    for line in lines:
+        complain(line)
+    return FAILURE
 
 
 def _as_text(facts: Facts) -> str:

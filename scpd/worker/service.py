@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scpd.process.score import Score
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
+    from scpd.tls.endpoint import Tls
     from scpd.ul import negotiation
     from scpd.ul.connection import Timeouts
     from scpd.worker.admission import Admission
@@ -53,8 +54,9 @@ class ServicePolicy:
     """What a worker is told: how to negotiate, how long to wait, what to store where, what to say of it.
 
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
-    nor commands, `admission` if everybody may send, `gate` if every host may connect, `bounds` without limits.  `late`
-    makes up `store` and `filing` when they are first asked for: an inetd start has answered its peer by then.
+    nor commands, `admission` if everybody may send, `gate` if every host may connect, `bounds` without limits, `tls`
+    without TLS.  `late` makes up `store` and `filing` when they are first asked for: an inetd start has answered its
+    peer by then.
     """
 
     __slots__ = (
@@ -68,6 +70,7 @@ class ServicePolicy:
         "negotiation",
         "store",
         "timeouts",
+        "tls",
         "verbosity",
     )
 
@@ -84,6 +87,7 @@ class ServicePolicy:
         gate: Gate | None = None,
         bounds: Bounds | None = None,
         late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
@@ -96,6 +100,7 @@ class ServicePolicy:
         self.gate = gate
         self.bounds = bounds
         self.late = late
+        self.tls = tls
 
     def complete(self) -> None:
         """Make up what was left out."""

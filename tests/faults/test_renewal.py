@@ -436,7 +436,7 @@ def test_scpctl_reload_returns_when_it_is_done_with_the_verdict(
     place = ("-od", server.inbox)
     assert_serves(server, raw_peer)
     done = scpctl("reload", *place)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "reloaded\n", "")
     assert RELOADED in server.stderr
     options.write_text("-v\n--peers /nonexistent\n--bind 127.0.0.2\n", encoding="utf-8")
     refused = scpctl("reload", *place)

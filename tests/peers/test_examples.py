@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.certificates import PASSWORD
 from tests.harness.servers import REPOSITORY
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.harness.certificates import Infrastructure
 
 EXAMPLES = REPOSITORY / "etc"
 OPTION = re.compile(r"^#(--[a-z-]+.*|\d+)$", re.MULTILINE)
 COMMAND_FILE = (EXAMPLES / "scpd.conf").read_text(encoding="utf-8")
 OPTIONS = OPTION.findall(COMMAND_FILE)
+TLS = ("--enable-tls", "--passwd-file", "--add-cert-file", "--add-crl-file", "--allow-peer-cn")
 PROFILES = re.findall(
     r"^\[([\w-]+)\]$",
     (EXAMPLES / "storescp.cfg").read_text(encoding="utf-8").partition("[[Profiles]]")[2],
@@ -27,8 +30,13 @@ NO_PORT = "scpd: warning: no port: this needs a socket unit, which hands over wh
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A machine of one folder: the examples without their ending, and the directories that they name."""
+def site(tmp_path: Path, certificates: Infrastructure) -> Path:
+    """A machine of one folder: the examples without their ending, and the directories and keys that they name."""
+    files = {"server.key": certificates.server.locked, "server.crt": certificates.server.crt}
+    files |= {"ca.crt": certificates.ca.crt, "ca.crl": certificates.current_crl}
+    for name, source in files.items():
+        (tmp_path / name).write_bytes(Path(source).read_bytes())
+    (tmp_path / "server.password").write_text(f"{PASSWORD}\n")
     for example in EXAMPLES.iterdir():
         (tmp_path / example.name.removesuffix(".example")).write_text(adapted(example.read_text(), tmp_path))
     (tmp_path / "incoming").mkdir()
@@ -57,7 +65,7 @@ def check(folder: Path, *words: str) -> tuple[int, str]:
 def test_there_is_no_example_without_a_test() -> None:
     assert {path.name for path in EXAMPLES.iterdir()} == {
         *("scpd.conf", "storescp.cfg", "logger.cfg", "peers.example"),
-        *("hosts.allow.example", "hosts.deny.example"),
+        *("hosts.allow.example", "hosts.deny.example", "logrotate"),
     }
 
 
@@ -75,6 +83,9 @@ def test_the_command_file_is_sound_with_any_line_of_it_taken_in(site: Path, line
     text = OPTION.sub(lambda found: found[1] if found[1] == line else found[0], COMMAND_FILE)
     if line.startswith("--hosts-"):
         text = text.replace("#--access-control", "--access-control")
+    if line.startswith(TLS):
+        for other in TLS[:3]:  # a key is of no use without its password, nor a server that trusts nobody
+            text = text.replace(f"#{other}", other)
     if line.startswith("--config-file"):
         text = text.replace("--accept-all\n", "")
     (site / "scpd.conf").write_text(adapted(text, site))

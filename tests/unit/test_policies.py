@@ -305,3 +305,33 @@ def test_the_sweeper_sweeps_the_output_directory(tmp_path: Path) -> None:
     assert roles.sweep() == 0
     assert titles.shown == ["sweeper"]
     assert [path.name for path in (tmp_path / ".scpd" / "tmp").iterdir()] == ["lock"]
+
+
+class Renewed:
+    """Something that the master does anew."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def refresh(self) -> None:
+        self.times += 1
+
+
+@pytest.mark.parametrize("names", [(), ("gate",), ("tls",), ("gate", "tls")])
+def test_the_master_does_anew_what_there_is(names: tuple[str, ...]) -> None:
+    policy = policies.worker_policy(settings(), None, None, None)
+    parts = {name: Renewed() for name in names}
+    for name, part in parts.items():
+        setattr(policy, name, part)
+    refresh = policies._refresh(policy)
+    assert (refresh is None) is (not names)
+    if refresh is not None:
+        refresh()
+    assert [part.times for part in parts.values()] == [1] * len(names)
+
+
+def test_a_worker_learns_of_tls() -> None:
+    tls = Renewed()
+    policy = policies.worker_policy(settings(), None, None, None, tls=tls)  # type: ignore[arg-type]
+    assert policy.tls is tls  # type: ignore[comparison-overlap]
+    assert policies.worker_policy(settings(), None, None, None).tls is None
