@@ -136,6 +136,12 @@ def test_there_is_time_for_the_grace_period(name: str) -> None:
     assert unit(name)["KillMode"] == ["mixed"]
 
 
+@pytest.mark.parametrize("name", ["scpd.service", "scpd-keeper.service"])
+def test_no_service_is_given_up(name: str) -> None:
+    assert unit(name)["StartLimitIntervalSec"] == ["0"]
+    assert unit(name)["Restart"] == ["on-failure"]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_both_users_share_a_group_and_what_they_make(name: str) -> None:
     assert unit(name)["Group"] == ["scpd"]
