@@ -45,7 +45,7 @@ _END = (signal.SIGTERM, signal.SIGINT)
 def run_keep(words: Sequence[str]) -> int:
     """Be the keeper that these words, scpd's, describe; give the exit code."""
     # Nobody need know how far we are to ask for a reload; log files are looked after by their handlers.
-    signal.pthread_sigmask(signal.SIG_BLOCK, (*_RELOAD, signal.SIGUSR1))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*_RELOAD, signal.SIGUSR1))
     try:
         program = Program(os.environ, os.getpid())
         code = _run(words, program)
@@ -54,6 +54,8 @@ def run_keep(words: Sequence[str]) -> int:
     except (StartError, OSError) as error:
         _complain(str(error))
         return FAILURE
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return code
 
 
