@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scpd.dataset.dictionary import Dictionary
     from scpd.log.configuration import Configuration
     from scpd.log.setup import Logging, LogPolicy
-    from scpd.master.supervisor import Limits, Roles
+    from scpd.master.roles import Limits, Roles
     from scpd.master.turnstile import Refuse
     from scpd.peers_policies import Peers
     from scpd.process.score import Score
@@ -338,7 +338,7 @@ def _verbosity(settings: Settings) -> Verbosity:
 
 def limits(settings: Settings) -> Limits:
     """Say how many workers there may be, and connections of a host, and how long things may take."""
-    from scpd.master.supervisor import Limits
+    from scpd.master.roles import Limits
 
     workers = settings.max_associations if settings.fork else 1
     return Limits(workers, settings.acse_timeout, settings.grace, settings.max_associations_per_host)
@@ -357,7 +357,7 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
     from scpd.keeper.sweep import run as sweep
     from scpd.keeper.vacancy import LONGEST_SECONDS
     from scpd.keeper_policies import keeper_role, keeper_vacancy
-    from scpd.master.supervisor import Roles
+    from scpd.master.roles import Roles
     from scpd.process import exitcodes
     from scpd.status_policies import teller
     from scpd.worker.rehearsal import learn

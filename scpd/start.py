@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from scpd.cli.settings import Settings
     from scpd.log.setup import Logging
     from scpd.master.door import Door
-    from scpd.master.supervisor import Roles
+    from scpd.master.roles import Roles
     from scpd.process.activation import Handed
     from scpd.process.daemonize import Detached
     from scpd.process.notify import Manager

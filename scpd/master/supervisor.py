@@ -38,77 +38,25 @@ from scpd.worker.peer import Peer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
-    from scpd.log.setup import Logging
     from scpd.master.control import Answer
     from scpd.master.door import Door
     from scpd.master.renewal import Heirloom
     from scpd.master.report import Report
+    from scpd.master.roles import Limits, Roles
     from scpd.master.tellers import Tell
-    from scpd.master.turnstile import Refuse
-    from scpd.master.upkeep import Heartbeat
     from scpd.master.waiting import Arrival
     from scpd.process.score import Score
     from scpd.process.succession import Estate
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
-# The sweeper looks again after this long, unless told otherwise, and at once when a worker did not end by its own will.
-_SWEEP_SECONDS = 300.0
 # Reload and upgrade, which are the same (`master.renewal`).
 _RENEW = (signal.SIGHUP, signal.SIGUSR2)
 # What a check and a successor open until the latter accepts connections itself, and more.
 _SPARE_DESCRIPTORS = 24
 # poll(2) takes an int of milliseconds.
 _LONGEST_WAIT = 3600.0
-
-
-class Limits:
-    """`workers` at a time, connections `per_host` (`None`: no limit); `acse_timeout` and `grace` in seconds."""
-
-    __slots__ = ("acse_timeout", "grace", "per_host", "workers")
-
-    def __init__(
-        self, workers: int | None, acse_timeout: float, grace: float, per_host: int | None = None
-    ) -> None:
-        self.workers = workers
-        self.per_host = per_host
-        self.acse_timeout = acse_timeout
-        self.grace = grace
-
-
-class Roles:
-    """What children do: `serve(assignment, wakeup, score)`, `sweep()`, `keep(wakeup, heartbeat)`; exit codes are given.
-
-    `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
-    `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
-    logging holds open: every child keeps it.  `refresh()` reads anew what children find read, if it has changed; it is
-    the master's, and called as often as it sweeps.  `tell(question, facts)` makes an answer for scpctl of what the
-    master knows.
-    """
-
-    __slots__ = ("keep", "logs", "refresh", "refuse", "serve", "sweep", "sweep_seconds", "tell")
-
-    def __init__(  # noqa: PLR0913, PLR0917 - as many as there are children, and what they need
-        self,
-        serve: Callable[[Assignment, signals.Wakeup, Score], int],
-        sweep: Callable[[], int],
-        keep: Callable[[signals.Wakeup, Heartbeat], int] | None,
-        logs: Logging,
-        sweep_seconds: float = _SWEEP_SECONDS,
-        refuse: Refuse | None = None,
-        refresh: Callable[[], None] | None = None,
-        tell: Tell | None = None,
-    ) -> None:
-        self.tell = tell
-        self.refresh = refresh
-        self.serve = serve
-        self.keep = keep
-        self.sweep = sweep
-        self.logs = logs
-        self.sweep_seconds = sweep_seconds
-        self.refuse = refuse
 
 
 class Supervisor:
