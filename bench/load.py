@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import socket
+import ssl
 import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench import wire
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+
+    from bench.security import Security
 
     Address = tuple[str, int]
 
@@ -102,9 +106,9 @@ def _batches(buffers: tuple[bytes, ...]) -> tuple[tuple[tuple[bytes, ...], int],
     return tuple((part, sum(map(len, part))) for part in parts)
 
 
-def probe(address: Address, image: Image) -> int:
+def probe(address: Address, image: Image, security: Security | None = None) -> int:
     """Ask for the max PDU length that the server announces; raises LoadError or OSError."""
-    with _connect(address) as peer:
+    with _connect(address, security) as peer:
         peer.sendall(wire.associate_rq(image.sop_class_uid))
         pdu = _read_pdu(peer, wire.A_ASSOCIATE_AC)
         _release(peer)
@@ -118,14 +122,15 @@ def run(
     send: Callable[[Address, Plan], None] | None = None,
     beside: Plan | None = None,
     meanwhile: Callable[[], None] | None = None,
+    security: Security | None = None,
 ) -> Result:
-    """Send all plans at once, each from a process of its own.
+    """Send all plans at once, each from a process of its own, by TLS if `security` is given.
 
     `beside` is a second sender whose associations start one per second while the others work; not counted.
     `meanwhile` is called over and over by this process while it waits. Raises LoadError.
     """
     plans = list(plans)
-    senders = [_Sender(address, each, send or store) for each in plans]
+    senders = [_Sender(address, each, send or partial(store, security=security)) for each in plans]
     background = _Sender(address, beside, _store_every_second) if beside else None
     everybody = [*senders, *([background] if background else [])]
     try:
@@ -191,10 +196,10 @@ def _sender(pipe: Connection, work: Callable[..., None], address: Address, plan:
         pipe.send(str(problem))
 
 
-def store(address: Address, plan: Plan) -> None:
+def store(address: Address, plan: Plan, security: Security | None = None) -> None:
     """Open the plan's associations one after the other and store all of their objects."""
     for association in plan.associations:
-        _associate_and_store(address, plan.associate_rq, association)
+        _associate_and_store(address, plan.associate_rq, association, security)
 
 
 def stream(address: Address, plan: Plan) -> None:
@@ -216,8 +221,10 @@ def _store_every_second(address: Address, plan: Plan, pipe: Connection) -> None:
             return
 
 
-def _associate_and_store(address: Address, associate_rq: bytes, requests: tuple[Request, ...]) -> None:
-    with _connect(address) as peer:
+def _associate_and_store(
+    address: Address, associate_rq: bytes, requests: tuple[Request, ...], security: Security | None = None
+) -> None:
+    with _connect(address, security) as peer:
         peer.sendall(associate_rq)
         wire.accepted_max_length(_read_pdu(peer, wire.A_ASSOCIATE_AC)[6:])
         for request in requests:
@@ -226,21 +233,26 @@ def _associate_and_store(address: Address, associate_rq: bytes, requests: tuple[
             message_id, status = request.success
             if status not in response or message_id not in response:
                 raise LoadError(wire.describe_response(response))
+        if security is not None:
+            security.keep(peer)
         _release(peer)
 
 
-def _connect(address: Address) -> socket.socket:
+def _connect(address: Address, security: Security | None = None) -> socket.socket:
     peer = socket.create_connection(address)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Not settimeout(): the socket stays blocking, and a send is one system call however long it takes.
     patience = struct.pack("ll", PATIENCE_SECONDS, 0)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-    return peer
+    return peer if security is None else security.connect(peer)
 
 
 def _send(peer: socket.socket, request: Request) -> None:
     for buffers, size in request.batches:
+        if isinstance(peer, ssl.SSLSocket):  # which gathers nothing
+            peer.sendall(buffers[0] if len(buffers) == 1 else b"".join(buffers))
+            continue
         sent = peer.sendmsg(buffers)
         if sent != size:
             peer.sendall(b"".join(buffers)[sent:])

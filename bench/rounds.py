@@ -63,7 +63,7 @@ def once(
         server.store.check(len(plans), result.data_bytes)
     else:
         try:
-            result = load.run(server.address, plans, beside=beside)
+            result = load.run(server.address, plans, beside=beside, security=server.variant.security)
         except LoadError as problem:
             said = server.last_words()
             raise ServerError(

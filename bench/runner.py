@@ -20,6 +20,7 @@ from bench.itself import measure_flushed, measure_many_open
 from bench.memory import Watch
 from bench.report import OUT_OF_THE_BOX_RATIO, Check, Row, rate, rates_of
 from bench.rounds import Contestant, Settings, note, once, ratio, turns
+from bench.security import security
 from bench.servers import OUT_OF_THE_BOX, PYNETDICOM, STORESCP, Program, Server, ServerError, Variant
 from bench.wire import LoadError
 from bench.workloads import (
@@ -127,7 +128,10 @@ def _row_of_rates(
 
 
 def _best_variant(settings: Settings, workload: Workload) -> Variant:
-    variants = [Variant(pdu, workload.options) for pdu in settings.pdus]
+    tls = None
+    if workload.secure:
+        tls = security(settings.directory, resumes=workload.resumes)
+    variants = [Variant(pdu, workload.options, tls) for pdu in settings.pdus]
     if len(variants) == 1 or not STORESCP.installed():
         return variants[-1]
     with ExitStack() as running:

@@ -25,6 +25,8 @@ from bench.wire import LoadError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.security import Security
+
 START_SECONDS = 15
 STOP_SECONDS = 10
 COMMANDS_SECONDS = 60
@@ -46,10 +48,12 @@ class Variant:
 
     max_pdu: int = 16384
     options: tuple[str, ...] = ()
+    security: Security | None = None
 
     def __str__(self) -> str:
         """Write it as on the command line."""
-        return " ".join((f"-pdu {self.max_pdu}", *self.options))
+        tls = () if self.security is None else ("+tls ...",)
+        return " ".join((f"-pdu {self.max_pdu}", *self.options, *tls))
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Program:
         options = ["--fork"] if self.storescp_options else []
         if self.storescp_options:
             options += variant.options
+            options += () if variant.security is None else variant.security.options
         if self.takes_max_pdu:
             options += ["-pdu", str(variant.max_pdu)]
         return [*shlex.split(self.command), *options, "-od", str(directory), str(port)]
@@ -174,7 +179,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
             try:
-                return load.probe(self.address, SMALL)
+                return load.probe(self.address, SMALL, self.variant.security)
             except OSError:
                 time.sleep(0.02)
             except LoadError as problem:

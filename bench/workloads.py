@@ -20,6 +20,7 @@ class Workload:
 
     Both programs have the same options. A floor of 0 is none: the row is there to be seen. Slow servers get
     their share of the objects only (out of the box, storescp waits 40 ms for each); None: they sit it out.
+    Secure ones go by TLS, and with `resumes` the sender goes on with its session in each association.
     Where commands are run, the next server waits until they have ended.
     Where objects are encoded anew, `mark` shows in the files that they were, and what is stored must have
     `stored_share` of the bytes that were sent.
@@ -40,6 +41,8 @@ class Workload:
     pynetdicom_share: float | None = None
     bare: bool = False
     runs_commands: bool = False
+    secure: bool = False
+    resumes: bool = False
 
     def plans(self, max_length: int, share: float = 1.0) -> list[load.Plan]:
         """Encode a plan per sender, with that share of the associations, or else of the objects."""
@@ -163,6 +166,49 @@ SORTED = (
     ),
 )
 
+_ASSOCIATIONS = Workload(
+    "associations",
+    "300 associations, a 4 kB object each",
+    SMALL,
+    floor=1.0,
+    associations=300,
+    pynetdicom_share=0.05,
+)
+
+# By TLS 1.3, with a certificate of the sender's (`bench.security`).
+SECURE = (
+    replace(
+        CT_SERIES,
+        name="tls",
+        title="400 CT images over TLS",
+        floor=1.1,
+        out_of_the_box_floor=None,
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+        bare=False,
+        secure=True,
+    ),
+    replace(
+        _ASSOCIATIONS,
+        name="tls-associations",
+        title="300 associations over TLS, full handshakes",
+        floor=0.8,
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+        secure=True,
+    ),
+    replace(
+        _ASSOCIATIONS,
+        name="tls-resumed",
+        title="300 associations over TLS, resumed",
+        floor=1.0,
+        out_of_the_box_share=None,
+        pynetdicom_share=None,
+        secure=True,
+        resumes=True,
+    ),
+)
+
 WORKLOADS = (
     CT_SERIES,
     replace(
@@ -187,14 +233,7 @@ WORKLOADS = (
     *SORTED,
     Workload("large", "one object of 300 MB", large(300), floor=1.0, bare=True),
     Workload("large-bit", "the same with +B", large(300), floor=0.0, options=("+B",)),
-    Workload(
-        "associations",
-        "300 associations, a 4 kB object each",
-        SMALL,
-        floor=1.0,
-        associations=300,
-        pynetdicom_share=0.05,
-    ),
+    _ASSOCIATIONS,
     Workload(
         "parallel",
         "4 associations at once, 100 CT images each",
@@ -204,6 +243,7 @@ WORKLOADS = (
         objects=100,
         pynetdicom_share=0.25,
     ),
+    *SECURE,
 )
 
 BESIDE = Workload("beside", "1.5 GB series beside 5 small objects a second", CT, BESIDE_FLOOR, objects=2860)

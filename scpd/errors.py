@@ -83,6 +83,10 @@ class Silent(Gone):
     """The peer closed the connection without a byte, as a load balancer's health check does."""
 
 
+class Insecure(Gone):
+    """No TLS connection came about; if the peer speaks TLS an alert has told it, which it must get before we close."""
+
+
 class NotDicom(Gone):
     """The peer speaks another protocol; the text names it."""
 

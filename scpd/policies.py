@@ -375,6 +375,11 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
         codes = [sweep(each) for each in (settings.output_directory, *places) if not settings.ignore]
         return max(codes, default=exitcodes.OK)
 
+    prepare = None
+    if policy.tls is not None:
+        from scpd.worker.security import preparation  # and a worker imports nothing from disk
+
+        prepare = preparation(policy, policy.tls)
     learn(policy)
     refuse = _refuse(settings, policy, title, logs)
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
@@ -386,6 +391,7 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
         refuse=refuse,
         refresh=_refresh(policy),
         tell=teller(settings, title, places),
+        prepare=prepare,
         **often,
     )
 
@@ -429,7 +435,7 @@ def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Loggi
     from scpd.worker.service import Surroundings
 
     most, gate = settings.max_associations_per_host, policy.gate
-    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, most, gate)
+    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, most, gate, policy.tls)
 
     def refuse_connection(sock: socket.socket, peer: Peer, count: int, wakeup: Wakeup) -> int:
         return refuse(sock, peer, count, refusal, Surroundings(title, wakeup, logs))

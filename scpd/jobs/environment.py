@@ -1,6 +1,7 @@
 """The environment of a command: the daemon's, and in variables what is known, as it came from the network.
 
     SCPD_CALLING_AET          SCPD_CALLED_AET           SCPD_PEER
+    SCPD_TLS_SUBJECT          SCPD_TLS_ISSUER
     SCPD_DIRECTORY            SCPD_FILE                 SCPD_OBJECTS
     SCPD_SOP_CLASS_UID        SCPD_SOP_INSTANCE_UID     SCPD_STUDY_INSTANCE_UID    SCPD_TRANSFER_SYNTAX_UID
 
@@ -23,6 +24,8 @@ VARIABLES = {
     "SCPD_CALLING_AET": "calling_aet",
     "SCPD_CALLED_AET": "called_aet",
     "SCPD_PEER": "peer",
+    "SCPD_TLS_SUBJECT": "tls_subject",
+    "SCPD_TLS_ISSUER": "tls_issuer",
     "SCPD_FILE": "file",
     "SCPD_DIRECTORY": "directory",
     "SCPD_SOP_CLASS_UID": "sop_class_uid",

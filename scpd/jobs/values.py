@@ -24,6 +24,8 @@ class Values:
         "sop_instance_uid",
         "study_directory",
         "study_instance_uid",
+        "tls_issuer",
+        "tls_subject",
         "transfer_syntax_uid",
     )
 
@@ -39,6 +41,8 @@ class Values:
         self.calling_aet: str | None = None
         self.called_aet: str | None = None
         self.peer: str | None = None  # host name, or address
+        self.tls_subject: str | None = None  # of its certificate (RFC 4514)
+        self.tls_issuer: str | None = None
         self.sop_class_uid: str | None = None
         self.sop_instance_uid: str | None = None
         self.study_instance_uid: str | None = None

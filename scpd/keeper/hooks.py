@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from scpd.keeper.ledger import Stored
     from scpd.study.plan import Plan
+    from scpd.study.record import Sender
 
 # What is kept of a command that was set aside: attributes of `Values` that came from the network.
 _KEPT = (
@@ -26,6 +27,8 @@ _KEPT = (
     "calling_aet",
     "called_aet",
     "peer",
+    "tls_subject",
+    "tls_issuer",
     "sop_class_uid",
     "sop_instance_uid",
     "study_instance_uid",
@@ -69,6 +72,7 @@ class Hooks:
         values.study_directory = entry.directory or None
         values.file = entry.name or None
         values.calling_aet, values.called_aet, values.peer = sender.calling, sender.called, sender.name
+        _certify(values, sender)
         values.sop_class_uid = entry.sop_class_uid
         values.sop_instance_uid = entry.sop_instance_uid
         values.study_instance_uid = entry.study_instance_uid or None
@@ -81,6 +85,7 @@ class Hooks:
         values = self._values(place)
         values.study_directory = plan.directory
         values.calling_aet, values.called_aet, values.peer = plan.calling, plan.called, plan.peer_name
+        _certify(values, plan)
         values.study_instance_uid = plan.study_instance_uid
         values.transfer_syntax_uid = plan.transfer_syntax_uid
         values.objects = plan.objects
@@ -106,6 +111,11 @@ class Hooks:
         values = Values(self._places[place], self._prefix, self._extension)
         values.place = place or None
         return values
+
+
+def _certify(values: Values, of: Sender | Plan) -> None:
+    """Tell whose certificate the peer has shown, if it has."""
+    values.tls_subject, values.tls_issuer = of.subject or None, of.issuer or None
 
 
 def kept(values: Values) -> dict[str, str]:

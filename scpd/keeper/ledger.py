@@ -241,6 +241,8 @@ class Ledger:
             case [record.WAITS, number] if is_number(number):
                 association.waiting_for = int(number)
                 self._waiting[association.maker] = association
+            case [record.CERTIFICATE, subject, issuer]:
+                association.sender.certify(subject, issuer)
             case [record.OPENED, key, generation]:
                 association.at_generation = generation
                 news.opened.append((key, generation))

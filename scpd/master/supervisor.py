@@ -244,6 +244,8 @@ class Supervisor:
     def _stand_by(self, worker_end: socket.socket, score: Score) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
         self._report.title.show("standby worker")
+        if self._roles.prepare is not None:
+            self._roles.prepare()
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup, score)
 

@@ -14,6 +14,7 @@ ABORTED = 11
 LOST = 12
 NOT_DICOM = 13
 STOPPED = 14
+INSECURE = 15
 
 # What each means for whoever reads the master's log: level and text.
 MEANINGS: dict[int, tuple[int, str]] = {
@@ -25,4 +26,5 @@ MEANINGS: dict[int, tuple[int, str]] = {
     LOST: (logging.DEBUG, "lost its peer"),
     NOT_DICOM: (logging.DEBUG, "met a peer that does not speak DICOM"),
     STOPPED: (logging.INFO, "was stopped"),
+    INSECURE: (logging.DEBUG, "came to no TLS connection with its peer"),
 }

@@ -1,8 +1,11 @@
 """What is to be done when a study is complete: a plan, made once, carried out by whoever comes (scpd_studies(7)).
 
-    plan UID DIRECTORY CALLING CALLED HOST PEER-NAME SYNTAX OBJECTS   whom the study came from, for its command
+    plan UID DIRECTORY CALLING CALLED HOST PEER-NAME SYNTAX OBJECTS [SUBJECT ISSUER]
+                                                                      whom the study came from, for its command
     move NAME INODE NEW-NAME                                          for each file that is to be renamed
     end  MOVES                                                        how many: a plan without it is none
+
+SUBJECT and ISSUER are those of the peer's certificate; the line has them if it has shown one.
 
 With --rename-on-eostudy each file becomes `<two letters><six digits>`: the letters of its SOP class, and a number that
 goes on behind the highest one in the directory.  The order is that of arrival; an object that was sent again keeps the
@@ -46,10 +49,12 @@ class Plan:
         "calling",
         "directory",
         "host",
+        "issuer",
         "moves",
         "objects",
         "peer_name",
         "study_instance_uid",
+        "subject",
         "transfer_syntax_uid",
     )
 
@@ -65,6 +70,8 @@ class Plan:
         transfer_syntax_uid: str,
         objects: int,
         moves: Sequence[Move],
+        subject: str = "",
+        issuer: str = "",
     ) -> None:
         self.study_instance_uid = study_instance_uid
         self.directory = directory
@@ -75,6 +82,8 @@ class Plan:
         self.transfer_syntax_uid = transfer_syntax_uid
         self.objects = objects
         self.moves = moves
+        self.subject = subject
+        self.issuer = issuer
 
     def encode(self) -> bytes:
         """Give the file's contents."""
@@ -88,6 +97,7 @@ class Plan:
             self.peer_name,
             self.transfer_syntax_uid,
             str(self.objects),
+            *((self.subject, self.issuer) if self.subject or self.issuer else ()),
         )
         moves = [(_MOVE, move.name, str(move.inode), move.new_name) for move in self.moves]
         return b"".join(map(records.encode, (head, *moves, (_END, str(len(moves))))))
@@ -102,7 +112,10 @@ class Plan:
         if len(moves) != len(lines) - 2:
             return None
         match lines[0]:
-            case ["plan", uid, directory, calling, called, host, name, syntax, objects] if is_number(objects):
+            case ["plan", uid, directory, calling, called, host, name, syntax, objects, *rest] if is_number(
+                objects
+            ) and len(rest) in {0, 2}:
+                subject, issuer = rest or ("", "")
                 return cls(
                     study_instance_uid=uid,
                     directory=directory,
@@ -113,6 +126,8 @@ class Plan:
                     transfer_syntax_uid=syntax,
                     objects=int(objects),
                     moves=moves,
+                    subject=subject,
+                    issuer=issuer,
                 )
         return None
 
@@ -159,6 +174,8 @@ def make_plan(
         called=sender.called,
         host=sender.host,
         peer_name=sender.name,
+        subject=sender.subject,
+        issuer=sender.issuer,
         transfer_syntax_uid=last.transfer_syntax_uid,
         objects=len(inodes),
         moves=moves,

@@ -4,6 +4,7 @@ scpd_studies(7), opening 6 and publishing 4 to 7 write them:
 
     journal BOOT-ID CALLING CALLED HOST PEER-NAME WAITS [PLACE]
                                                           the first line: one association
+    tls     SUBJECT ISSUER                                the peer's certificate, if it has shown one
     opened  KEY GENERATION                                a study that the worker is about to store an object in
     object  NUMBER AT GENERATION DIRECTORY NAME INODE SIZE CLASS INSTANCE STUDY SYNTAX HOOK
                                                           before the object's rename, flushed with --fsync
@@ -18,6 +19,8 @@ directory of this association, if --peers gives it one of its own: then the line
 An object counts from its `stored` line on.  Where that is missing and the worker gone, the file decides: if something
 in the directory has the inode, it was stored.
 
+The `tls` line came later: who does not know it passes it by, as any line of a kind that he does not know.
+
 Pure; `decode` gives `None` for what cannot be, and raises nothing.
 """
 
@@ -25,21 +28,23 @@ from __future__ import annotations
 
 from scpd.lockdir import records
 
-JOURNAL, OPENED, OBJECT = "journal", "opened", "object"
+JOURNAL, CERTIFICATE, OPENED, OBJECT = "journal", "tls", "opened", "object"
 STORED, FAILED, WAITS = "stored", "failed", "waits"
 WAITS_FOR_COMMANDS, WAITS_FOR_RENAMING = "xs", "single"
 ON_RECEPTION = "xcr"
 _MOST_DIGITS = 20  # of 64 bits
+# Characters of a certificate's names: escaped they have twelve times as many bytes at worst, and a line holds two.
+_LONGEST_NAME = 256
 
 
 class Sender:
     """An association as the head of its journal tells of it: who sent, and whether the worker waits for the keeper.
 
     `name` is the host's, if it was looked up, else its address.  `place` is the output directory, empty for that of
-    the daemon.
+    the daemon.  `subject` and `issuer` are those of its certificate, empty without one.
     """
 
-    __slots__ = ("boot", "called", "calling", "host", "name", "place", "waits")
+    __slots__ = ("boot", "called", "calling", "host", "issuer", "name", "place", "subject", "waits")
 
     def __init__(  # noqa: PLR0913, PLR0917 - a line has as many fields
         self,
@@ -50,6 +55,8 @@ class Sender:
         name: str,
         waits: str = "",
         place: str = "",
+        subject: str = "",
+        issuer: str = "",
     ) -> None:
         self.boot = boot
         self.calling = calling
@@ -58,6 +65,12 @@ class Sender:
         self.name = name
         self.waits = waits
         self.place = place
+        self.certify(subject, issuer)
+
+    def certify(self, subject: str, issuer: str) -> None:
+        """Note whose certificate the sender has shown, and from whom."""
+        self.subject = subject[:_LONGEST_NAME]
+        self.issuer = issuer[:_LONGEST_NAME]
 
     @property
     def peer(self) -> tuple[str, str]:
@@ -65,9 +78,12 @@ class Sender:
         return self.calling, self.host
 
     def encode(self) -> bytes:
-        """Give the journal's first line."""
+        """Give the journal's first line, and the one with the certificate if there is one."""
         fields = JOURNAL, self.boot, self.calling, self.called, self.host, self.name, self.waits
-        return records.encode((*fields, self.place) if self.place else fields)
+        line = records.encode((*fields, self.place) if self.place else fields)
+        if self.subject or self.issuer:
+            line += records.encode((CERTIFICATE, self.subject, self.issuer))
+        return line
 
     @classmethod
     def decode(cls, fields: list[str]) -> Sender | None:

@@ -150,10 +150,15 @@ class Acceptor:
         elif isinstance(error, Released):
             self.release()
 
-    def transport_closed(self) -> Gone:
-        """Note that the peer closed the connection; give the error to raise."""
+    def transport_closed(self, error: OSError | None = None) -> Gone:
+        """Note that the peer closed the connection; give the error to raise.
+
+        `error` is what was met instead of its end: one without a number says more than that the peer has gone.
+        """
         is_silent = self.state == machine.STA2 and self.stream.is_empty()
         self._step(machine.EVT17)
+        if error is not None and error.errno is None and error.args:
+            return Gone(str(error))
         return Silent("closed without a byte") if is_silent else Gone("connection closed by the peer")
 
     def timer_expired(self, text: str) -> Gone:

@@ -25,7 +25,7 @@ from socket import (
 from struct import Struct
 from time import monotonic
 
-from scpd.errors import Abort, PeerError, Stopped
+from scpd.errors import Abort, Insecure, PeerError, Stopped
 from scpd.ul import machine
 from scpd.ul.stream import PROVIDER
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scpd.process.signals import Wakeup
+    from scpd.tls.channel import Channel
     from scpd.ul.acceptor import Acceptor
     from scpd.ul.pdus import AssociateRequest
     from scpd.ul.stream import PDV
@@ -77,7 +78,7 @@ class Timeouts:
 
 
 class Connection:
-    """One accepted TCP connection and the association on it.
+    """One accepted TCP connection, or TLS on it, and the association on that.
 
     `on_pause` is called whenever the peer makes us wait for more than a moment.
     """
@@ -96,7 +97,7 @@ class Connection:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.socket | Channel,
         acceptor: Acceptor,
         timeouts: Timeouts,
         wakeup: Wakeup,
@@ -186,7 +187,7 @@ class Connection:
         try:
             self._acceptor.end_with(error)
             self._flush(monotonic() + LINGER_SECONDS)
-            if self._acceptor.state == machine.STA13:
+            if self._acceptor.state == machine.STA13 or isinstance(error, Insecure):
                 self._socket.shutdown(SHUT_WR)
                 self._lingers = True
         except (PeerError, OSError):
@@ -277,8 +278,8 @@ class Connection:
             count = self._socket.recv_into(stream.room(), 0, flags)
         except BlockingIOError:
             return False
-        except OSError:
-            raise self._acceptor.transport_closed() from None
+        except OSError as error:
+            raise self._acceptor.transport_closed(error) from None
         if count == 0:
             raise self._acceptor.transport_closed()
         stream.filled(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from scpd.errors import Abort, Denied, Gone, NotDicom, PeerError, Reject, Released, Silent, Stopped
+from scpd.errors import Abort, Denied, Gone, Insecure, NotDicom, PeerError, Reject, Released, Silent, Stopped
 from scpd.process import exitcodes
 
 # How far a worker has come, as far as the end of its association depends on it.
@@ -36,6 +36,9 @@ _ENDINGS = (
     Ending(
         Denied, _ANY, exitcodes.REJECTED, logging.ERROR, "Receiving Association failed"
     ),  # or as a rule says
+    Ending(
+        Insecure, _ANY, exitcodes.INSECURE, logging.ERROR, "Receiving Association failed: no TLS connection"
+    ),
     Ending(NotDicom, _ANY, exitcodes.NOT_DICOM, logging.ERROR, "Receiving Association failed: not DICOM"),
     Ending(Reject, _ANY, exitcodes.REJECTED, logging.ERROR, "Association Rejected"),
     Ending(Abort, (WAITING,), exitcodes.ABORTED, logging.ERROR, "Receiving Association failed"),

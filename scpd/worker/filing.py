@@ -64,11 +64,13 @@ class FilingPolicy:
         self.output_directory = output_directory
         self.recorded = recorded
 
-    def begin(self, calling: str, called: str, host: str, name: str) -> Filing:
-        """Give the filing of one association: titles, the peer's address and its name."""
+    def begin(
+        self, calling: str, called: str, host: str, name: str, certificate: tuple[str, str] = ("", "")
+    ) -> Filing:
+        """Give the filing of one association: titles, the peer's address and its name; whose certificate it has."""
         tracker = self.tracker
         boot, waits, place = ("", "", "") if tracker is None else (tracker.boot, tracker.waits, tracker.place)
-        return Filing(self, Sender(boot, calling, called, host, name, waits, place))
+        return Filing(self, Sender(boot, calling, called, host, name, waits, place, *certificate))
 
 
 class Filing:

@@ -22,11 +22,13 @@ from scpd.ul.connection import LINGER_SECONDS, Connection
 from scpd.ul.negotiation import SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
 from scpd.worker.endings import WAITING, ending
 from scpd.worker.peer import readable
+from scpd.worker.serve import begin_tls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
+    from scpd.tls.endpoint import Tls
     from scpd.ul.connection import Timeouts
     from scpd.worker.gate import Gate
     from scpd.worker.peer import Peer
@@ -43,10 +45,18 @@ _RULES_SECONDS = 1.0
 class RefusalPolicy:
     """What a refuser is told: how to read a request, and how many connections a host may have."""
 
-    __slots__ = ("gate", "max_pdu", "most", "timeouts")
+    __slots__ = ("gate", "max_pdu", "most", "timeouts", "tls")
 
-    def __init__(self, max_pdu: int, timeouts: Timeouts, most: int, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        max_pdu: int,
+        timeouts: Timeouts,
+        most: int,
+        gate: Gate | None = None,
+        tls: Tls | None = None,
+    ) -> None:
         self.gate = gate
+        self.tls = tls
         self.max_pdu = max_pdu
         self.timeouts = timeouts
         self.most = most
@@ -60,11 +70,15 @@ def refuse(sock: socket.socket, peer: Peer, count: int, policy: RefusalPolicy, a
     deadline = monotonic() + min(policy.timeouts.acse, _REQUEST_SECONDS)
     around.title.show(f"refusing {peer}, one too many of its host")
     around.logs.association.begin(str(peer))
-    connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, _be_patient)
+    security = begin_tls(sock, policy.tls)
+    line = sock if security is None else security.channel
+    connection = Connection(line, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, _be_patient)
     refusal = _Refusal(peer, around, f"has {count} already, --max-associations-per-host {policy.most}")
     try:
         if policy.gate is not None:
             policy.gate.judge(sock, peer, around, _RULES_SECONDS)
+        if security is not None:
+            security.establish(around.wakeup, deadline)
         refusal.read_request(connection, deadline)
     except PeerError as error:
         connection.end(error)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scpd.worker.filing import FilingPolicy
+    from scpd.worker.secure_rehearsal import Partner
 
 log = logging.getLogger("dcmtk.apps.storescp")
 _progress_log = logging.getLogger("dcmtk.apps.storescp.progress")
@@ -155,7 +156,24 @@ def learn(policy: ServicePolicy) -> None:
         _be_handed_a_connection()
         rehearse(offstage)
         _remove_below(scratch, but_directories=True)  # every object finds its name free
+    if policy.tls is not None:
+        _learn_tls(offstage, scratch)
     _remove_below(scratch)
+
+
+def _learn_tls(policy: ServicePolicy, scratch: str) -> None:
+    """Play the same by TLS."""
+    from scpd.worker.secure_rehearsal import Stage  # which few need
+
+    stage = Stage()
+    policy.tls = stage  # type: ignore[assignment]  # it has what a worker asks for
+    try:
+        for _ in range(_ENOUGH):
+            partner = stage.partner(_SCRIPT)
+            _serve(partner, partner.fileno(), policy)
+            _remove_below(scratch, but_directories=True)
+    finally:
+        stage.close()
 
 
 def rehearse(policy: ServicePolicy) -> int:
@@ -165,19 +183,23 @@ def rehearse(policy: ServicePolicy) -> int:
     """
     # A socket that keeps messages apart: each portion arrives by itself.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    around = Surroundings(_Unseen(""), _Deaf(theirs.fileno()), Logging(Association(), _Silent(), []))
+    with ours:
+        for portion in _SCRIPT:
+            ours.send(portion)
+        ours.shutdown(socket.SHUT_WR)
+        return _serve(theirs, theirs.fileno(), policy)
+
+
+def _serve(sock: socket.socket | Partner, descriptor: int, policy: ServicePolicy) -> int:
+    around = Surroundings(_Unseen(""), _Deaf(descriptor), Logging(Association(), _Silent(), []))
     # The progress line has a logger of its own.
     is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
     if is_verbose:
         logging.disable()
     try:
-        for portion in _SCRIPT:
-            ours.send(portion)
-        ours.shutdown(socket.SHUT_WR)
         deadline = monotonic() + _PATIENCE_SECONDS
-        return serve(theirs, Peer(("rehearsal", 0)), policy, around, deadline)
+        return serve(sock, Peer(("rehearsal", 0)), policy, around, deadline)  # type: ignore[arg-type]  # as above
     finally:
-        ours.close()
         if is_verbose:
             logging.disable(logging.NOTSET)
 

@@ -34,10 +34,14 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from OpenSSL import SSL
+
+    from scpd.tls.endpoint import Tls
     from scpd.ul.connection import DataSet
     from scpd.ul.negotiation import Context
     from scpd.worker.admission import Admission
     from scpd.worker.peer import Peer
+    from scpd.worker.security import Security
     from scpd.worker.service import ServicePolicy, Surroundings
     from scpd.worker.store import ObjectStore
 
@@ -56,11 +60,16 @@ def serve(
     progress = Progress(around.title, str(peer), around.score, is_watched=policy.verbosity.is_watched)
     progress.show()
     around.logs.association.begin(str(peer))
-    connection = Connection(sock, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)
-    worker = _Worker(connection, peer, policy, around, progress)
+    security = begin_tls(sock, policy.tls, policy.spare)
+    line = sock if security is None else security.channel
+    connection = Connection(line, Acceptor(policy.max_pdu), policy.timeouts, around.wakeup, progress.show)
+    worker = _Worker(connection, peer, policy, around, progress, security)
     try:
         if policy.gate is not None:  # of whom the host rules do not let in not a byte is read
             worker.asks_name = policy.gate.let_in(sock, peer, around)
+        if security is not None:
+            security.establish(around.wakeup, deadline)
+            security.tell(peer)
         worker.run(deadline)
     except PeerError as error:
         worker.close()
@@ -68,6 +77,15 @@ def serve(
         code = worker.ended(error)
         connection.close()
     return code
+
+
+def begin_tls(sock: socket.socket, tls: Tls | None, spare: SSL.Connection | None = None) -> Security | None:
+    """Give what makes a connection a secure one; `None` where nobody asks for that."""
+    if tls is None:
+        return None
+    from scpd.worker.security import Security  # whoever made the policy has it already
+
+    return Security(sock, tls, spare)
 
 
 class _Worker:
@@ -84,6 +102,7 @@ class _Worker:
         "_phase",
         "_policy",
         "_progress",
+        "_security",
         "_slot",
         "_store",
         "asks_name",
@@ -96,7 +115,9 @@ class _Worker:
         policy: ServicePolicy,
         around: Surroundings,
         progress: Progress,
+        security: Security | None = None,
     ) -> None:
+        self._security = security
         self._connection = connection
         self._peer = peer
         self._policy = policy
@@ -161,6 +182,8 @@ class _Worker:
         if dumps is not None:
             dumps.request(request, user)
         negotiation.check_request(request, policy)
+        if self._security is not None:
+            self._security.check()
         if self._policy.admission is not None:
             policy = self._admit(self._policy.admission, called, calling)
         bounds = self._policy.bounds
@@ -194,7 +217,8 @@ class _Worker:
         store, filing = self._policy.store, None
         if self._policy.filing is not None:
             titles = readable(calling), readable(called)
-            filing = self._policy.filing.begin(*titles, self._peer.host, self._host_name)
+            certificate = ("", "") if self._security is None else self._security.names()
+            filing = self._policy.filing.begin(*titles, self._peer.host, self._host_name, certificate)
         if store is not None:
             from scpd.worker.store import ObjectStore  # whoever made the policy has it already
 

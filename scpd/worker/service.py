@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from OpenSSL import SSL
+
     from scpd.log.setup import Logging
     from scpd.process.score import Score
     from scpd.process.signals import Wakeup
@@ -56,7 +58,7 @@ class ServicePolicy:
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
     nor commands, `admission` if everybody may send, `gate` if every host may connect, `bounds` without limits, `tls`
     without TLS.  `late` makes up `store` and `filing` when they are first asked for: an inetd start has answered its
-    peer by then.
+    peer by then.  `spare` is a TLS connection that a worker has made ready while it stood by.
     """
 
     __slots__ = (
@@ -68,6 +70,7 @@ class ServicePolicy:
         "late",
         "max_pdu",
         "negotiation",
+        "spare",
         "store",
         "timeouts",
         "tls",
@@ -101,6 +104,7 @@ class ServicePolicy:
         self.bounds = bounds
         self.late = late
         self.tls = tls
+        self.spare: SSL.Connection | None = None
 
     def complete(self) -> None:
         """Make up what was left out."""

@@ -22,6 +22,7 @@ DEBIAN_PACKAGES = {
     "mandoc": "mandoc",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
+    "openssl": "openssl",
     "storescp": "dcmtk",
     "storescu": "dcmtk",
     "strace": "strace",

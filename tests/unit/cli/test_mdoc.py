@@ -106,6 +106,8 @@ VALUES = (
     "CALLING_AET",
     "CALLED_AET",
     "PEER",
+    "TLS_SUBJECT",
+    "TLS_ISSUER",
     "FILE",
     "DIRECTORY",
     "SOP_CLASS_UID",

@@ -16,6 +16,8 @@ def full_values() -> Values:
     values.calling_aet = "CT $(SCANNER)"
     values.called_aet = "PACS"
     values.peer = "ct1.example.org"
+    values.tls_subject = "CN=ct1,O=Hospital\\, East"
+    values.tls_issuer = "CN=ca"
     values.sop_class_uid = "1.2.840.10008.5.1.4.1.1.2"
     values.sop_instance_uid = "1.2.3"
     values.study_instance_uid = "1.2"
@@ -36,6 +38,8 @@ def test_every_value_has_its_variable() -> None:
         "SCPD_SOP_CLASS_UID": "1.2.840.10008.5.1.4.1.1.2",
         "SCPD_SOP_INSTANCE_UID": "1.2.3",
         "SCPD_STUDY_INSTANCE_UID": "1.2",
+        "SCPD_TLS_ISSUER": "CN=ca",
+        "SCPD_TLS_SUBJECT": "CN=ct1,O=Hospital\\, East",
         "SCPD_TRANSFER_SYNTAX_UID": "1.2.840.10008.1.2.1",
     }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scpd.keeper.hooks import Hooks, kept
 from scpd.keeper.ledger import Association, Stored
-from scpd.study.plan import make_plan
+from scpd.study.plan import Plan, make_plan
 from scpd.study.record import Sender
 from tests.harness.journals import an_object
 
@@ -43,12 +43,25 @@ def test_a_command_for_an_object_is_told_all_of_it() -> None:
         "calling_aet": "CALLING",
         "called_aet": "CALLED",
         "peer": "ct.example.org",
+        "tls_subject": None,
+        "tls_issuer": None,
         "sop_class_uid": "1.2",
         "sop_instance_uid": "9.1",
         "study_instance_uid": "1.1",
         "transfer_syntax_uid": "1.2.840.10008.1.2",
         "objects": 1,
     }
+
+
+def test_the_certificate_of_the_sender_is_told_with_objects_and_studies_and_kept() -> None:
+    sender = Sender("boot", "CALLING", "CALLED", "10.0.0.1", "ct", "", "", "CN=ct1", "CN=ca")
+    entry = an_object(1, "CT.1")
+    stored = Stored(Association("m", sender, None), entry, 1.0, is_of_this_boot=True)  # type: ignore[arg-type]
+    plan = Plan.decode(make_plan("1.1", "X_1", [(SENDER, entry), (sender, entry)], None).encode())
+    assert plan is not None
+    of_object = HOOKS.of_object(stored)
+    for values in (of_object, HOOKS.of_study(plan), HOOKS.of_failed(kept(of_object))):
+        assert (values.tls_subject, values.tls_issuer) == ("CN=ct1", "CN=ca")
 
 
 def test_of_an_object_that_was_not_kept_there_is_no_file_and_no_directory() -> None:

@@ -106,6 +106,16 @@ class TestWhatCounts:
         assert not ledger.look(1).stored
         assert not ledger.is_pending("g")
 
+    def test_the_certificate_of_a_sender_is_known_with_its_first_object(
+        self, lockdir: LockDirectory, ledger: Ledger
+    ) -> None:
+        journal = JournalFile(lockdir, "m")
+        journal.write(records.encode((record.CERTIFICATE, "CN=ct1", "CN=ca")))
+        journal.store(1)
+        (stored,) = ledger.look(1).stored
+        sender = stored.association.sender
+        assert (sender.subject, sender.issuer) == ("CN=ct1", "CN=ca")
+
     def test_an_object_that_failed_does_not_count(self, lockdir: LockDirectory, ledger: Ledger) -> None:
         journal = JournalFile(lockdir, "m")
         journal.write(an_object(1).encode(), record.encode_failed(1))

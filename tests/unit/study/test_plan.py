@@ -119,6 +119,8 @@ any_plan = st.builds(
     transfer_syntax_uid=any_text,
     objects=st.integers(0, 10**9),
     moves=st.lists(st.builds(Move, any_text, st.integers(0, 2**64 - 1), any_text), max_size=5),
+    subject=any_text,
+    issuer=any_text,
 )
 
 

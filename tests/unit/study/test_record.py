@@ -12,7 +12,8 @@ from scpd.study.record import ObjectRecord, Sender
 
 text = st.text(max_size=20)
 numbers = st.integers(0, 2**64 - 1)
-senders = st.builds(Sender, text, text, text, text, text, st.sampled_from(("", "xs", "single")))
+waits = st.sampled_from(("", "xs", "single"))
+senders = st.builds(Sender, text, text, text, text, text, waits)
 objects = st.builds(
     ObjectRecord,
     number=numbers,
@@ -48,6 +49,24 @@ def test_any_sender_survives(sender: Sender) -> None:
     decoded = Sender.decode(read(sender.encode()))
     assert decoded is not None
     assert values(decoded) == values(sender)
+
+
+@given(senders, st.text(max_size=1000), st.text(max_size=1000))
+def test_any_certificate_stands_in_a_line_of_its_own_that_is_not_too_long(
+    sender: Sender, subject: str, issuer: str
+) -> None:
+    sender.certify(subject, issuer)
+    head, *lines = sender.encode().splitlines(keepends=True)
+    assert len(lines) == bool(subject or issuer)  # who knows nothing of it finds the head as it was
+    decoded = Sender.decode(read(head))
+    assert decoded is not None
+    for line in lines:
+        kind, *names = read(line)
+        assert kind == record.CERTIFICATE
+        assert len(line) <= records.LONGEST
+        decoded.certify(*names)
+    assert values(decoded) == values(sender)
+    assert (decoded.subject, decoded.issuer) == (subject[:256], issuer[:256])
 
 
 @given(objects)

@@ -21,6 +21,7 @@ from scpd.process.signals import Wakeup
 from scpd.store.sink import Incoming
 from scpd.worker import rehearsal
 from scpd.worker.rehearsal import learn, rehearse
+from scpd.worker.secure_rehearsal import Stage
 from tests.harness import restricted
 from tests.harness.forked import in_child
 
@@ -131,3 +132,30 @@ def test_it_plays_where_no_tcp_socket_may_be_opened(tmp_path: Path, policy: Serv
         return "played"
 
     assert in_child(life) == "played"
+
+
+def test_learning_by_tls_leaves_no_trace_and_the_real_key_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, policy: ServicePolicy
+) -> None:
+    class Unused:
+        allowed_names = ()
+
+        def context(self) -> None:
+            pytest.fail("the context of the options is used")
+
+    policy.tls = Unused()  # type: ignore[assignment]
+    before = len(os.listdir("/proc/self/fd"))
+    learn(policy)
+    assert caplog.records == []
+    assert list(tmp_path.iterdir()) == []
+    assert [name for name in os.listdir("/dev/shm") if name.startswith(f"scpd-{os.getpid()}-")] == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_rehearsal_by_tls_goes_to_its_end(tmp_path: Path, policy: ServicePolicy) -> None:
+    stage = Stage()
+    policy.tls = stage  # type: ignore[assignment]
+    partner = stage.partner(rehearsal._SCRIPT)
+    assert rehearsal._serve(partner, partner.fileno(), policy) == exitcodes.OK
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["CT.2.25.1"]
+    stage.close()
