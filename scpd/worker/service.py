@@ -91,6 +91,7 @@ class ServicePolicy:
         bounds: Bounds | None = None,
         late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
         tls: Tls | None = None,
+        spare: SSL.Connection | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
@@ -104,7 +105,7 @@ class ServicePolicy:
         self.bounds = bounds
         self.late = late
         self.tls = tls
-        self.spare: SSL.Connection | None = None
+        self.spare = spare
 
     def complete(self) -> None:
         """Make up what was left out."""
