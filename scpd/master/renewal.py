@@ -6,7 +6,8 @@ waiting is sent away.  So a start and a renewal cannot differ, and no process is
 
 Whether it would work is for the new program to say, in a child (--check-config), which may take its time while we go
 on.  If it finds anything wrong all stays as it is, and what it says is in the log.  Asked again meanwhile, it looks
-once more, since the files may have changed after it had read them.
+once more, since the files may have changed after it had read them; but requests that do not end postpone nothing for
+ever: the fourth check in a row that finds nothing wrong is the last one, whoever asks.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ LISTENERS, PID_FILE, WAITING, CHILDREN = "listeners", "pid_file", "waiting", "ch
 _VERSION = "version"  # of the program that leaves it
 
 _CHECK_SECONDS = 60.0
+# In a row, while requests come faster than they can be checked.
+_MOST_CHECKS = 4
 # Of what a check says; a longer list of complaints is cut.
 _MOST_TEXT = 16384
 _MOST_SAID = 1 << 20  # before it can write no more
@@ -85,6 +88,7 @@ class Renewal:
         "_answer",
         "_asked_again",
         "_askers",
+        "_checks_left",
         "_give_up",
         "_heirloom",
         "_is_granted",
@@ -112,6 +116,7 @@ class Renewal:
         self._answer = -1  # the file that it writes to
         self._until: float | None = None  # monotonic seconds
         self._asked_again = False
+        self._checks_left = 0
         self._is_granted = False
         self._askers: list[Answer] = []
         self.verdict: Document | None = None
@@ -131,8 +136,15 @@ class Renewal:
             self._askers.append(answer)
         if self._pid:
             self._asked_again = True
-            return
-        self._is_granted = False  # what was found before may be no longer so
+        elif not self._is_granted:
+            self._checks_left = _MOST_CHECKS
+            self._begin(now)
+        elif self._checks_left:  # what was found before may be no longer so
+            self._is_granted = False
+            self._begin(now)
+
+    def _begin(self, now: float) -> None:
+        self._checks_left = max(self._checks_left - 1, 0)
         self._report.reloading()
         try:
             self._ask(now)
@@ -195,8 +207,8 @@ class Renewal:
         self._forget()
         if complaints:
             self._refuse(complaints)
-        if self._asked_again:
-            self.begin(now)
+        if self._asked_again and (complaints or self._checks_left):
+            self._begin(now)
         elif complaints:
             self._report.reloaded()
         else:

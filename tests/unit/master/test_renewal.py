@@ -310,6 +310,39 @@ def test_asked_again_meanwhile_it_looks_once_more_and_once_only(scene: Scene) ->
     assert not scene.children
 
 
+@pytest.mark.parametrize("asks_when_granted", [False, True])
+def test_requests_without_end_postpone_nothing_for_ever(scene: Scene, asks_when_granted: bool) -> None:
+    scene.checks_by(*[finds_nothing] * 5)
+    scene.renewal.begin(NOW)
+    for _ in range(4):
+        if not asks_when_granted:
+            scene.renewal.begin(NOW)
+        assert scene.program.executed == []
+        scene.ended()
+        if asks_when_granted:
+            scene.renewal.begin(NOW)
+    scene.renewal.keep_time(NOW)
+    assert len(scene.program.executed) == 1
+    assert not scene.children
+    scene.renewal.begin(NOW)  # that failed, so it begins anew
+    scene.renewal.begin(NOW)
+    scene.ended()
+    assert len(scene.children._by_pid) == 1
+
+
+def test_of_requests_without_end_a_fault_is_no_answer_that_one_acts_on(scene: Scene) -> None:
+    scene.checks_by(*[finds("scpd: bad\n")] * 6, finds_nothing)
+    scene.renewal.begin(NOW)
+    for _ in range(6):
+        scene.renewal.begin(NOW)
+        scene.ended()
+        assert scene.renewal.next_time() == NOW + CHECK_SECONDS
+    scene.renewal.begin(NOW)
+    scene.ended()
+    scene.renewal.keep_time(NOW)
+    assert len(scene.program.executed) == 1
+
+
 def test_a_fault_is_told_even_if_it_has_to_look_once_more(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
