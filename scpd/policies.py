@@ -390,7 +390,7 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
         logs,
         refuse=refuse,
         refresh=_refresh(policy),
-        tell=teller(settings, title, places),
+        tell=teller(settings, title, places, policy.bounds, tls),
         prepare=prepare,
         **often,
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from scpd.cli.settings import Settings
     from scpd.master.door import Door
     from scpd.process.titles import Title
+    from scpd.tls.endpoint import Tls
+    from scpd.worker.bounds import Bounds
 
     Facts = dict[str, Any]
 
@@ -21,7 +23,13 @@ log = logging.getLogger("dcmtk.apps.storescp")
 _VARIABLE = "RUNTIME_DIRECTORY"  # systemd.exec(5); several are separated by colons
 
 
-def teller(settings: Settings, title: Title, places: Sequence[str]) -> Callable[[str, Facts], Facts]:
+def teller(
+    settings: Settings,
+    title: Title,
+    places: Sequence[str],
+    bounds: Bounds | None = None,
+    tls: Tls | None = None,
+) -> Callable[[str, Facts], Facts]:
     """Say how a teller makes its answer; what it needs of ours is imported here, as for a worker."""
     from scpd.keeper_policies import lock_directory, needs_keeper
     from scpd.master.answers import Sources, answer
@@ -32,6 +40,8 @@ def teller(settings: Settings, title: Title, places: Sequence[str]) -> Callable[
         lock_directory(settings) if used else None,
         _count(settings) if used else None,
         wants_keeper=used,
+        want_of_room=None if bounds is None else bounds.want_of_room,
+        certificate_expires=None if tls is None else tls.expires().timestamp(),
     )
 
     def tell(question: str, facts: Facts) -> Facts:

@@ -121,6 +121,11 @@ def _lines(facts: Facts) -> Iterator[tuple[str, str]]:
     for name in ("aborts", "unanswered", "died"):
         if totals[name]:
             yield name, _counted(totals[name])
+    yield from _of_machine(facts)
+
+
+def _of_machine(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Give the lines about what it works with."""
     for name in ("studies", "jobs"):
         if facts[name] is not None:
             yield name, _counted(facts[name])
@@ -128,6 +133,9 @@ def _lines(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "space", _space(space)
     if facts["keeper"]["wanted"]:
         yield "keeper", _keeper(facts["keeper"])
+    expires = facts.get("certificate_expires")  # the daemon may be older than we are
+    if expires is not None:
+        yield "certificate", _certificate(expires, facts["time"])
     if facts["reload"] is not None:
         yield "reload", _reload(facts["reload"])
 
@@ -162,6 +170,12 @@ def _keeper(keeper: Facts) -> str:
         return "another process" if keeper["alive"] else "none"
     state = "alive" if keeper["alive"] else "not at work (yet)"
     return f"pid {keeper['pid']}, {state}, last sign of life {keeper['silence']} s ago"
+
+
+def _certificate(expires: float, now: float) -> str:
+    if expires <= now:
+        return f"has expired on {_local(expires)}"
+    return f"expires on {_local(expires)} (in {span(expires - now)})"
 
 
 def _reload(verdict: Facts) -> str:

@@ -34,10 +34,18 @@ class Sources:
     """Where to look: the output `directories`, none with --ignore, and the lock directory, if it is used.
 
     `count()` gives how many studies and commands that holds, by state; `wants_keeper` says that there should be a
-    keeper for it, ours or another.
+    keeper for it, ours or another.  `want_of_room(directory)` says what is wanting there by --min-free, if anything is.
+    `certificate_expires` is when (seconds since 1970), `None` without TLS.
     """
 
-    __slots__ = ("count", "directories", "lock_directory", "wants_keeper")
+    __slots__ = (
+        "certificate_expires",
+        "count",
+        "directories",
+        "lock_directory",
+        "want_of_room",
+        "wants_keeper",
+    )
 
     def __init__(
         self,
@@ -46,11 +54,15 @@ class Sources:
         count: Callable[[], Facts] | None,
         *,
         wants_keeper: bool,
+        want_of_room: Callable[[str], str] | None = None,
+        certificate_expires: float | None = None,
     ) -> None:
         self.directories = directories
         self.lock_directory = lock_directory
         self.count = count
         self.wants_keeper = wants_keeper
+        self.want_of_room = want_of_room
+        self.certificate_expires = certificate_expires
 
 
 def answer(question: str, facts: Facts, sources: Sources) -> Facts:
@@ -61,6 +73,7 @@ def answer(question: str, facts: Facts, sources: Sources) -> Facts:
 def status(facts: Facts, sources: Sources) -> Facts:
     """Say all that there is."""
     facts["space"] = [_space(each) for each in sources.directories]
+    facts["certificate_expires"] = sources.certificate_expires
     facts["lock_directory"] = sources.lock_directory
     facts["keeper"] = {
         **facts["keeper"],
@@ -83,6 +96,8 @@ def ready(facts: Facts, sources: Sources) -> Facts:
         fault = _fault_of_output(each)
         if fault:
             why.append(f"cannot write to {each}: {fault}")
+        elif sources.want_of_room is not None and (want := sources.want_of_room(each)):
+            why.append(want)
     if sources.lock_directory is not None:
         fault = _fault_of_locks(sources.lock_directory)
         if fault:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import wire
+from tests.harness.clients import scpctl
 from tests.harness.objects import ct_image
 from tests.harness.storing import (
     assert_holds,
@@ -277,7 +278,13 @@ def test_before_the_disk_is_full_associations_are_rejected_for_now(
         assert (answer.type, answer.body) == (wire.ASSOCIATE_RJ, bytes((0, 2, 3, 2)))
     server.wait_for_log("less than --min-free 524288 bytes are free in ")
     assert server.stderr.count("less than --min-free") == 1  # in a minute
+    asked = scpctl("ready", "-od", inbox)
+    assert (asked.returncode, asked.stderr) == (
+        1,
+        f"scpctl: not ready: less than --min-free 524288 bytes are free in {inbox}\n",
+    )
     filler.unlink()
+    assert scpctl("ready", "-od", inbox).returncode == 0
     assert_serves(server, raw_peer)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.certificates import PASSWORD
+from tests.harness.clients import scpctl
 from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY
 
@@ -365,6 +367,9 @@ class TestReload:
         log = reloaded(server)
         assert "not reloaded" not in log
         assert f"W: certificate {mine.crt} (CN=soon,O=Hospital,C=DE) expires on " in log
+        told = json.loads(scpctl("status", "--json", "-od", server.inbox).stdout)
+        assert told["certificate_expires"] == soon.certificate.not_valid_after_utc.timestamp()
+        assert "(in 9 d)" in scpctl("status", "-od", server.inbox).stdout
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
     def test_a_key_that_is_roots_is_kept_and_told_at_the_start_already(

@@ -45,6 +45,7 @@ FACTS: dict[str, Any] = {
         {"directory": "/srv", "free": 120_000_000_000, "total": 500_000_000_000},
         {"directory": "/gone", "error": "No such file or directory"},
     ],
+    "certificate_expires": None,
     "lock_directory": "/srv/.scpd",
     "studies": {"open": 3, "completing": 1},
     "jobs": {"queued": 4, "running": 1, "failed": 0},
@@ -223,6 +224,28 @@ def test_for_programs_there_is_all_of_it(
     (tmp_path / ".scpd").symlink_to(tmp_path)
     assert main(["status", "--json", "-od", str(tmp_path)]) == 0
     assert json.loads(capsys.readouterr().out) == FACTS
+
+
+@pytest.mark.parametrize(
+    ("expires", "text"),
+    [
+        (1_700_000_090.0 + 86400 * 30, "expires on @1702592090 (in 30 d)"),
+        (1_700_000_090.0, "has expired on @1700000090"),
+        (1_600_000_000.0, "has expired on @1600000000"),
+    ],
+)
+def test_with_tls_it_tells_how_long_the_certificate_is_good(
+    daemon: Callable[..., Daemon],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    expires: float,
+    text: str,
+) -> None:
+    monkeypatch.setattr(status_module, "_local", lambda seconds: f"@{seconds:.0f}")
+    daemon({**FACTS, "certificate_expires": expires})
+    assert main(["status", "--lock-directory", str(tmp_path)]) == 0
+    assert f"\ncertificate   {text}\n" in capsys.readouterr().out
 
 
 def test_nothing_that_came_from_a_network_reaches_the_terminal_as_it_is(

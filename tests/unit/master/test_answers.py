@@ -76,6 +76,23 @@ def test_a_disk_that_takes_names_but_no_bytes_is_not_ready(
     assert [path.name for path in (tmp_path / ".scpd" / "tmp").iterdir()] == ["lock"]
 
 
+def test_a_disk_with_less_room_than_is_to_stay_free_is_not_ready(tmp_path: Path) -> None:
+    for name in ("full", "empty"):
+        (tmp_path / name).mkdir()
+    directories = [f"{tmp_path}/{name}" for name in ("full", "empty", "none")]
+    asked = Sources(
+        directories,
+        None,
+        None,
+        wants_keeper=False,
+        want_of_room=lambda path: f"too little in {path}" if path.endswith(("full", "none")) else "",
+    )
+    assert answer("ready", facts(), asked)["why"] == [
+        f"too little in {tmp_path}/full",
+        f"cannot write to {tmp_path}/none: No such file or directory",
+    ]
+
+
 @pytest.mark.parametrize(
     ("silence", "is_elected", "is_ready"),
     [(None, False, False), (None, True, True), (1.0, True, True), (61.0, True, False), (1.0, False, False)],
