@@ -131,6 +131,7 @@ def _run(program_name: str, words: list[str], peer: socket.socket | None, progra
             needs_port=needs_port,
             is_check=is_asked,
             list_of=_list_of,
+            command_files=None if program is None else program.command_files,
         )
     except UsageError as error:
         return _misused(program_name, error, is_asked=is_asked)

@@ -29,6 +29,7 @@ from scpd.master.control import DOOR
 from scpd.master.door import inherit_door
 from scpd.master.renewal import CHILDREN, LISTENERS, PID_FILE, Heirloom
 from scpd.process import activation, cores, exitcodes, notify, privileges
+from scpd.process.renewable import closed, not_renewed
 from scpd.process.succession import DESCRIPTORS
 from scpd.process.titles import Title
 from scpd.store.directory import check_output_directory
@@ -90,7 +91,7 @@ class _Beginning:
             if identity is not None:
                 self._logs.give_to(identity.user, identity.group)
                 privileges.drop(identity)
-                _warn_of_files(settings)
+                self._warn_of_files()
             roles, in_use = self._roles(tls)
             sockets = sockets or _listeners(settings, handed)
             detached = self._detach(sockets, in_use, pid_file)
@@ -130,6 +131,17 @@ class _Beginning:
             return master.run()
         finally:
             _leave(door, pid_file)
+
+    def _warn_of_files(self) -> None:
+        """Say which files the user cannot read that we could, and whose content a reload will leave as it is."""
+        with privileges.as_user():
+            unreadable = [not_renewed(*each) for each in closed(self._program.command_files)]
+            if self._settings.tls is not None:
+                from scpd import tls_policies  # as below
+
+                unreadable += tls_policies.unrenewable(self._settings)
+        for text in unreadable:
+            log.warning("%s", text)
 
     def _load_tls(self, former: Estate | None = None, *, may_ask: bool = False) -> Tls | None:
         """Read keys and certificates; `former` is what the program before us has left of them."""
@@ -210,18 +222,6 @@ def _check_names(settings: Settings) -> None:
     check_extension(settings.filename_extension)
     if settings.sorting is not None:
         check_prefix(settings.sorting[1])
-
-
-def _warn_of_files(settings: Settings) -> None:
-    """Say which files of TLS the user cannot read, which we could."""
-    if settings.tls is None:
-        return
-    from scpd import tls_policies  # as above
-
-    with privileges.as_user():
-        unreadable = tls_policies.unrenewable(settings)
-    for text in unreadable:
-        log.warning("%s", text)
 
 
 def _settle(identity: Identity | None) -> None:

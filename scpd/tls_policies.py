@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 
 from scpd.errors import StartError
+from scpd.process.renewable import not_renewed
 from scpd.tls import dates, dh, library, material, profiles, seed
 from scpd.tls.callbacks import weakness
 from scpd.tls.endpoint import Tls
@@ -132,7 +133,7 @@ def _of_rules(settings: Settings, rules: Policy) -> Iterator[str]:
 
 def _of_material(settings: Settings, rules: Policy, found: Material) -> Iterator[str]:
     yield from found.left_out
-    yield from (material.not_renewed(path, reason) for path, reason in found.kept.items())
+    yield from (not_renewed(path, reason) for path, reason in found.kept.items())
     now = dt.datetime.now(dt.UTC)
     certificate = settings.tls[1] if settings.tls else ""
     own = ((certificate, each) for each in found.chain)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
             """The level in force for dcmtk.apps.storescp."""
 
 
-def parse(
+def parse(  # noqa: PLR0913 - what a command line cannot say of itself
     program_name: str,
     words: Sequence[str],
     read_log_config: Callable[[str], LogLevels] | None = None,
@@ -46,6 +46,7 @@ def parse(
     needs_port: bool = True,
     is_check: bool = False,
     list_of: Callable[[str], str] | None = None,
+    command_files: dict[str, str] | None = None,
 ) -> Settings | str:
     """Read the words after the program's name.
 
@@ -57,8 +58,12 @@ def parse(
     the place in the order of checks where storescp reads that file, and only if the option is given.  Command files are
     all that is opened here.  Who opens no port needs none: with `needs_port` false, and for --check-config, it is 0 if
     it is left out.  With `is_check` the line is judged as if it asked for --check-config.
+
+    `command_files` has the texts of command files as they were read before, by their names on the line, and gets those
+    that are read now.  One that may not be read any more has the text that it had.
     """
-    line = _Line(_expanded(words))
+    warnings: list[str] = []
+    line = _Line(_expanded(words, {} if command_files is None else command_files, warnings))
     answer = _answer(program_name, line, list_of)
     if answer is not None:
         return answer
@@ -67,7 +72,7 @@ def parse(
     state = State()
     is_check = is_check or options.BY_NAME["--check-config"] in line.given
     port = _judge(line, state, read_log_config, needs_port=needs_port, is_check=is_check)
-    return _settings(program_name, port, line, state)
+    return _settings(program_name, port, line, state, warnings)
 
 
 class _Line:
@@ -127,17 +132,17 @@ def _is_option(word: str) -> bool:
     return len(word) > 1 and word[0] in "+-" and word[1] not in "0123456789"
 
 
-def _expanded(words: Iterable[str]) -> list[str]:
+def _expanded(words: Iterable[str], command_files: dict[str, str], warnings: list[str]) -> list[str]:
     expanded = []
     for word in words:
         if len(word) > 1 and word[0] == "@":  # a lone one is a word like any other
-            expanded += _words_of_file(word[1:])
+            expanded += _words_of_file(word[1:], command_files, warnings)
         else:
             expanded.append(word)
     return expanded
 
 
-def _words_of_file(name: str) -> list[str]:
+def _words_of_file(name: str, command_files: dict[str, str], warnings: list[str]) -> list[str]:
     # Imported here: few command lines have one.
     import os
 
@@ -148,10 +153,14 @@ def _words_of_file(name: str) -> list[str]:
             text = os.fsdecode(file.read())
     except IsADirectoryError:
         return []
-    except (OSError, ValueError):
-        raise UsageError(f"Cannot open command file '{name}'") from None
+    except (OSError, ValueError) as error:
+        if not isinstance(error, PermissionError) or name not in command_files:
+            raise UsageError(f"Cannot open command file '{name}'") from None
+        warnings.append(f"cannot be renewed by reload: {name}: {error.strerror}")
+        text = command_files[name]
     if "\0" in text:
         raise UsageError(f"Command file '{name}' is not a text file")
+    command_files[name] = text
     return commandfile.words(text)
 
 
@@ -213,8 +222,7 @@ def _port(line: _Line) -> int:
         raise UsageError(f"Invalid parameter value {text}{detail}") from None
 
 
-def _settings(program_name: str, port: int, line: _Line, state: State) -> Settings:
-    warnings = []
+def _settings(program_name: str, port: int, line: _Line, state: State, warnings: list[str]) -> Settings:
     max_pdu = state.values["max_pdu"]
     if isinstance(max_pdu, int) and max_pdu % 2:
         # Fragments have an even number of bytes: an odd limit is never reached, and storescp lowers it, too.

@@ -68,7 +68,9 @@ def _run(words: Sequence[str], program: Program) -> int:
     from scpd.cli.commandline import read_command_line
 
     try:
-        outcome, configuration = read_command_line(_NAME, list(words), os.environ, needs_port=False)
+        outcome, configuration = read_command_line(
+            _NAME, list(words), os.environ, needs_port=False, command_files=program.command_files
+        )
     except UsageError as error:
         _complain(str(error))
         return FAILURE if program.has_to_succeed() else USAGE

@@ -36,7 +36,7 @@ VARIABLE = "SCPD_SUCCESSION"
 DESCRIPTORS = "descriptors"
 
 # Of what this module adds to one.
-_UMASK, _IS_QUESTION = "umask", "is_question"
+_UMASK, _IS_QUESTION, _COMMAND_FILES = "umask", "is_question", "command_files"
 
 _AGAIN_SECONDS = 1.0
 _CHECK = "--check-config"
@@ -48,10 +48,11 @@ class Program:
     """This program, as it was started: it can be started again, by itself.
 
     `estate` is what the one before it in this process has left, `None` if there was none, or all of it is ours by now.
-    `umask` is that of the first start, whatever those in between have made of it.
+    `umask` is that of the first start, whatever those in between have made of it.  `command_files` has the texts of the
+    files that the words name, for a successor that may not read them; whoever reads them changes it.
     """
 
-    __slots__ = ("_environment", "_words", "estate", "umask")
+    __slots__ = ("_environment", "_words", "command_files", "estate", "umask")
 
     def __init__(
         self, environment: MutableMapping[str, str], pid: int, passing: tuple[str, ...] = ()
@@ -62,6 +63,8 @@ class Program:
         """
         self.estate = _take(environment, pid)
         self.umask = _umask() if self.estate is None else self.estate[_UMASK]
+        before = {} if self.estate is None else self.estate.get(_COMMAND_FILES, {})
+        self.command_files: dict[str, str] = {**before}
         self._words = (sys.executable, *sys.orig_argv[1:])
         self._environment = {name: value for name, value in environment.items() if name not in passing}
 
@@ -103,7 +106,8 @@ class Program:
         handed = (will, *estate[DESCRIPTORS])
         try:
             with open(will, "wb", closefd=False) as file:
-                file.write(repr({**estate, _UMASK: self.umask}).encode())
+                own = {_UMASK: self.umask, _COMMAND_FILES: self.command_files}
+                file.write(repr({**estate, **own}).encode())
             for number in handed:
                 os.set_inheritable(number, True)
             os.execve(words[0], words, {**self._environment, VARIABLE: f"{os.getpid()}:{will}"})  # noqa: S606 - us

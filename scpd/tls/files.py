@@ -66,16 +66,3 @@ class Files:
         folder = os.path.join(directory, "")
         names = (path.removeprefix(folder) for path in self._former if path.startswith(folder))
         return [name for name in names if _HASHED.fullmatch(name)]
-
-
-def closed(paths: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Give what this process, as it is now, may not read, and why."""
-    refused = []
-    for path in paths:
-        try:
-            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
-        except PermissionError as error:
-            refused.append((path, str(error.strerror)))
-        except OSError:
-            continue  # gone since: no question of rights
-    return refused

@@ -12,8 +12,9 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 
 from scpd.errors import StartError
+from scpd.process.renewable import closed, not_renewed
 from scpd.tls import certificates, dh, keys
-from scpd.tls.files import Files, closed
+from scpd.tls.files import Files
 from scpd.tls.keys import PEM, Locked
 
 TYPE_CHECKING = False
@@ -169,11 +170,6 @@ def _key(
 def unrenewable(sources: Sources) -> list[str]:
     """Say what this process could not read again, as it is now."""
     return [not_renewed(path, reason) for path, reason in closed(sources.paths())]
-
-
-def not_renewed(path: str, reason: str) -> str:
-    """Say that a file stays as it is until a restart."""
-    return f"cannot be renewed by reload: {path}: {reason}"
 
 
 def _text(content: bytes) -> str:

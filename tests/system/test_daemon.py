@@ -579,3 +579,37 @@ class TestReload:
             assert f"run.pid is held by {pid}" in second.stderr
             made.stop()
             assert made.pid_file.read_text() == ""  # which the user may not remove from root's folder
+
+    def test_a_command_file_of_roots_keeps_its_words_and_all_others_are_read(
+        self, open_folder: Path, raw_peer: Callable[..., RawPeer]
+    ) -> None:
+        require_root()
+        user = unprivileged_user()
+        (open_folder / "inbox").mkdir()
+        os.chown(open_folder / "inbox", user, user)
+        closed, open_to_all = open_folder / "closed", open_folder / "open"
+        closed.write_text("-aet ONE --require-called-aet\n")
+        closed.chmod(0o600)
+        open_to_all.write_text("-fe .one\n")
+        words = ("--user", str(user), f"@{closed}", f"@{open_to_all}")
+        told = f"cannot be renewed by reload: {closed}: Permission denied"
+        with daemon(open_folder, *words, program=python_for(user)) as made:
+            assert made.log.read_text().count(told) == 1
+            closed.write_text("-aet TWO --require-called-aet\n")
+            for count in (1, 2):  # a second one has it from the first
+                open_to_all.write_text(f"-fe .more{count}\n")
+                os.kill(made.pid, signal.SIGHUP)
+                wait_until(
+                    lambda most=count: made.log.read_text().count(" reloaded") == most, SECONDS, "a reload"
+                )
+                assert made.log.read_text().count(told) == 1 + count
+                peer = raw_peer(made.port)
+                peer.associate(called="ONE")
+                assert store(peer, ct_image(2000)).status == 0
+                peer.release()
+                assert len([*(open_folder / "inbox").glob(f"CT.*.more{count}")]) == 1
+            closed.unlink()
+            os.kill(made.pid, signal.SIGHUP)
+            refusal = f"not reloaded: Cannot open command file '{closed}'"
+            wait_until(lambda: refusal in made.log.read_text(), SECONDS, "a refusal")
+            made.stop()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,8 +19,13 @@ from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
 from scpd.cli.usage import usage, version
 from scpd.errors import UsageError
+from tests.harness.forked import in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SORTS = "--sort-conc-studies, --sort-on-study-uid or --sort-on-patientname"
+NOBODY = 65534
 ENDLESS = "--eostudy-by timeout only allowed with --eostudy-timeout or --eostudy-max-age"
 
 
@@ -492,6 +499,56 @@ def test_a_command_file_that_cannot_be_opened_is_found_first(name: str) -> None:
 def test_a_command_file_with_a_nul_is_refused(tmp_path: Path) -> None:
     (tmp_path / "words").write_bytes(b"-od in\0")
     assert str(error(f"@{tmp_path}/words", "-x")) == f"Command file '{tmp_path}/words' is not a text file"
+
+
+class TestAgain:
+    """Command files that were read before, by a program that may not read all of them any more."""
+
+    def again(self, path: Path, before: dict[str, str], user: int = NOBODY) -> Any:
+        """Give what it gets from the file: extension and warnings, or the complaint; and all texts that it has then."""
+
+        def work() -> object:
+            os.setresuid(user, user, user)
+            try:
+                answer = parse("scpd", [f"@{path}", "11112"], command_files=before)
+            except UsageError as wrong:
+                return str(wrong), before
+            assert isinstance(answer, Settings)
+            return answer.filename_extension, answer.warnings, before
+
+        return in_child(work)
+
+    @pytest.fixture
+    def path(self) -> Iterator[Path]:
+        """A command file of root's, in a place that others can look into (not pytest's)."""
+        if os.geteuid() != 0:
+            pytest.skip("only root can become another user")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            path = Path(folder, "words")
+            path.write_text("-fe .new", encoding="utf-8")
+            path.chmod(0o600)
+            yield path
+
+    def test_one_that_is_closed_keeps_its_words_with_a_warning(self, path: Path) -> None:
+        before = {str(path): "-fe .old"}
+        warning = f"cannot be renewed by reload: {path}: Permission denied"
+        assert self.again(path, before) == [".old", [warning], before]
+
+    def test_one_that_is_closed_and_new_is_an_error(self, path: Path) -> None:
+        assert self.again(path, {"other": "-fe .old"}) == [
+            f"Cannot open command file '{path}'",
+            {"other": "-fe .old"},
+        ]
+
+    def test_one_that_can_be_read_has_its_new_words(self, path: Path) -> None:
+        assert self.again(path, {str(path): "-fe .old"}, 0) == [".new", [], {str(path): "-fe .new"}]
+        path.chmod(0o644)
+        assert self.again(path, {str(path): "-fe .old"}) == [".new", [], {str(path): "-fe .new"}]
+
+    def test_one_that_is_gone_is_an_error(self, path: Path) -> None:
+        path.unlink()
+        assert self.again(path, {str(path): "-fe .old"})[0] == f"Cannot open command file '{path}'"
 
 
 FIELD = Path(__file__).parents[2] / "cases" / "command_lines" / "field.tsv"

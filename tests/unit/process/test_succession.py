@@ -175,6 +175,19 @@ def test_a_successor_knows_the_umask_of_the_first_start(tmp_path: Path) -> None:
     assert said_by(tmp_path, first, "say(umask=program.umask)")[-1]["umask"] == 0o27
 
 
+def test_a_successor_has_the_command_files_and_what_it_read_passes_on(tmp_path: Path) -> None:
+    first = 'program.command_files["one"] = "-v \\udcff"\n' + HAND_ON
+    then = """\
+say(files=program.command_files)
+if "two" not in program.command_files:
+    program.command_files["two"] = ""
+    program.try_again()"""
+    assert [each["files"] for each in said_by(tmp_path, first, then)[1:]] == [
+        {"one": "-v \udcff"},
+        {"one": "-v \udcff", "two": ""},
+    ]
+
+
 def test_it_is_only_for_the_process_of_that_id() -> None:
     environment = {VARIABLE: f"{os.getpid() + 1}:0", "OTHER": "1"}
     program = Program(environment, os.getpid())
