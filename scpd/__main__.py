@@ -95,6 +95,11 @@ def run(program_name: str, words: list[str], peer: socket.socket | None = None) 
     code = _succeed(program_name, words, program)
     if code != exitcodes.OK:
         program.try_again()
+        if program.estate is not None:  # told to end meanwhile
+            from scpd.master.surrender import surrender
+
+            surrender(program.estate)
+            code = exitcodes.OK
     return code
 
 

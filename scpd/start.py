@@ -27,7 +27,7 @@ from scpd.master import listeners, report, supervisor
 from scpd.master.books import Books
 from scpd.master.control import DOOR
 from scpd.master.door import inherit_door
-from scpd.master.renewal import CHILDREN, LISTENERS, PID_FILE, Heirloom
+from scpd.master.renewal import CHILDREN, GRACE, LISTENERS, PID_FILE, Heirloom
 from scpd.process import activation, cores, exitcodes, notify, privileges
 from scpd.process.renewable import closed, not_renewed
 from scpd.process.succession import DESCRIPTORS
@@ -190,7 +190,8 @@ class _Beginning:
         if tls is not None:
             question[TLS] = tls.estate()
         own = () if pid_file is None else pid_file.descriptors()
-        estate = {**question, PID_FILE: own, DESCRIPTORS: [*in_use, *own]}
+        grace = self._settings.grace
+        estate = {**question, GRACE: grace, PID_FILE: own, DESCRIPTORS: [*in_use, *own]}
         return Heirloom(self._program, question, estate, books, door)
 
     def _detach(

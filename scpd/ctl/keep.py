@@ -51,6 +51,7 @@ def run_keep(words: Sequence[str]) -> int:
         code = _run(words, program)
         if code == FAILURE and program.has_to_succeed():
             program.try_again()
+            code = SUCCESS  # told to end meanwhile
     except (StartError, OSError) as error:
         _complain(str(error))
         return FAILURE

@@ -38,6 +38,8 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 # Of an estate: descriptors of the listeners, of the pid file and its directory; connections that wait; children.
 LISTENERS, PID_FILE, WAITING, CHILDREN = "listeners", "pid_file", "waiting", "children"
+# And the grace period, in seconds, of who is told to end before it could read its own.
+GRACE = "grace"
 _VERSION = "version"  # of the program that leaves it
 
 _CHECK_SECONDS = 60.0

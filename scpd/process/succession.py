@@ -10,7 +10,7 @@ has given up its rights, or whose libraries are just being replaced, may not fin
 
 The program that is to succeed is asked before, by a child, whether it could (--check-config): that one reads an estate
 too, for what cannot change while associations run.  A successor that fails all the same, since something has changed in
-between, has what it needs to try again.
+between, has what it needs to try again; told to end meanwhile, to end well (`master.surrender`).
 
 What a crash leaves: until the kernel has been asked all is as before, and after that there is no way back.
 """

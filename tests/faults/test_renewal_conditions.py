@@ -16,10 +16,21 @@ from tests.harness import wire
 from tests.harness.activated import Activator, NotifySocket
 from tests.harness.clients import run
 from tests.harness.objects import ct_image
+from tests.harness.ports import is_listening
 from tests.harness.processes import children_of, command_line
 from tests.harness.raw_peer import CONTEXTS, RawPeer
 from tests.harness.servers import REPOSITORY
-from tests.harness.storing import STORE_CONTEXT, announce, assert_serves, serving, store, wait_until_idle
+from tests.harness.storing import (
+    STORE_CONTEXT,
+    announce,
+    assert_holds,
+    assert_serves,
+    send_half,
+    send_rest,
+    serving,
+    store,
+    wait_until_idle,
+)
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import wrapped
 
@@ -28,6 +39,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.harness.servers import Server, ServerFactory
+
+IMAGE = ct_image(300_000)
 
 
 @pytest.fixture
@@ -243,6 +256,61 @@ def test_a_successor_with_a_defect_tries_again_and_nobody_is_refused(
     late.release()
     worker.release()
     assert server.stop() == 0
+
+
+class TestSurrender:
+    """A successor that tries again and is told to end."""
+
+    @pytest.fixture
+    def begin(
+        self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], installed: Path
+    ) -> Callable[..., tuple[Server, RawPeer]]:
+        """`begin(option...)` gives such a server, and a peer that is in the middle of an object."""
+
+        def begin(*options: str) -> tuple[Server, RawPeer]:
+            words = ("-v", "--fork", "--pidfile", f"{installed}/pid", *options)
+            server = scpd(*words, env={"PYTHONPATH": str(installed)})
+            peer = raw_peer(server)
+            peer.associate(calling="LONG")
+            send_half(peer, IMAGE)
+            start = installed / "scpd" / "start.py"
+            start.write_text("raise RuntimeError('a defect')\n", encoding="utf-8")
+            server.signal(signal.SIGUSR2)
+            server.wait_for(lambda: server.stderr.count("a defect") >= 2, 20, "a try")
+            return server, peer
+
+        return begin
+
+    def test_it_lets_in_nobody_and_its_workers_finish_in_time(
+        self, begin: Callable[..., tuple[Server, RawPeer]], installed: Path
+    ) -> None:
+        server, peer = begin("--grace", "60", "-xcr", "true")
+        (silent := RawPeer(server.port)).send(wire.associate_request(CONTEXTS))
+        server.signal(signal.SIGTERM)
+        server.wait_for(lambda: not is_listening(server.port), 20, "the listener's end")
+        assert [*server.inbox.glob(".scpd/control*")] == []
+        assert (installed / "pid").read_text(encoding="ascii") == f"{server.pid}\n"
+        send_rest(peer, IMAGE)
+        assert peer.receive_response().status == 0
+        peer.release()
+        assert server.wait() == 0
+        silent.close()
+        assert_holds(server, IMAGE)
+        assert not (installed / "pid").exists()
+
+    @pytest.mark.parametrize(("grace", "requests"), [("1", 1), ("60", 2)])
+    def test_when_that_is_over_they_abort(
+        self, begin: Callable[..., tuple[Server, RawPeer]], installed: Path, grace: str, requests: int
+    ) -> None:
+        server, peer = begin("--grace", grace)
+        server.signal(signal.SIGTERM)
+        server.wait_for(lambda: not is_listening(server.port), 20, "the listener's end")
+        for _ in range(requests - 1):
+            server.signal(signal.SIGTERM)
+        assert peer.receive() == wire.Pdu(wire.ABORT, bytes(4))
+        assert server.wait() == 0
+        assert not (installed / "pid").exists()
+        assert server.files() == {}
 
 
 def test_a_check_that_prints_for_ever_fills_no_memory(

@@ -131,6 +131,23 @@ def test_a_broken_file_leaves_it_as_it_was(place: Place) -> None:
         wait_until(lambda: lines(ran) == ["old CT.1", "new CT.2"])
 
 
+def test_told_to_end_while_it_cannot_begin_anew_it_ends(place: Place) -> None:
+    conf, broken = place.folder / "conf", place.folder / "broken"
+    conf.write_text("-v -xcr true")
+    broken.write_text("-v -xcr")
+    with keeping(place, f"@{conf}") as keeper:
+        wait_until(lambda: keeper_pid(place.lockdir) == keeper.pid)
+        conf.unlink()
+        os.mkfifo(conf)
+        keeper.send_signal(signal.SIGHUP)
+        with conf.open("w") as checked:
+            broken.rename(conf)
+            checked.write("-v -xcr true")
+        assert _line(keeper, "Missing value for option --exec-on-reception")
+        keeper.send_signal(signal.SIGTERM)
+        assert keeper.wait(timeout=20) == 0
+
+
 def _line(keeper: subprocess.Popen[str], text: str) -> str:
     """Read what it says up to a line with this text."""
     assert keeper.stderr is not None
