@@ -42,6 +42,7 @@ _RESULTS = {
     exitcodes.ABORTED: "aborted",
     exitcodes.LOST: "lost",
     exitcodes.NOT_DICOM: "not_dicom",
+    exitcodes.INSECURE: "insecure",
     exitcodes.STOPPED: "stopped",
     exitcodes.CRASHED: "crashed",
 }

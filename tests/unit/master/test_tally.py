@@ -36,6 +36,7 @@ def reading(stored: int = 0, why: int = 0, fields: tuple[int, ...] = ()) -> Read
         (exitcodes.STOPPED, score.ABORTED, "stopped"),
         (exitcodes.LOST, 0, "lost"),
         (exitcodes.NOT_DICOM, 0, "not_dicom"),
+        (exitcodes.INSECURE, 0, "insecure"),
         (exitcodes.CRASHED, 0, "crashed"),
         (exitcodes.CRASHED, score.DENIED, "crashed"),
         (exitcodes.FAILED, 0, "failed"),
