@@ -13,7 +13,7 @@ import pytest
 
 from scpd.access.commands import Commands
 from scpd.access.verdict import Action
-from tests.harness.processes import children_of, is_running
+from tests.harness.processes import children_of, is_running, wait_for_orphans
 from tests.harness.waiting import wait_until
 from tests.unit.access.test_lookup import Unsignalled, open_descriptors, work_as_worker
 
@@ -109,22 +109,19 @@ def test_one_that_takes_too_long_is_ended_with_its_group(hasty: Commands, tmp_pa
     assert hasty.aclexec(f"sleep 60 & echo $! >{tmp_path}/pid; sleep 61") is None
     assert 0.3 <= monotonic() - started < 5
     wait_until(lambda: not is_running(int((tmp_path / "pid").read_text())))
+    wait_for_orphans()
 
 
 def test_one_that_takes_too_long_was_run_all_the_same(hasty: Commands) -> None:
     assert hasty.spawn("sleep 60") is True
+    wait_for_orphans()  # the shell has a child, which dies with the group, but a moment later
 
 
 def test_one_that_ignores_every_signal_is_ended_too(hasty: Commands) -> None:
     started = monotonic()
     assert hasty.aclexec("trap '' TERM INT HUP; while :; do sleep 1; done") is None
     assert monotonic() - started < 5
-    # What it was just forking dies with the group, but a moment later.
-    wait_until(
-        lambda: (
-            not any(child.is_running for child in children_of(os.getpid()) if child.name in {"sh", "sleep"})
-        )
-    )
+    wait_for_orphans()  # as above
 
 
 def test_what_the_shell_leaves_behind_is_ended_with_it(commands: Commands, tmp_path: Path) -> None:
@@ -213,6 +210,7 @@ def test_one_in_the_background_says_if_there_can_be_nobody_to_watch_over_it(
         return Commands(wakeup).spawn("true &")
 
     assert work_as_worker(work) is answer
+    wait_for_orphans()  # who watches over it has become our child
 
 
 @pytest.mark.skipif(
