@@ -129,5 +129,11 @@ def tree(inbox: Path, stamps: Stamps, objects: Objects) -> list[str]:
 
 
 def visible(inbox: Path) -> Iterable[Path]:
-    """Find whatever is in an output directory, less what is the server's own."""
-    return (path for path in inbox.rglob("*") if path.relative_to(inbox).parts[0] != ".scpd")
+    """Find whatever is in an output directory, less what is the server's own.
+
+    That is not even looked into: a keeper at work removes there what was just listed.
+    """
+    for path in inbox.iterdir():
+        if path.name != ".scpd":
+            yield path
+            yield from path.rglob("*")

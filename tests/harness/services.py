@@ -8,13 +8,13 @@ services.drop_in("scpd.service", "[Service]\\nWatchdogSec=1\\n")
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.harness import manual_texts
 from tests.harness.installing import make
 from tests.harness.raw_peer import RawPeer
+from tests.harness.scripts import visible
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import store
 from tests.harness.waiting import wait_until
@@ -142,17 +142,16 @@ class Services:
             assert store(peer, image).status == 0
             peer.release()
 
-    def files(self, pattern: str = "**/[!.]*") -> list[Path]:
-        """Give the visible files in the inbox that match."""
-        inbox = self.machine.path(INBOX)
-        found = (path for path in inbox.glob(pattern) if path.is_file())
-        return sorted(path for path in found if not re.search(r"/\.", str(path.relative_to(inbox.parent))))
+    def files(self, pattern: str = "*") -> list[Path]:
+        """Give the visible files in the inbox whose names match."""
+        found = visible(self.machine.path(INBOX))
+        return sorted(path for path in found if path.match(pattern) and path.is_file())
 
     def wait_for_file(self, name: str) -> str:
         """Wait until a file of this name is there, with content; give that."""
 
         def find() -> str:
-            return next((path.read_text() for path in self.files(f"**/{name}")), "")
+            return next((path.read_text() for path in self.files(name)), "")
 
         return self.wait_for(find, f"a file {name}")
 

@@ -18,6 +18,7 @@ from tests.harness import wire
 from tests.harness.clients import storescu
 from tests.harness.objects import StorableObject, ct_image, data_set_bytes, new_uid
 from tests.harness.raw_peer import STORE_CONTEXT
+from tests.harness.scripts import visible
 from tests.harness.storing import complaints, left_over, log_lines, store, wait_until_idle, worker_of
 from tests.harness.waiting import wait_until
 from tests.harness.wrapped import attached, require_strace
@@ -62,10 +63,8 @@ def folder_of(path: Path, objects: list[StorableObject]) -> Path:
 def stored(server: Server) -> dict[str, dict[str, bytes]]:
     """Every directory with the data sets in it, by file name; those in the output directory itself under ""."""
     found: dict[str, dict[str, bytes]] = {}
-    for path in server.inbox.rglob("*"):
+    for path in visible(server.inbox):
         relative = path.relative_to(server.inbox)
-        if relative.parts[0] == ".scpd":
-            continue
         if path.is_dir():
             found.setdefault(str(relative), {})
         else:

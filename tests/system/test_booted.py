@@ -311,7 +311,7 @@ def test_the_keeper_renames_and_runs_commands_as_its_own_user(services: Services
         peer.release()
     services.store(ct_image(), calling="SLOW")  # its next study ends that one
     assert services.wait_for_file("who") == "scpd-keeper\n"
-    (folder,) = [path.parent for path in services.files("**/CT000002")]
+    (folder,) = [path.parent for path in services.files("CT000002")]
     assert sorted(path.name for path in folder.iterdir()) == ["CT000001", "CT000002", "who"]
     assert [services.user_of(path) for path in sorted(folder.iterdir())] == [
         "scpd:scpd 660",
@@ -344,7 +344,7 @@ def begin_command(services: Services) -> Path:
     services.systemctl("start", SOCKET, RECEIVER)
     services.store(ct_image())
     services.wait_for_file("begun")
-    (begun,) = services.files("**/begun")
+    (begun,) = services.files("begun")
     return begun
 
 
@@ -493,8 +493,8 @@ def test_a_process_for_each_connection_stores_and_is_gone(services: Services) ->
         for peer in (one, other):
             assert store(peer, ct_image()).status == 0
             peer.release()
-    services.wait_for(lambda: len(services.files("**/end")) == 2, "both ends")
-    assert {services.user_of(path) for path in services.files("**/CT.*")} == {"scpd:scpd 660"}
+    services.wait_for(lambda: len(services.files("end")) == 2, "both ends")
+    assert {services.user_of(path) for path in services.files("CT.*")} == {"scpd:scpd 660"}
     services.wait_for(
         lambda: not services.systemctl("list-units", "--all", "--no-legend", "scpd-inetd@*"), "no unit left"
     )
