@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.harness import wire
@@ -41,7 +42,8 @@ class ScriptedServer:
         # shutdown wakes a thread that waits in accept or recv; close alone does not.
         self._listener.shutdown(socket.SHUT_RDWR)
         if self._open:
-            self._open.close() if self._open.fileno() < 0 else self._open.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the peer, or the script, was first
+                self._open.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._listener.close()
 
