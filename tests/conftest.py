@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import os
 import resource
+import signal
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
     from tests.harness.certificates import Infrastructure
 
+# All that scpd or a test changes but SIGALRM, which is pytest-timeout's; each costs a microsecond for each test.
+HANDLED = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
+    *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGRTMIN),
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests marked long too, at full size")
@@ -28,6 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     become_subreaper()
+    # A shell's background job, or nohup(1), was started deaf to these, and all that it starts would be.
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
     # The machine may be busy with other tests; that is no failure.
     hypothesis.settings.register_profile("scpd", deadline=None)
     hypothesis.settings.load_profile("scpd")
@@ -64,6 +75,24 @@ def _no_child_is_left_behind() -> Iterator[None]:
         pytest.fail(
             f"the test left child processes behind: {[f'{child.pid} {child.name}' for child in left]}"
         )
+
+
+@pytest.fixture(autouse=True)
+def _signals_are_as_they_were() -> Iterator[None]:
+    """Fail a test after which this process, and so what the next tests fork, hears signals in another way."""
+    before = _signal_state()
+    yield
+    after, descriptor = _signal_state(), signal.set_wakeup_fd(-1)
+    if after != before or descriptor != -1:
+        mask, handlers = before
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in zip(HANDLED, handlers, strict=True):
+            signal.signal(number, handler)
+        pytest.fail(f"the test left signals behind: {before} were {after}, wakeup descriptor {descriptor}")
+
+
+def _signal_state() -> tuple[set[int], list[object]]:
+    return signal.pthread_sigmask(signal.SIG_BLOCK, ()), [signal.getsignal(number) for number in HANDLED]
 
 
 @pytest.fixture

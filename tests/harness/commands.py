@@ -34,6 +34,10 @@ class ForkedWakeup:
     def fileno(self) -> int:
         return self._own.fileno()
 
+    @property
+    def signalled(self) -> bool:
+        return self._own.signalled
+
     def take(self) -> Iterable[int]:
         return self._own.take()
 

@@ -44,11 +44,13 @@ def test_a_bad_command_line_is_told_and_is_exit_code_1(
     ("path", "name"), [("/usr/bin/storescp", "storescp"), ("/x/scpd/__main__.py", "scpd")]
 )
 def test_it_has_the_name_that_it_was_called_by(
-    path: str, name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    path: str, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", [path, "--help"])
+    def work() -> int:
+        sys.argv = [path, "--help"]
+        return main()
 
-    assert main() == 0
+    assert in_child(work) == 0
     assert f"{name}: " in capfd.readouterr().out
 
 

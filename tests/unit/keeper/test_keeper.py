@@ -16,8 +16,8 @@ from scpd.keeper.service import Surroundings, run, run_while_needed
 from scpd.lockdir.layout import LockDirectory
 from scpd.process import exitcodes
 from scpd.process.fork import spawn
-from scpd.process.signals import Wakeup
 from scpd.study.rules import Rules
+from tests.harness.commands import ForkedWakeup
 from tests.harness.journals import THIS_BOOT, JournalFile
 from tests.harness.keeping import Site
 from tests.harness.waiting import wait_until
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scpd.keeper.ledger import News
+    from scpd.process.signals import Wakeup
     from tests.harness.keeping import Worker
 
 RULES = Rules(timeout=100, renames=True, runs=True)
@@ -177,7 +178,7 @@ class TestTheProcess:
 
     @pytest.fixture
     def start(self, output: Path, lock_directory: str) -> Iterator[Callable[..., int]]:
-        wakeup = Wakeup()
+        wakeup: Wakeup = ForkedWakeup()  # type: ignore[assignment]
         started: list[int] = []
 
         def start(command: str = "true", grace: float = 30, linger: float | None = None) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from scpd.keeper.election import Election
 from scpd.keeper.starting import Absence, Starter
-from scpd.process.signals import Wakeup
+from tests.harness.commands import ForkedWakeup
 from tests.harness.processes import children_of, process
 from tests.harness.waiting import wait_until
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scpd.lockdir.layout import LockDirectory
+    from scpd.process.signals import Wakeup
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def path(output: Path) -> str:
 
 @pytest.fixture
 def wakeup() -> Wakeup:
-    return Wakeup()
+    return ForkedWakeup()  # type: ignore[return-value]
 
 
 @pytest.fixture
