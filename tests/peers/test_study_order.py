@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.harness.objects import ct_image
 from tests.harness.scripts import SECONDS, Objects, Stamps, play, tree
 from tests.harness.storing import complaints, log_lines
 
@@ -126,6 +127,7 @@ class Pair:
         self._ours = ours
         self._theirs = theirs
         self._series = 0
+        ct_image(2)  # loads pydicom, which two threads that begin to at once cannot
 
     def play(self, script: str) -> tuple[Seen, Seen]:
         """Play a script to both; what is seen of ours and of theirs."""
