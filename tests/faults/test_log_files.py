@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.clients import run
 from tests.harness.objects import ct_image
+from tests.harness.programs import real_program
+from tests.harness.servers import REPOSITORY
 from tests.harness.storing import assert_serves, store, wait_until_idle
 from tests.harness.wrapped import require_root
 
@@ -72,6 +75,48 @@ def test_rotation_at_full_speed_loses_no_line(
 ) -> None:
     path = tmp_path / "scpd.log"
     server = scpd("--fork", "--no-fsync", "-lc", str(configured(tmp_path, path)))
+
+    def rotate(number: int) -> None:
+        path.rename(tmp_path / f"scpd.log.{number}")
+        server.signal(signal.SIGUSR1)
+
+    logs_while_rotated(server, raw_peer, path, rotate)
+
+
+def test_logrotate_with_our_example_loses_no_line(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    require_root()
+    tool = real_program("logrotate")
+    path, pid_file, rules = tmp_path / "scpd.log", tmp_path / "pid", tmp_path / "rules"
+    text = (REPOSITORY / "etc" / "logrotate").read_text(encoding="utf-8")
+    for there, here in (
+        ("/var/log/scpd/*.log", str(path)),
+        ("/run/scpd.pid", str(pid_file)),
+        # Not whatever else this machine runs.
+        ("systemctl --quiet is-active scpd.service", "false"),
+        ("su scpd scpd", "su root root"),
+        ("    compress\n    # For a second workers may still write to the old one.\n    delaycompress\n", ""),
+    ):
+        assert there in text
+        text = text.replace(there, here)
+    rules.write_text(text, encoding="utf-8")
+    rules.chmod(0o644)
+    options = ("-lc", str(configured(tmp_path, path)), "--pidfile", str(pid_file))
+    server = scpd("--fork", "--no-fsync", *options)
+
+    def rotate(number: int) -> None:
+        done = run([tool, "--force", "--state", str(tmp_path / "state"), str(rules)])
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        assert (tmp_path / f"scpd.log.{number}").exists()
+
+    logs_while_rotated(server, raw_peer, path, rotate)
+
+
+def logs_while_rotated(
+    server: Server, raw_peer: Callable[..., RawPeer], path: Path, rotate: Callable[[int], None]
+) -> None:
+    """Have every object that is sent logged, and the log rotated meanwhile, to files of the same name and a number."""
     image = ct_image(2000)
     peers = [raw_peer(server) for _ in range(3)]
     for peer in peers:
@@ -83,13 +128,12 @@ def test_rotation_at_full_speed_loses_no_line(
             for peer in peers:
                 assert store(peer, image, sent).status == 0
             if message == 100:
-                path.rename(tmp_path / f"scpd.log.{rotation}")
-                server.signal(signal.SIGUSR1)
+                rotate(rotation)
         server.wait_for(path.exists)
     for peer in peers:
         peer.release()
     wait_until_idle(server)
-    logs = [path, *(tmp_path / f"scpd.log.{number}" for number in range(1, ROTATIONS + 1))]
+    logs = [path, *(path.with_name(f"scpd.log.{number}") for number in range(1, ROTATIONS + 1))]
     found: dict[str, list[int]] = {}
     for log in reversed(logs):
         for pid, number in REQUEST.findall(log.read_text()):

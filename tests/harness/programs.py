@@ -19,6 +19,7 @@ DEBIAN_PACKAGES = {
     "gdcmscu": "libgdcm-tools",
     "inetd": "openbsd-inetd",
     "lintian": "lintian",
+    "logrotate": "logrotate",
     "mandoc": "mandoc",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
