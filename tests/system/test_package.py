@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 import pytest
 
 import scpd
-from scpd.process import signals
 from tests.harness.clients import run
 from tests.harness.containers import SHARED, Container
 from tests.harness.installing import package
@@ -33,7 +32,6 @@ CONFIGURATION = (
 INBOX = "/srv/dicom/incoming"
 NEWER = f"{scpd.__version__}+newer"
 LISTENS = re.compile(r"^ *\d+: \S+ \S+ 0A ", re.MULTILINE)
-WORKS_IN_PLACE = signal.SIGUSR2 in signals.MASTER
 
 
 def test_debians_changelog_is_about_this_version() -> None:
@@ -53,6 +51,17 @@ def test_lintian_has_nothing_to_complain_about(tmp_path: Path) -> None:
     listed = run([real_program("dpkg-deb"), "--contents", str(made)]).stdout
     assert "__pycache__" not in listed
     assert "./usr/lib/scpd/bin/storescp -> ../../../bin/scpd" in listed
+
+
+@pytest.mark.timeout(300)
+def test_the_licence_of_every_library_that_it_brings_is_told(tmp_path: Path) -> None:
+    listed = run([real_program("dpkg-deb"), "--contents", str(package(tmp_path))]).stdout
+    found = {match[1] for match in re.finditer(r" \./usr/lib/scpd/python/([^/\n]+)", listed)}
+    brought = {name for name in found if not name.endswith(".dist-info")} - {"scpd"}
+    text = (REPOSITORY / "debian/copyright").read_text(encoding="utf-8")
+    told = re.findall(r"usr/lib/scpd/python/(\S+?)(?:/\*|$|(?=\s))", text, re.MULTILINE)
+    assert {"pydicom", "cryptography"} < brought
+    assert [name for name in brought if not any(fnmatch(name, pattern) for pattern in told)] == []
 
 
 @pytest.fixture
@@ -158,7 +167,9 @@ def is_upgraded(machine: Container) -> None:
     assert f"v{NEWER} " in machine.check("scpd", "--version")
     wait_until(lambda: runs_what_is_installed(machine), what="a master that is the new program")
     send(machine)
-    assert (master(machine) == before) == WORKS_IN_PLACE
+    assert master(machine) == before
+    journal = machine.check("journalctl", "--unit=scpd.service", "--output=cat", "--no-pager")
+    assert f"upgraded from version {scpd.__version__} to version {NEWER}" in journal
     assert states(machine, "is-active")[:2] == ["active", "active"]
     assert machine.check("tail", "-n", "1", "/etc/scpd/scpd.conf") == "#changed\n"
 
