@@ -13,6 +13,7 @@ Raises `Abort` when a clock within the association expires, `Gone` when the peer
 from __future__ import annotations
 
 import select
+from contextlib import suppress
 from os import sched_yield
 from socket import (
     IPPROTO_TCP,
@@ -194,7 +195,7 @@ class Connection:
             return  # whoever does not want to hear it, or is gone, needs no further handling
 
     def close(self) -> None:
-        """Throw away what comes until the peer closes or ARTIM expires (Sta13, AA-6), then close."""
+        """Throw away what comes until the peer closes or ARTIM expires (Sta13, AA-6), then close; raises nothing."""
         deadline = monotonic() + LINGER_SECONDS
         try:
             while self._lingers and self._wait(select.POLLIN, deadline):
@@ -202,7 +203,8 @@ class Connection:
                 self._acceptor.stream.discard()
         except (PeerError, OSError):
             self._lingers = False
-        self._socket.close()
+        with suppress(OSError):  # what close(2) reports is nobody's concern any more
+            self._socket.close()
 
     def _idle_deadline(self) -> float | None:
         return None if self._timeouts.idle is None else monotonic() + self._timeouts.idle

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from time import monotonic
 
 from scpd.access.lookup import host_name
@@ -151,11 +152,12 @@ class _Worker:
         return row.exit_code
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind; raises nothing."""
         if self._store is not None:
             self._store.close()
         if self._slot >= 0:
-            os.close(self._slot)
+            with suppress(OSError):
+                os.close(self._slot)
 
     def _complain(self, level: int, text: str, more: str) -> None:
         """Log `text`; an error that this host has caused within the last minute already is less than one.
