@@ -1,6 +1,7 @@
 # make run          a receiver on PORT that stores into INBOX
 # make test         style, types and tests; make test-long: the tests at full size
 # make bench        scpd and its peers side by side
+# make fuzz         hostile bytes for all that reads them, for SECONDS (60); TARGET=, SEED= (python -m tests.fuzz -h)
 # make lint         style and types only
 # make install      install it (PREFIX=, DESTDIR=), make deb: a Debian package; see install/install.mk
 # make clean        remove what make made (never an inbox)
@@ -8,6 +9,8 @@
 PYTHON ?= python3
 PORT ?= 11112
 INBOX ?= inbox
+SECONDS ?= 60
+TARGET ?= all
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -25,7 +28,7 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 # from the others, since a test of servers takes a hundred times as long as one of a codec.
 PYTEST = $(BIN)/pytest -n $$(( $$(nproc) + 1 )) --dist worksteal
 
-.PHONY: run test test-long bench lint clean tools
+.PHONY: run test test-long bench fuzz lint clean tools
 .NOTPARALLEL:
 
 run: .venv/.run
@@ -42,6 +45,9 @@ test-long: lint tools .venv/unpacked packages test-root
 
 bench: .venv/.dev tools
 	@$(BIN)/python -m bench
+
+fuzz: .venv/.dev
+	@$(BIN)/python -m tests.fuzz --seconds '$(SECONDS)' --target '$(TARGET)' $(if $(SEED),--seed '$(SEED)')
 
 lint: .venv/.dev
 	$(BIN)/ruff check
