@@ -5,6 +5,9 @@ number of complaints since then.  A slot lies in one of a few places, and the ol
 is locked by a record lock (fcntl(2)), which belongs to the process, not to the inherited descriptor: a process that is
 killed in the middle leaves no lock, and one that is stopped there holds up nobody for long.
 
+What a complaint says behind its first colon may be the peer's words, or numbers that it sent.  Of these no more than
+sixteen are told apart: who makes up others does not fill a disk.
+
 Whatever goes wrong, the complaint is made: a line too many is better than one too few.
 
 A slot: 8 bytes of key, 8 of time (monotonic seconds), 4 of count, 4 unused; all zero is a free one.
@@ -15,6 +18,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from binascii import crc32
 from struct import Struct
 
 _SLOT = Struct("Qd Ixxxx")
@@ -24,6 +28,7 @@ _BUCKET_BYTES = _SLOT.size * _PLACES
 _KEY_MASK = (1 << 64) - 1
 _MOST_COUNTED = (1 << 32) - 1
 _QUIET_SECONDS = 60.0
+_MOST_DIFFERENT = 16  # texts of one kind from one source
 # A lock is held for some microseconds; whoever waits longer than this for it does without.
 _TRIES = 20
 _PAUSE_SECONDS = 0.0005
@@ -50,18 +55,20 @@ class Complaints:
     def admit(self, kind: str, source: str, now: float) -> int | None:
         """Say how many complaints like this were held back since the last; `None`: hold this one back too.
 
-        `now` is in monotonic seconds, `kind` and `source` say what is alike.
+        `now` is in monotonic seconds, `kind` and `source` say what is alike, but for what stands behind a colon.
         """
-        key = hash((kind, source)) & _KEY_MASK or 1
-        begin = key % _BUCKETS * _BUCKET_BYTES
+        begin, _, rest = kind.partition(": ")
+        different = crc32(rest.encode(errors="replace")) % _MOST_DIFFERENT if rest else -1
+        key = hash((begin, different, source)) & _KEY_MASK or 1
+        bucket = key % _BUCKETS * _BUCKET_BYTES
         try:
             # A process that closed its copy may have another file of that number.
-            if _identity(self._descriptor) != self._identity or not self._lock(begin):
+            if _identity(self._descriptor) != self._identity or not self._lock(bucket):
                 return 0
             try:
-                return self._count(begin, key, now)
+                return self._count(bucket, key, now)
             finally:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, _BUCKET_BYTES, begin)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, _BUCKET_BYTES, bucket)
         except OSError:
             return 0
 

@@ -50,6 +50,11 @@ _ENDINGS = (
 )
 
 
+def kind(error: PeerError, text: str) -> str:
+    """Give what complaints are alike in: whatever the protocols that a scanner tries, it is one of them in a minute."""
+    return "not DICOM" if isinstance(error, NotDicom) else text
+
+
 def ending(error: PeerError, phase: str) -> Ending:
     """Give the row for what ended an association in this phase."""
     for row in _ENDINGS:

@@ -20,7 +20,7 @@ from scpd.log.complaints import counted
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import LINGER_SECONDS, Connection
 from scpd.ul.negotiation import SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
-from scpd.worker.endings import WAITING, ending
+from scpd.worker.endings import WAITING, ending, kind
 from scpd.worker.peer import readable
 from scpd.worker.serve import begin_tls
 
@@ -118,7 +118,7 @@ class _Refusal:
         level = error.level if isinstance(error, Denied) else row.level
         text, held_back = f"{row.text}: {error}", 0
         if level >= logging.ERROR:
-            admitted = self._around.logs.complaints.admit(text, self._peer.host, monotonic())
+            admitted = self._around.logs.complaints.admit(kind(error, text), self._peer.host, monotonic())
             level, held_back = (logging.DEBUG, 0) if admitted is None else (level, admitted)
         log.log(level, "%s (%s, %s)%s", text, self._name, self._why, counted(held_back))
         return row.exit_code

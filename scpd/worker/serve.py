@@ -25,7 +25,7 @@ from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
 from scpd.worker.announcement import check_command
-from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending
+from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending, kind
 from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.peer import readable
 from scpd.worker.progress import Progress
@@ -148,7 +148,8 @@ class _Worker:
         level = error.level if isinstance(error, Denied) else row.level
         if log.isEnabledFor(level):
             detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
-            self._complain(level, f"{row.text}{detail}", self._progress.summary())
+            text = f"{row.text}{detail}"
+            self._complain(level, text, self._progress.summary(), kind(error, text))
         return row.exit_code
 
     def close(self) -> None:
@@ -159,13 +160,13 @@ class _Worker:
             with suppress(OSError):
                 os.close(self._slot)
 
-    def _complain(self, level: int, text: str, more: str) -> None:
+    def _complain(self, level: int, text: str, more: str, alike: str = "") -> None:
         """Log `text`; an error that this host has caused within the last minute already is less than one.
 
         It is information if there was an association, of which it may be the sum, else a detail.
         """
         if level >= logging.ERROR:
-            earlier = self._around.logs.complaints.admit(text, self._peer.host, monotonic())
+            earlier = self._around.logs.complaints.admit(alike or text, self._peer.host, monotonic())
             if earlier is None:
                 level = logging.DEBUG if self._phase == WAITING else logging.INFO
             elif earlier:

@@ -46,6 +46,20 @@ def test_another_kind_or_source_is_another_complaint(complaints: Complaints) -> 
     ] == [0] * 5
 
 
+def test_a_source_that_varies_its_complaint_has_sixteen_lines_of_a_kind(complaints: Complaints) -> None:
+    made = [
+        complaints.admit(f"Association Rejected: title {number} not recognized", "192.0.2.1", NOW)
+        for number in range(1000)
+    ]
+    assert len([each for each in made if each is not None]) == 16
+    assert complaints.admit("Store SCP Failed: title 1 not recognized", "192.0.2.1", NOW) == 0
+    assert complaints.admit("Association Rejected: title 1 not recognized", "192.0.2.2", NOW) == 0
+
+
+def test_text_that_is_no_utf_8_is_counted_too(complaints: Complaints) -> None:
+    assert [complaints.admit("a: \udcff", "b", NOW) for _ in range(2)] == [0, None]
+
+
 def test_processes_count_together(complaints: Complaints) -> None:
     gate, opener = os.pipe()
 
