@@ -48,7 +48,7 @@ _MOST_STAYING = 1000
 _LONGEST_OLD_NAME = 200  # bytes: in strange/ there is something behind it
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FIFO_FLAGS = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 # What says that something is none of ours: a link, a directory, a FIFO, a device.  All else, such as too many open
@@ -243,7 +243,10 @@ def open_to_read(name: str, directory: int) -> int:
 
 def _open_regular(name: str, flags: int, directory: int) -> int:
     descriptor = os.open(name, flags, 0o666, dir_fd=directory)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    # A lock file is ours to truncate; under a second name it may be somebody's who has no other way to reach it.
+    is_another = found.st_nlink > 1 and flags & os.O_RDWR
+    if stat.S_ISREG(found.st_mode) and not is_another:
         return descriptor
     os.close(descriptor)
     raise OSError(errno.EINVAL, "not a file", name)
@@ -281,6 +284,9 @@ def write_whole(name: str, data: bytes, directory: int, *, flush: bool) -> None:
 
 
 def _write(name: str, data: bytes, directory: int, *, flush: bool) -> None:
+    # A crash has left it, or it was put there to be written to: a FIFO keeps us waiting, a hard link is another's file.
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
     descriptor = os.open(name, _WRITE_FLAGS, 0o666, dir_fd=directory)
     try:
         while data:

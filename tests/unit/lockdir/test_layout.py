@@ -152,18 +152,23 @@ def test_a_lock_file_is_made_and_is_one_for_all(lockdir: LockDirectory, path: Pa
         os.close(it)
 
 
-@pytest.mark.parametrize("kind", ["link", "directory", "fifo"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "directory", "fifo"])
 def test_what_stands_in_the_place_of_a_lock_file_is_set_aside(
     lockdir: LockDirectory, path: Path, kind: str
 ) -> None:
+    elsewhere = path.with_name("elsewhere")
     if kind == "link":
-        (path / "keeper").symlink_to(path.with_name("elsewhere"))
+        (path / "keeper").symlink_to(elsewhere)
+    elif kind == "hard link":
+        elsewhere.write_text("other")
+        (path / "keeper").hardlink_to(elsewhere)
     else:
         {"directory": os.mkdir, "fifo": os.mkfifo}[kind](path / "keeper")
     os.close(lockdir.open_lock_file("keeper"))
     assert stat.S_ISREG((path / "keeper").lstat().st_mode)
     assert len(os.listdir(path / "strange")) == 1
-    assert not path.with_name("elsewhere").exists()
+    assert elsewhere.exists() == (kind == "hard link")
+    assert kind != "hard link" or (path / "keeper").stat().st_ino != elsewhere.stat().st_ino
 
 
 @pytest.mark.parametrize("kind", ["nothing", "file", "link", "directory"])
@@ -297,6 +302,24 @@ def test_a_link_is_replaced_and_not_written_through(lockdir: LockDirectory, path
     layout.write_whole("rules", b"new", lockdir.descriptor, flush=False)
     assert (path / "rules").read_bytes() == b"new"
     assert path.with_name("elsewhere").read_text() == "other"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "hard link", "link"])
+def test_what_stands_in_the_place_of_its_temporary_file_is_not_written_to(
+    lockdir: LockDirectory, path: Path, kind: str
+) -> None:
+    temporary, elsewhere = path / f".rules.{os.getpid()}", path.with_name("elsewhere")
+    elsewhere.write_text("other")
+    if kind == "fifo":
+        os.mkfifo(temporary)
+    elif kind == "link":
+        temporary.symlink_to(elsewhere)
+    else:
+        temporary.hardlink_to(elsewhere)
+    layout.write_whole("rules", b"new", lockdir.descriptor, flush=False)
+    assert (path / "rules").read_bytes() == b"new"
+    assert elsewhere.read_text() == "other"
+    assert tree(path) == sorted([*PARTS, "wake", "rules"])
 
 
 def test_without_room_the_old_file_stays_and_nothing_else(lockdir: LockDirectory, path: Path) -> None:
