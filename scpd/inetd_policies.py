@@ -54,6 +54,8 @@ def serve_one(settings: Settings, logs: Logging, sock: socket.socket | None) -> 
         return exitcodes.OK
     wakeup, title = hear_signals(), Title(settings.program_name)
     starter = _starter(settings, title, wakeup, places, (*logs.descriptors(), *_opened(in_use)))
+    if settings.confine and starter is not None:
+        starter.stand_by()
     try:
         return _serve(settings, connection, peers, _Process(title, wakeup, logs), starter)
     finally:
@@ -84,7 +86,7 @@ def _serve(
     process: _Process,
     starter: Starter | Absence | None,
 ) -> int:
-    from scpd import filing_policies, policies
+    from scpd import confinement_policies, filing_policies, peers_policies, policies
     from scpd.worker.inetd import serve_inherited
     from scpd.worker.service import Surroundings
 
@@ -99,6 +101,8 @@ def _serve(
     policy = policies.worker_policy(
         settings, profile, None, peers, port=connection.port, late=late, tls=_tls(settings)
     )
+    places = peers_policies.directories(peers)
+    policy.confinement = confinement_policies.of_inetd(settings, process.logs, places, environment)
     around = Surroundings(process.title, process.wakeup, process.logs)
     code = serve_inherited(connection, policy, around, monotonic() + settings.acse_timeout, environment)
     if policy.tls is not None:

@@ -354,6 +354,7 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
     tls: Tls | None = None,
 ) -> Roles:
     """Say what the master's children do; everything that they need is imported here, before it listens."""
+    from scpd.confinement_policies import of_master
     from scpd.keeper.sweep import run as sweep
     from scpd.keeper.vacancy import LONGEST_SECONDS
     from scpd.keeper_policies import keeper_role, keeper_vacancy
@@ -381,7 +382,9 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
 
         prepare = preparation(policy, policy.tls)
     learn(policy)
+    confinement = policy.confinement = of_master(settings, logs, places)
     refuse = _refuse(settings, policy, title, logs)
+    kept = () if confinement is None else confinement.descriptors()
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
     return Roles(
         _serve_assignment(policy, title, logs, environment),
@@ -392,6 +395,7 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
         refresh=_refresh(policy),
         tell=teller(settings, title, places, policy.bounds, tls),
         prepare=prepare,
+        kept=kept,
         **often,
     )
 
@@ -435,7 +439,7 @@ def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Loggi
     from scpd.worker.service import Surroundings
 
     most, gate = settings.max_associations_per_host, policy.gate
-    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, most, gate, policy.tls)
+    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, most, gate, policy.tls, policy.confinement)
 
     def refuse_connection(sock: socket.socket, peer: Peer, count: int, wakeup: Wakeup) -> int:
         return refuse(sock, peer, count, refusal, Surroundings(title, wakeup, logs))

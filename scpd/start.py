@@ -94,7 +94,7 @@ class _Beginning:
                 self._warn_of_files()
             roles, in_use = self._roles(tls)
             sockets = sockets or _listeners(settings, handed)
-            detached = self._detach(sockets, in_use, pid_file)
+            detached = self._detach(sockets, (*in_use, *roles.kept), pid_file)
             door = status_policies.open_door(settings, listeners.ports(sockets)[0], os.environ)
             master = self._master(sockets, roles, self._heirloom(in_use, pid_file, tls, None, door))
             _settle(identity)
@@ -195,7 +195,7 @@ class _Beginning:
         return Heirloom(self._program, question, estate, books, door)
 
     def _detach(
-        self, sockets: list[socket.socket], in_use: tuple[int, ...], pid_file: PidFile | None
+        self, sockets: list[socket.socket], held: tuple[int, ...], pid_file: PidFile | None
     ) -> Detached | None:
         """Go into the background, if that is asked for, with all that we have opened."""
         if not self._settings.daemon:
@@ -204,7 +204,7 @@ class _Beginning:
 
         pid_files = () if pid_file is None else pid_file.descriptors()
         own = () if self._manager is None else (self._manager.fileno(),)
-        kept = (*(each.fileno() for each in sockets), *self._logs.descriptors(), *in_use, *own, *pid_files)
+        kept = (*(each.fileno() for each in sockets), *self._logs.descriptors(), *held, *own, *pid_files)
         try:
             return detach(kept, exitcodes.START_FAILED)
         except OSError as error:

@@ -5,6 +5,9 @@ the worker waits for its answer on a pipe, for at most `seconds`; then the child
 and its pipe is closed; of the worker's descriptors it keeps none but the pipe and the log's, and should the worker
 itself be killed meanwhile, an alarm ends it.
 
+A worker that is confined has no children and kills nobody.  So it asks before (`Question`), and takes the answer later,
+if ever: that child ends by its alarm, or with the worker.
+
 The name is what whoever runs that part of the DNS says: not verified, but of safe characters only.  To be called by
 workers, never by the master.
 """
@@ -68,6 +71,51 @@ def host_name(
     finally:
         os.close(reader)
     return _sanitised(answer) or None
+
+
+class Question:
+    """What an address is called, asked at once of a child that has `seconds`; raises nothing."""
+
+    __slots__ = ("_child", "_deadline", "_reader")
+
+    def __init__(
+        self,
+        address: str,
+        wakeup: Wakeup,
+        kept: tuple[int, ...] = (),
+        seconds: float = 2.0,
+        ask: Callable[[str], str] = resolve,
+    ) -> None:
+        self._deadline = monotonic() + seconds
+        self._child: int | None = None
+        try:
+            self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            return
+        self._child = _spawn(lambda: _answer_in_time(writer, address, ask, seconds), wakeup, writer, kept)
+        if self._child is None:
+            os.close(self._reader)
+
+    def answer(self, wakeup: Wakeup) -> str | None:
+        """Give the name; `None` if there is none, none in time, no process, or a signal came.  To be called once."""
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        try:
+            answer = _wait(self._reader, wakeup, self._deadline)
+        finally:
+            os.close(self._reader)
+            # Who has answered leaves at once; another one has an alarm, and is init's if we are gone by then.
+            os.waitpid(child, 0 if answer else os.WNOHANG)
+        return _sanitised(answer) or None
+
+
+def _answer_in_time(writer: int, address: str, ask: Callable[[str], str], seconds: float) -> int:
+    """Be the child of a worker that cannot end us: it has done so by ending."""
+    from scpd.process import prctl  # which whoever is confined has
+
+    prctl.signal_at_death_of_parent(signal.SIGKILL)
+    return _answer(writer, address, ask, seconds)
 
 
 def _spawn(role: Callable[[], int], wakeup: Wakeup, writer: int, kept: tuple[int, ...]) -> int | None:

@@ -115,6 +115,14 @@ SECTIONS = (
                 # Nothing is looked at there: it would be ignored in silence.
                 conflicts=(("--bit-preserving",),),
             ),
+            Option(
+                "--no-confine",
+                "",
+                "confine",
+                "let workers do all that their user may\n(default: confined as far as the kernel can)",
+                value=False,
+                default=True,
+            ),
             Option("--check-config", "", "check_config", "check all that a start would need, and exit"),
         ),
     ),

@@ -109,6 +109,7 @@ class Settings:
     exec_timeout: int | None  # seconds; None: unlimited
     exec_retries: int
     keeper: bool  # whether the master keeps one alive
+    confine: bool  # whether workers are confined, as far as the kernel can
     warnings: tuple[str, ...]  # texts to be logged as warnings once logging is set up
 
     __slots__ = (
@@ -129,6 +130,7 @@ class Settings:
         "ciphers",
         "compression_level",
         "config_file",
+        "confine",
         "convert_un",
         "crl_check",
         "crl_files",

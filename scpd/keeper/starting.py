@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scpd.process.delegate import Delegate
     from scpd.process.signals import Wakeup
 
     # What the new process does, given what is to be called when it has been elected.
@@ -40,14 +41,24 @@ log = logging.getLogger("dcmtk.apps.storescp")
 class Starter:
     """Starts the keeper of a lock directory; `kept` are the descriptors that it needs.  Raises nothing."""
 
-    __slots__ = ("_elected", "_kept", "_life", "_path", "_wakeup")
+    __slots__ = ("_delegate", "_elected", "_kept", "_life", "_path", "_wakeup")
 
     def __init__(self, path: str, life: Life, wakeup: Wakeup, kept: tuple[int, ...]) -> None:
         self._path = path
         self._life = life
         self._wakeup = wakeup
         self._kept = kept
+        self._delegate: Delegate | None = None
         self._elected = -1  # readable as soon as the one that we have started is the keeper, or has gone
+
+    def stand_by(self) -> None:
+        """Have a process ready that starts a keeper: this one will be confined, and then it can start none."""
+        from scpd.process.delegate import Delegate  # whoever is not confined needs none
+
+        try:
+            self._delegate = Delegate(self._be, self._wakeup, self._kept)
+        except OSError as error:
+            self._complain(error)
 
     def look(self) -> None:
         """An object is recorded: start a keeper if there is none."""
@@ -84,7 +95,10 @@ class Starter:
     def _start(self) -> None:
         self._elected, writer = os.pipe()
         try:
-            spawn(lambda: self._be(writer), self._wakeup, (*self._kept, writer))
+            if self._delegate is None:
+                spawn(lambda: self._be(writer), self._wakeup, (*self._kept, writer))
+            else:
+                self._delegate.ask(writer)
         finally:
             os.close(writer)
 
@@ -100,6 +114,9 @@ class Absence:
 
     def __init__(self, path: str) -> None:
         self._path = path
+
+    def stand_by(self) -> None:
+        """Nobody will be started."""
 
     def look(self) -> None:
         """An object is recorded; somebody else will be the keeper."""

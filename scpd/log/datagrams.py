@@ -41,6 +41,10 @@ class DatagramAppender(Appender):
         """Give the socket's."""
         return (self._socket.fileno(),)
 
+    def connects(self) -> bool:
+        """Tell whether the other end has to be found anew: by UDP nobody notices a restart."""
+        return self._socket.family == socket.AF_UNIX
+
     def emit(self, record: logging.LogRecord) -> None:
         """Send the record."""
         now = record.created

@@ -22,6 +22,14 @@ class Appender(logging.Handler):
         """Give what a forked process must keep."""
         return ()
 
+    def files(self) -> tuple[str, ...]:
+        """Give the absolute paths of files that are opened anew from time to time, or moved away."""
+        return ()
+
+    def connects(self) -> bool:
+        """Tell whether a socket is connected again when the other end has been restarted."""
+        return False
+
     def reopen(self, now: float) -> None:
         """Open anew what may have been moved away."""
 
@@ -55,6 +63,10 @@ class FileAppender(Appender):
     def descriptors(self) -> tuple[int, ...]:
         """Give the file's, which is the same for life."""
         return (self._file.descriptor,)
+
+    def files(self) -> tuple[str, ...]:
+        """Give the file's."""
+        return (self._file.path,)
 
     def reopen(self, now: float) -> None:
         """Open what the path names now."""

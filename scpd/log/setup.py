@@ -96,6 +96,14 @@ class Logging:
         own = [number for appender in self._appenders for number in appender.descriptors()]
         return (*own, *self.complaints.descriptors())
 
+    def files(self) -> tuple[str, ...]:
+        """Give the absolute paths of what forked processes open anew, or move away."""
+        return tuple(path for appender in self._appenders for path in appender.files())
+
+    def connects(self) -> bool:
+        """Tell whether forked processes may have to connect again, to the local syslog."""
+        return any(appender.connects() for appender in self._appenders)
+
 
 def configure(policy: LogPolicy) -> Logging:
     """Send records where the policy says; complaints about the configuration go to standard error at once."""

@@ -40,13 +40,24 @@ class Roles:
 
     `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
     `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
-    logging holds open: every child keeps it.  `prepare()` is called by a worker that stands by, to make ready what it
-    can.  `refresh()` reads anew what children find read, if it has changed; it is
-    the master's, and called as often as it sweeps.  `tell(question, facts)` makes an answer for scpctl of what the
-    master knows.
+    logging holds open: every child keeps it, and the descriptors `kept`.  `prepare()` is called by a worker that stands
+    by, to make ready what it can.  `refresh()` reads anew what children find read, if it has changed; it is the
+    master's, and called as often as it sweeps.  `tell(question, facts)` makes an answer for scpctl of what the master
+    knows.
     """
 
-    __slots__ = ("keep", "logs", "prepare", "refresh", "refuse", "serve", "sweep", "sweep_seconds", "tell")
+    __slots__ = (
+        "keep",
+        "kept",
+        "logs",
+        "prepare",
+        "refresh",
+        "refuse",
+        "serve",
+        "sweep",
+        "sweep_seconds",
+        "tell",
+    )
 
     def __init__(  # noqa: PLR0913, PLR0917 - as many as there are children, and what they need
         self,
@@ -59,7 +70,9 @@ class Roles:
         refresh: Callable[[], None] | None = None,
         tell: Tell | None = None,
         prepare: Callable[[], None] | None = None,
+        kept: tuple[int, ...] = (),
     ) -> None:
+        self.kept = kept
         self.prepare = prepare
         self.tell = tell
         self.refresh = refresh

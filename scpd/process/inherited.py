@@ -87,6 +87,15 @@ def to_own_file() -> Output:
     return Output(path)
 
 
+def own_file() -> str:
+    """Give the path of the file that `to_own_file` has made for standard error; empty if that is something else."""
+    with suppress(OSError):
+        path = os.readlink(f"/proc/self/fd/{_STDERR}")
+        if path.startswith(_PREFIX):
+            return path
+    return ""
+
+
 def is_log_file() -> bool:
     """Tell whether standard error is a file, which any process may hold for as long as it likes."""
     return stat.S_ISREG(os.fstat(_STDERR).st_mode)

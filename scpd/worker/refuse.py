@@ -20,6 +20,7 @@ from scpd.log.complaints import counted
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import LINGER_SECONDS, Connection
 from scpd.ul.negotiation import SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
+from scpd.worker.confinement import enter
 from scpd.worker.endings import WAITING, ending, kind
 from scpd.worker.peer import readable
 from scpd.worker.serve import begin_tls
@@ -28,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
+    from scpd.process.confine import Confinement
     from scpd.tls.endpoint import Tls
     from scpd.ul.connection import Timeouts
     from scpd.worker.gate import Gate
@@ -45,7 +47,7 @@ _RULES_SECONDS = 1.0
 class RefusalPolicy:
     """What a refuser is told: how to read a request, and how many connections a host may have."""
 
-    __slots__ = ("gate", "max_pdu", "most", "timeouts", "tls")
+    __slots__ = ("confinement", "gate", "max_pdu", "most", "timeouts", "tls")
 
     def __init__(
         self,
@@ -54,7 +56,9 @@ class RefusalPolicy:
         most: int,
         gate: Gate | None = None,
         tls: Tls | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
+        self.confinement = confinement
         self.gate = gate
         self.tls = tls
         self.max_pdu = max_pdu
@@ -77,6 +81,8 @@ def refuse(sock: socket.socket, peer: Peer, count: int, policy: RefusalPolicy, a
     try:
         if policy.gate is not None:
             policy.gate.judge(sock, peer, around, _RULES_SECONDS)
+        if policy.confinement is not None:
+            enter(policy.confinement)
         if security is not None:
             security.establish(around.wakeup, deadline)
         refusal.read_request(connection, deadline)

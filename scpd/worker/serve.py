@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from time import monotonic
 
-from scpd.access.lookup import host_name
+from scpd.access.lookup import Question
 from scpd.dimse import messages, status
 from scpd.dimse.assembler import CommandAssembler
 from scpd.dimse.commands import decode_command
@@ -25,6 +25,7 @@ from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
 from scpd.worker.announcement import check_command
+from scpd.worker.confinement import enter
 from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending, kind
 from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.peer import readable
@@ -68,6 +69,9 @@ def serve(
     try:
         if policy.gate is not None:  # of whom the host rules do not let in not a byte is read
             worker.asks_name = policy.gate.let_in(sock, peer, around)
+        worker.ask_name()
+        if policy.confinement is not None:
+            enter(policy.confinement)
         if security is not None:
             security.establish(around.wakeup, deadline)
             security.tell(peer)
@@ -103,6 +107,7 @@ class _Worker:
         "_phase",
         "_policy",
         "_progress",
+        "_question",
         "_security",
         "_slot",
         "_store",
@@ -130,8 +135,14 @@ class _Worker:
         self._contexts: dict[int, Context] = {}
         self._host_name = peer.host  # or what its address was looked up for
         self.asks_name = True  # unless nobody answers
+        self._question: Question | None = None
         self._store: ObjectStore | IgnoredObjects | None = None
         self._slot = -1  # the descriptor that counts this association, if a limit does
+
+    def ask_name(self) -> None:
+        """Have the peer's name looked up, if it is to be told: by a process, which we can have none of later."""
+        if self._policy.verbosity.host_lookup and self.asks_name:
+            self._question = Question(self._peer.host, self._around.wakeup, self._around.logs.descriptors())
 
     def run(self, deadline: float) -> None:
         """Negotiate and serve; ends by a `PeerError`."""
@@ -236,8 +247,8 @@ class _Worker:
         """Say who has come."""
         verbosity, association = self._policy.verbosity, self._around.logs.association
         host, name = self._peer.host, ""
-        if verbosity.host_lookup and self.asks_name:
-            name = host_name(host, self._around.wakeup, kept=self._around.logs.descriptors()) or ""
+        if self._question is not None:
+            name = self._question.answer(self._around.wakeup) or ""
             self._host_name = name or host
             host = f"{name} [{host}]" if name else host
         self._name = f"{calling}@{host} -> {called}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from OpenSSL import SSL
 
     from scpd.log.setup import Logging
+    from scpd.process.confine import Confinement
     from scpd.process.score import Score
     from scpd.process.signals import Wakeup
     from scpd.process.titles import Title
@@ -57,13 +58,15 @@ class ServicePolicy:
 
     `store` is `None` with --ignore; `faults` is `None` unless some are to be simulated, `filing` with neither sorting
     nor commands, `admission` if everybody may send, `gate` if every host may connect, `bounds` without limits, `tls`
-    without TLS.  `late` makes up `store` and `filing` when they are first asked for: an inetd start has answered its
-    peer by then.  `spare` is a TLS connection that a worker has made ready while it stood by.
+    without TLS, `confinement` with --no-confine.  `late` makes up `store` and `filing` when they are first asked for:
+    an inetd start has answered its peer by then.  `spare` is a TLS connection that a worker has made ready while it
+    stood by.
     """
 
     __slots__ = (
         "admission",
         "bounds",
+        "confinement",
         "faults",
         "filing",
         "gate",
@@ -92,6 +95,7 @@ class ServicePolicy:
         late: Callable[[], tuple[StorePolicy | None, FilingPolicy | None]] | None = None,
         tls: Tls | None = None,
         spare: SSL.Connection | None = None,
+        confinement: Confinement | None = None,
     ) -> None:
         self.negotiation = negotiation
         self.max_pdu = max_pdu
@@ -106,6 +110,7 @@ class ServicePolicy:
         self.late = late
         self.tls = tls
         self.spare = spare
+        self.confinement = confinement
 
     def complete(self) -> None:
         """Make up what was left out."""

@@ -475,7 +475,6 @@ def test_a_start_imports_nothing_that_its_peer_would_wait_for_in_vain(
         "typing",
         "dataclasses",
         "pathlib",
-        "ctypes",
         "subprocess",
         "tempfile",
     }

@@ -136,6 +136,7 @@ def test_a_port_alone_gives_the_defaults_of_storescp() -> None:
         "exec_timeout": None,
         "exec_retries": 0,
         "keeper": True,
+        "confine": True,
         "warnings": (),
     }
 
