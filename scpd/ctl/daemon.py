@@ -92,7 +92,7 @@ def _find(options: Namespace) -> str:
 def _only(directory: str, prefix: str) -> str:
     if not os.path.isdir(directory):
         raise NoAnswer(
-            f"no daemon listens in {directory}, which is no directory: name its --socket, or see scpctl(8)"
+            f"no daemon listens in {directory}, which is no directory: name its --socket, or by -od where it stores"
         )
     if not os.access(directory, os.R_OK | os.X_OK, effective_ids=True):
         raise NoAnswer(f"cannot look into {directory}: Permission denied")

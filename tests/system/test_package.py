@@ -168,8 +168,8 @@ def is_upgraded(machine: Container) -> None:
     wait_until(lambda: runs_what_is_installed(machine), what="a master that is the new program")
     send(machine)
     assert master(machine) == before
-    journal = machine.check("journalctl", "--unit=scpd.service", "--output=cat", "--no-pager")
-    assert f"upgraded from version {scpd.__version__} to version {NEWER}" in journal
+    told = machine.check("scpctl", "status")
+    assert f"done; upgraded from version {scpd.__version__} to version {NEWER}" in told
     assert states(machine, "is-active")[:2] == ["active", "active"]
     assert machine.check("tail", "-n", "1", "/etc/scpd/scpd.conf") == "#changed\n"
 
