@@ -146,7 +146,11 @@ def raw_peer(_raw_peers: list[RawPeer]) -> Callable[..., RawPeer]:
         port = getattr(server, "port", server)
         options.setdefault("host", getattr(server, "host", "127.0.0.1"))
         options.setdefault("source", getattr(server, "source", ""))
-        _raw_peers.append(RawPeer(port, **options))  # type: ignore[arg-type]
+        try:
+            _raw_peers.append(RawPeer(port, **options))  # type: ignore[arg-type]
+        except OSError as error:
+            error.add_note(getattr(server, "last_words", ""))
+            raise
         return _raw_peers[-1]
 
     return connect

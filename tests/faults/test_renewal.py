@@ -340,6 +340,7 @@ def test_a_program_that_does_not_run_is_not_begun(
 ) -> None:
     server = scpd("-v", "--fork", env={"PYTHONPATH": str(installed)})
     _version(installed, "9.8.7", fault + "\n")
+    server.may_be_broken = True
     renew(server, signal.SIGUSR2, REFUSED)
     assert_serves(server, raw_peer)
 

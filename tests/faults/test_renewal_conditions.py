@@ -246,6 +246,7 @@ def test_a_successor_with_a_defect_tries_again_and_nobody_is_refused(
     start = installed / "scpd" / "start.py"  # of which a check knows nothing
     sound = start.read_text(encoding="utf-8")
     start.write_text(f"{sound}\nraise RuntimeError('a defect')\n", encoding="utf-8")
+    server.may_be_broken = True
     server.signal(signal.SIGUSR2)
     server.wait_for(lambda: server.stderr.count("cannot take over: a defect") >= 2, 20, "two tries")
     late = raw_peer(server)

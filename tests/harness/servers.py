@@ -26,6 +26,7 @@ END_SECONDS = 10.0
 STOP_SECONDS = 5.0
 # What scpd's other children show in ps.
 IDLE_TITLES = (": standby worker", ": refusing ", ": sweeper", ": keeper", ": runner")
+TRACEBACK = "Traceback (most recent call last)"
 ROOT_WARNING = "running as root: give --user"
 OUTPUT_OPTIONS = {"-od", "--output-directory"}
 
@@ -33,7 +34,8 @@ OUTPUT_OPTIONS = {"-od", "--output-directory"}
 class Server:
     """A server process, in a session of its own; it need not accept yet when the constructor returns.
 
-    `source` is the address that raw peers come from, by default what the system takes.
+    `source` is the address that raw peers come from, by default what the system takes.  Who breaks the program says so
+    by `may_be_broken`.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Server:
         self.command = command
         self.host = host
         self.source = ""
+        self.may_be_broken = False
         self.port = port.number
         self.inbox = inbox
         self._reservation = port
@@ -80,6 +83,12 @@ class Server:
         return self._log.with_suffix(".stdout").read_text(encoding="utf-8", errors="replace")
 
     @property
+    def last_words(self) -> str:
+        """Whether it runs, and the end of its log: for a failure that does not say why."""
+        how = "runs" if self.is_running else f"ended with {self.process.returncode}"
+        return f"{self.command[0]} {how}; it says: {self.stderr[-3000:]}"
+
+    @property
     def is_running(self) -> bool:
         """True until the server process itself has ended."""
         return self.process.poll() is None
@@ -99,7 +108,7 @@ class Server:
         try:
             return wait_until(predicate, timeout, what)
         except AssertionError as failure:
-            raise AssertionError(f"{failure}; {self.command[0]} says: {self.stderr[-3000:]}") from None
+            raise AssertionError(f"{failure}; {self.last_words}") from None
 
     def wait_for_log(self, text: str, timeout: float = 10.0) -> None:
         """Wait until stderr contains this."""
@@ -231,10 +240,15 @@ class ServerFactory:
         return server
 
     def finish(self) -> None:
-        """End them all; AssertionError if one left processes behind."""
+        """End them all; AssertionError if one left processes behind, or has told of a defect."""
         survivors = [found for server in self._servers for found in server.end_for_good()]
-        if survivors and not self._may_leave:
+        if self._may_leave:
+            return
+        if survivors:
             raise AssertionError(f"left behind: {survivors}")
+        for server in self._servers:
+            # Of a process that failed by itself, master or child; else nothing need show it: the next one serves.
+            assert server.may_be_broken or TRACEBACK not in server.stderr, server.stderr[-3000:]
 
 
 def scpd_factory(folder: Path) -> ServerFactory:
