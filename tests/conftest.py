@@ -6,6 +6,7 @@ import compileall
 import os
 import resource
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -48,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # of 1400 starts of scpd would compile it anew, which doubles what a start costs.
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(REPOSITORY / "scpd", quiet=2)
+    # What pytest makes of the tests is kept, too: to make it anew takes each worker 8 s of processor time.
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
