@@ -14,7 +14,7 @@ import logging
 import os
 from os import _exit, closerange, fork
 
-from scpd.process.exitcodes import CRASHED
+from scpd.process.exitcodes import CRASHED, FAILED
 from scpd.process.signals import CHILD, hold, let_in, restore
 
 TYPE_CHECKING = False
@@ -57,6 +57,9 @@ def _run(role: Callable[[], int], wakeup: Wakeup, keep: tuple[int, ...]) -> None
         wakeup.renew()
         let_in(CHILD)
         code = role()
+    except MemoryError:
+        log.error("process %d is out of memory", os.getpid())
+        code = FAILED
     except Exception:
         log.exception("process %d failed", os.getpid())
     finally:

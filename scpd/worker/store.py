@@ -144,6 +144,11 @@ class ObjectStore:
             self.close()
             detail = f"cannot write DICOM file: {self._path(name)}: {error.strerror}"
             raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
+        except MemoryError:  # what was half made is gone already, and its memory with it
+            self.close()
+            raise Refused(
+                status.OUT_OF_RESOURCES, "out of memory", f"{self._path(name)}: out of memory"
+            ) from None
         finally:
             self._folder = ""
             if self._filing is not None:

@@ -13,10 +13,21 @@ import pytest
 
 from tests.harness import wire
 from tests.harness.descriptors import descriptors, tcp_sockets
+from tests.harness.objects import ct_image
 from tests.harness.raw_peer import CONTEXTS
-from tests.harness.storing import assert_serves, complaints, serving, wait_until_idle
+from tests.harness.storing import (
+    assert_serves,
+    complaints,
+    finish,
+    send_half,
+    serving,
+    standing_by,
+    store,
+    wait_until_idle,
+    worker_of,
+)
 from tests.harness.waiting import wait_until
-from tests.harness.wrapped import require_root, unprivileged_user
+from tests.harness.wrapped import attached, require_root, require_strace, unprivileged_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
 MOST_SILENT = 1024
 # Seconds of processor time that a server may use while nothing happens for a second.
 IDLE_SECONDS = 0.2
+OUT_OF_RESOURCES = 0xA700
 
 
 class Crowd:
@@ -209,6 +221,94 @@ def test_peers_wait_while_no_process_can_be_forked_and_are_served_later(
     assert_serves(server, raw_peer)
     assert len([line for line in complaints(server) if "cannot fork a worker" in line]) == 1
     assert len(complaints(server)) <= 2  # the sweeper may have to wait too
+
+
+def test_peers_wait_while_the_machine_has_no_memory_for_a_process(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    require_strace()
+    server = scpd("--fork", "-ta", "60")
+    assert_serves(server, raw_peer)
+    wait_until_idle(server)
+    ready = len(server.wait_for(lambda: standing_by(server)))
+    peers = [raw_peer(server) for _ in range(ready + 2)]
+    expressions = "trace=/^(clone|fork|vfork)", "inject=/^(clone|fork|vfork):error=ENOMEM"
+    with attached(server.pid, tmp_path / "trace", *expressions):
+        for peer in peers:
+            peer.send(wire.associate_request(CONTEXTS))
+        server.wait_for_log("cannot fork a worker: Cannot allocate memory")
+        answered = server.wait_for(lambda: _readable(peers) if len(_readable(peers)) == ready else None)
+        assert_is_at_rest(server, next(peer for peer in peers if peer not in answered).socket)
+    for peer in peers:
+        answer = peer.receive()
+        assert answer is not None
+        assert answer.type == wire.ASSOCIATE_AC
+        peer.release()
+    assert_serves(server, raw_peer)
+    assert len(complaints(server)) == 1
+
+
+# A worker by itself
+
+
+class Pair:
+    """A worker that is to run out of something, and one beside it that is not to suffer."""
+
+    def __init__(self, server: Server, raw_peer: Callable[..., RawPeer]) -> None:
+        self._server = server
+        self._raw_peer = raw_peer
+        self.victim = raw_peer(server)
+        self.victim.associate(calling="VICTIM")
+        self._other = raw_peer(server)
+        self._other.associate(calling="OTHER")
+        self._image = ct_image(200_000)
+        send_half(self._other, self._image)
+        self.pid = worker_of(server, "VICTIM")
+
+    def refuse(self, resource_number: int, limit: int, *comments: str) -> None:
+        """Have three objects refused under a limit, and one taken when it is lifted; then end both associations."""
+        before = resource.prlimit(self.pid, resource_number)
+        resource.prlimit(self.pid, resource_number, (limit, before[1]))
+        for _ in range(3):
+            response = store(self.victim, ct_image(400_000))
+            assert response.status == OUT_OF_RESOURCES
+            assert response.comment in comments
+            assert self.victim.echo() == 0
+        resource.prlimit(self.pid, resource_number, before)
+        image = ct_image(400_000)
+        assert store(self.victim, image).status == 0
+        assert finish(self._other, self._image).status == 0
+        for peer in (self.victim, self._other):
+            peer.release()
+        wait_until_idle(self._server)
+        assert set(self._server.files()) == {f"CT.{each.sop_instance_uid}" for each in (image, self._image)}
+        with self._raw_peer(self._server) as peer:
+            peer.associate()
+            assert store(peer, ct_image(2000)).status == 0
+            peer.release()
+
+
+@pytest.mark.parametrize("options", [(), ("-xcr", "true")], ids=["default", "recorded"])
+def test_a_worker_without_a_free_descriptor_refuses_objects_until_it_has_one(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: tuple[str, ...]
+) -> None:
+    server = scpd("--fork", *options)
+    pair = Pair(server, raw_peer)
+    used = descriptors(pair.pid)
+    free = next(number for number in range(1000) if number not in used)
+    pair.refuse(resource.RLIMIT_NOFILE, free, "cannot write: Too many open files")
+    assert len([line for line in complaints(server) if "Too many open files" in line]) == 3
+
+
+def test_a_worker_without_memory_refuses_objects_until_it_has_some(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    """Deflating takes more than a worker has to spare."""
+    server = scpd("--fork", "+td")
+    pair = Pair(server, raw_peer)
+    pair.refuse(resource.RLIMIT_AS, 1 << 20, "out of memory", "cannot write: Cannot allocate memory")
+    assert len(complaints(server)) == 3
+    assert "Traceback" not in server.stderr
 
 
 def _readable(peers: list[RawPeer]) -> list[RawPeer]:

@@ -79,6 +79,22 @@ def test_a_crash_leaves_its_traceback_in_the_log() -> None:
     assert "RuntimeError: the defect" in text
 
 
+def test_who_has_no_memory_says_so_in_one_line_and_is_no_defect() -> None:
+    def run_out() -> list[object]:
+        class Handler(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                os.write(writer, self.format(record).encode())
+
+        reader, writer = os.pipe()
+        logging.getLogger().handlers[:] = [Handler()]
+        child = spawn(raises(MemoryError()), Quiet(), (writer,))  # type: ignore[arg-type]
+        os.close(writer)
+        with open(reader, encoding="utf-8") as file:
+            return [exit_code(child), file.read() == f"process {child} is out of memory"]
+
+    assert in_child(run_out) == [exitcodes.FAILED, True]
+
+
 def test_nothing_of_the_parents_stack_is_unwound_in_the_child() -> None:
     reader, writer = os.pipe()
     try:

@@ -674,6 +674,23 @@ class TestFailures:
         assert detail == f"cannot write DICOM file: {scene.inbox}/{NAME}: File too large"
         assert scene.objects() == {NAME: META + IMAGE}
 
+    @pytest.mark.parametrize("come", [0, 10, 150_000])
+    def test_without_memory_is_a700_and_leaves_nothing_and_the_next_object_is_stored(
+        self, scene: Scene, come: int
+    ) -> None:
+        object_store = scene.store()
+        begin = cut(ct_image(size=200_000)[:come])[0][0]
+
+        with pytest.raises(Refused) as caught:
+            store_object(object_store, broken_off(MemoryError(), (begin, 0, False)))
+
+        assert (caught.value.status, caught.value.comment) == (0xA700, "out of memory")
+        assert caught.value.detail == f"{scene.inbox}/{NAME}: out of memory"
+        assert scene.objects() == {}
+        assert scene.temporary() == []
+        store_object(object_store, cut(IMAGE))
+        assert scene.objects() == {NAME: META + IMAGE}
+
     def test_after_a_full_disk_the_next_object_is_stored_without_a_restart(self, scene: Scene) -> None:
         def work() -> None:
             object_store = scene.store()
