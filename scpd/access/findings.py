@@ -72,11 +72,16 @@ class Finding:
 
     def __str__(self) -> str:
         place = f"{self.table}:{self.line}" if self.line else self.table
-        return f'{place}: "{shown(self.text)}": {self.remedy}' if self.text else f"{place}: {self.remedy}"
+        remedy = _clean(self.remedy)  # which may say a part of the text again
+        return f'{place}: "{shown(self.text)}": {remedy}' if self.text else f"{place}: {remedy}"
 
 
 def shown(text: str) -> str:
     """Give text of a table, a character for each byte, as one can read it: as UTF-8 if it is that, and not too long."""
-    readable = text.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
-    clean = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in readable)
+    clean = _clean(text)
     return clean if len(clean) <= _LONGEST_TEXT else f"{clean[:_LONGEST_TEXT]}..."
+
+
+def _clean(text: str) -> str:
+    readable = text.encode("latin-1", "replace").decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in readable)

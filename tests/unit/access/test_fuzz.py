@@ -35,6 +35,7 @@ def test_any_bytes_give_a_verdict_or_a_fault_with_its_line(
     for finding in (*book.faults(SERVICE), *book.warnings(SERVICE)):
         assert 1 <= finding.line <= 1 + (allow + deny + listed).count(b"\n")
         assert finding.remedy
+        assert str(finding).isprintable()
     if verdict.faults:
         assert not verdict.granted
     else:
