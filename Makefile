@@ -2,6 +2,7 @@
 # make test         style, types and tests; make test-long: the tests at full size
 # make bench        scpd and its peers side by side
 # make fuzz         hostile bytes for all that reads them, for SECONDS (60); TARGET=, SEED= (python -m tests.fuzz -h)
+# make soak         a daemon under mixed load, reloads and kills, for MINUTES (30) (python -m tests.soak -h)
 # make lint         style and types only
 # make install      install it (PREFIX=, DESTDIR=), make deb: a Debian package; see install/install.mk
 # make clean        remove what make made (never an inbox)
@@ -11,6 +12,7 @@ PORT ?= 11112
 INBOX ?= inbox
 SECONDS ?= 60
 TARGET ?= all
+MINUTES ?= 30
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
@@ -28,7 +30,7 @@ APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 # from the others, since a test of servers takes a hundred times as long as one of a codec.
 PYTEST = $(BIN)/pytest -n $$(( $$(nproc) + 1 )) --dist worksteal
 
-.PHONY: run test test-long bench fuzz lint clean tools
+.PHONY: run test test-long bench fuzz soak lint clean tools
 .NOTPARALLEL:
 
 run: .venv/.run
@@ -48,6 +50,9 @@ bench: .venv/.dev tools
 
 fuzz: .venv/.dev
 	@$(BIN)/python -m tests.fuzz --seconds '$(SECONDS)' --target '$(TARGET)' $(if $(SEED),--seed '$(SEED)')
+
+soak: .venv/.dev tools
+	@$(BIN)/python -m tests.soak --minutes '$(MINUTES)' $(if $(SEED),--seed '$(SEED)')
 
 lint: .venv/.dev
 	$(BIN)/ruff check
