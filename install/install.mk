@@ -21,7 +21,7 @@ INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNI
   COMPILE='$(COMPILE)' INTERPRETER='$(INTERPRETER)' PACKAGES='$(PACKAGES)' sh install/install.sh
 
 # In a copy, with the libraries that there are: building leaves its traces in the source.
-SOURCES := CHANGELOG.md LICENSE Makefile README.md debian etc inetd install man pyproject.toml scpd systemd
+SOURCES := CHANGELOG.md LICENSE Makefile README.md SECURITY.md debian etc inetd install man pyproject.toml scpd systemd
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' scpd/__init__.py)
 COPY = $(PACKAGE_DIR)/deb/scpd-$(VERSION)
 # A minimal Debian like this one, for the container; remove it to have it made anew.

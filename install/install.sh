@@ -93,7 +93,7 @@ install_all() {
   put "$UNITDIR/scpd.service.d" systemd/scpd.service.d/*.example
   put "$PREFIX/lib/sysusers.d" systemd/sysusers.d/scpd.conf
   put "$PREFIX/lib/tmpfiles.d" systemd/tmpfiles.d/scpd.conf
-  put "$DOCDIR" README.md CHANGELOG.md LICENSE
+  put "$DOCDIR" README.md CHANGELOG.md SECURITY.md LICENSE
   put "$EXAMPLES" etc/* inetd/*
   configuration
 }
