@@ -8,8 +8,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,8 +31,7 @@ from tests.harness.wrapped import require_root, unprivileged_words
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import Server, ServerFactory
@@ -336,18 +337,23 @@ def test_clients_that_hear_no_answer_leave_nothing_behind(scpd: ServerFactory) -
     )
 
 
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that every user may enter, unlike pytest's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
 def test_another_user_may_not_ask_whatever_the_mode_of_the_socket(
-    scpd: ServerFactory, tmp_path: Path
+    scpd: ServerFactory, reachable: Path
 ) -> None:
     require_root()
-    server = scpd("--fork", "--lock-directory", str(tmp_path / "locks"))
-    path = tmp_path / "locks" / f"control-{server.port}.sock"
+    locks = reachable / "locks"
+    server = scpd("--fork", "--lock-directory", str(locks))
+    locks.chmod(0o755)
+    path = locks / f"control-{server.port}.sock"
     words = [sys.executable, "-m", "scpd.ctl.main", "status", "--socket", str(path)]
-    for folder in [path, *path.parents]:
-        if folder.is_relative_to("/tmp") and folder != folder.parent.parent:
-            os.chmod(folder, 0o755 if folder.is_dir() else 0o600)
-        if str(folder) == "/tmp":
-            break
     ask = lambda: subprocess.run(  # noqa: E731
         unprivileged_words(words),
         capture_output=True,
