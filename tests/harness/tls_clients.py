@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # So that a server that says nothing is noticed.
 PATIENCE = ("-to", "10", "-ta", "10", "-td", "10")
+_RECORD = struct.Struct("!BBBH")
+_RECORD_TYPES = range(20, 24)  # change of cipher, alert, handshake, data
 
 
 def credentials(certificates: Infrastructure, pair: Pair | None, profile: str = "") -> list[str]:
@@ -58,3 +61,16 @@ def known_suites(*options: str) -> list[str]:
     """Give the cipher suites that the openssl of this machine can offer."""
     listed = run([real_program("openssl"), "ciphers", "-s", *options, "ALL:COMPLEMENTOFALL:@SECLEVEL=0"])
     return listed.stdout.strip().split(":")
+
+
+def record_types(sent: bytes) -> list[int]:
+    """Give the type of each record (RFC 8446 5.1) that was sent; AssertionError if it is anything but whole ones."""
+    types, at = [], 0
+    while at < len(sent):
+        kind, major, _, length = _RECORD.unpack_from(sent, at)
+        assert kind in _RECORD_TYPES, sent[at : at + 80]
+        assert major == 3, sent[at : at + 80]
+        at += _RECORD.size + length
+        types.append(kind)
+    assert at == len(sent), "a record that is cut"
+    return types

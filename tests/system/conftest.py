@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,3 +27,13 @@ def superservers(
     for peer in _raw_peers:
         peer.close()
     made.finish()
+
+
+@pytest.fixture
+def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A peer's end, and ours."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        theirs = socket.create_connection(listener.getsockname(), 30)
+        ours, _ = listener.accept()
+    with theirs, ours:
+        yield theirs, ours

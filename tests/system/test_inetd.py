@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness.clients import echoscu, run, storescu
+from tests.harness.inherited import SCPD, output_with, start
 from tests.harness.objects import ct_image, write_ct_images
 from tests.harness.processes import MAY_DUMP, command_line, core_limit, processes
 from tests.harness.scripts import Objects, play
@@ -28,13 +29,12 @@ from tests.harness.superservers import KINDS, XINETD, SuperServers
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.harness.raw_peer import RawPeer
     from tests.harness.servers import ServerFactory
 
 KEEPER_SECONDS = 30.0
-SCPD = (sys.executable, "-m", "scpd")
 
 
 def keepers(lock_directory: Path) -> list[int]:
@@ -271,39 +271,6 @@ def test_a_line_of_the_field_runs_unchanged(
     for keeper in keepers(lock_directory):
         os.kill(keeper, 15)
     wait_until_the_keeper_has_gone(lock_directory)
-
-
-@pytest.fixture
-def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """A peer's end, and ours."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        theirs = socket.create_connection(listener.getsockname(), 30)
-        ours, _ = listener.accept()
-    with theirs, ours:
-        yield theirs, ours
-
-
-def start(ours: socket.socket, *words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [*before, *SCPD, *words],
-        stdin=ours,
-        stdout=ours,
-        stderr=ours,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
-    ours.close()
-    return process
-
-
-def output_with(token: str) -> str:
-    """What stands in the file of output that has this token; the file is removed."""
-    for path in glob.glob("/tmp/storescp_*"):
-        text = Path(path).read_text(errors="replace")
-        if token in text:
-            assert os.stat(path).st_mode & 0o777 == 0o600
-            os.unlink(path)
-            return text
-    raise AssertionError(f"no file of output has {token}")
 
 
 @pytest.mark.parametrize(
