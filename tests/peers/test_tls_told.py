@@ -1,0 +1,61 @@
+"""Whose certificate a peer has shown is told: to commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.harness.clients import storescu
+from tests.harness.objects import write_ct_images
+from tests.harness.tls_clients import PATIENCE, credentials
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness.certificates import Infrastructure, Pair
+    from tests.harness.servers import Server, ServerFactory
+
+SHOW = 'printf "%s\\n" "${SCPD_TLS_SUBJECT-unset}" "${SCPD_TLS_ISSUER-unset}" end >>'
+
+
+def send(server: Server, certificates: Infrastructure, pair: Pair | None, folder: Path) -> None:
+    """Send one image."""
+    write_ct_images(folder, 1)
+    result = storescu(server, *PATIENCE, *credentials(certificates, pair), "+sd", folder)
+    assert result.returncode == 0, result.stderr
+
+
+def told(server: Server, file: Path) -> list[str]:
+    """Wait for the end of a command, and give what it has written."""
+    server.wait_for(lambda: file.exists() and file.read_text().endswith("end\n"), what="a command")
+    return file.read_text().splitlines()[:-1]
+
+
+def test_a_command_is_told_of_whom_the_certificate_is_and_from_whom(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "told"
+    server = scpd(*server_words, "--fork", "-xcr", f"{SHOW}{file}")
+    send(server, certificates, certificates.good, tmp_path / "images")
+    assert told(server, file) == [certificates.good.subject, certificates.ca.subject]
+
+
+def test_a_name_with_what_means_something_to_a_shell_comes_as_it_is(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "told"
+    pair = certificates.issue("odd", certificates.ca, common_name="CT $(id); \"'`id`\nä")
+    server = scpd(*server_words, "--fork", "-xcr", f"{SHOW}{file}")
+    send(server, certificates, pair, tmp_path / "images")
+    assert "\n".join(told(server, file)) == f"{pair.subject}\n{certificates.ca.subject}"
+
+
+@pytest.mark.parametrize("mode", ["-vc", "-ic"])
+def test_a_command_is_told_nothing_of_a_peer_without_certificate(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str], tmp_path: Path, mode: str
+) -> None:
+    file = tmp_path / "told"
+    server = scpd(*server_words, mode, "--fork", "-xcr", f"{SHOW}{file}")
+    send(server, certificates, None, tmp_path / "images")
+    assert told(server, file) == ["unset", "unset"]
