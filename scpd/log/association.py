@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _ID_BYTES = 3
 
 # The fields that a log may show, as `%X{calling_aet}` or as a member of a JSON object; `association` is the id.
-FIELDS = ("calling_aet", "called_aet", "peer", "study", "status")
+FIELDS = ("calling_aet", "called_aet", "peer", "tls_subject", "study", "status")
+_LONGEST_SUBJECT = 256  # characters: a certificate may have thousands, and each line would
 
 
 class Association:
@@ -20,7 +25,7 @@ class Association:
     The fields hold what the peer said, unescaped: whoever writes them escapes them.
     """
 
-    __slots__ = ("_id", "called_aet", "calling_aet", "peer", "status", "study")
+    __slots__ = ("_ask_subject", "_id", "_subject", "called_aet", "calling_aet", "peer", "status", "study")
 
     def __init__(self) -> None:
         self._id = ""
@@ -34,6 +39,8 @@ class Association:
     def end(self) -> None:
         """Serve nobody."""
         self._id = ""
+        self._subject = ""
+        self._ask_subject: Callable[[], str] | None = None
         self.calling_aet = ""
         self.called_aet = ""
         self.peer = ""
@@ -46,3 +53,14 @@ class Association:
         if not self._id and self.peer:
             self._id = os.urandom(_ID_BYTES).hex()
         return self._id
+
+    def secure(self, ask_subject: Callable[[], str]) -> None:
+        """There is TLS; `ask_subject` gives the subject of the peer's certificate, empty if it has none."""
+        self._ask_subject = ask_subject
+
+    @property
+    def tls_subject(self) -> str:
+        """Give the subject of the peer's certificate; it is asked for once, when a line shows it."""
+        if self._ask_subject is not None:
+            self._subject, self._ask_subject = self._ask_subject()[:_LONGEST_SUBJECT], None
+        return self._subject

@@ -1,8 +1,9 @@
 """A record as one JSON object on one line, for containers and log collectors.
 
 Every object has the same members: `time` (RFC 3339, UTC, milliseconds), `level`, `logger`, `message`, `pid`,
-`association`, `calling_aet`, `called_aet`, `peer`, `study` (that of the object at hand) and `status`; what is not known
-is null.  A message of many lines stays one object, and beyond ASCII everything is escaped.
+`association`, `calling_aet`, `called_aet`, `peer`, `tls_subject` (whose certificate it has), `study` (that of the
+object at hand) and `status`; what is not known is null.  A message of many lines stays one object, and beyond ASCII
+everything is escaped.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ def refuse(sock: socket.socket, peer: Peer, count: int, policy: RefusalPolicy, a
             enter(policy.confinement)
         if security is not None:
             security.establish(around.wakeup, deadline)
+            around.logs.association.secure(security.subject)
         refusal.read_request(connection, deadline)
     except PeerError as error:
         connection.end(error)

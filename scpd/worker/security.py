@@ -123,6 +123,10 @@ class Security:
         identity = self.identity()
         return ("", "") if identity is None else (identity.subject, identity.issuer)
 
+    def subject(self) -> str:
+        """Give the subject of the peer's certificate; empty without one."""
+        return self.names()[0]
+
     def tell(self, peer: Peer) -> None:
         """Log what has come about."""
         if not log.isEnabledFor(logging.INFO):

@@ -74,6 +74,7 @@ def serve(
             enter(policy.confinement)
         if security is not None:
             security.establish(around.wakeup, deadline)
+            around.logs.association.secure(security.subject)
             security.tell(peer)
         worker.run(deadline)
     except PeerError as error:

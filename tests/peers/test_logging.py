@@ -117,12 +117,13 @@ def test_json_has_one_object_a_line_with_the_same_fields_in_each(
     records = [json.loads(line) for line in server.stderr.splitlines()]
     fields = {
         *("time", "level", "logger", "message", "pid"),
-        *("association", "calling_aet", "called_aet", "peer", "study", "status"),
+        *("association", "calling_aet", "called_aet", "peer", "tls_subject", "study", "status"),
     }
     assert {frozenset(record) for record in records} == {frozenset(fields)}
     (release,) = [record for record in records if record["message"].startswith("Association Release")]
     assert re.fullmatch("[0-9a-f]{6}", release["association"])
     assert (release["calling_aet"], release["status"]) == ("CT_1", "0000")
+    assert release["tls_subject"] is None
     assert release["peer"].startswith("127.0.0.1")
 
 

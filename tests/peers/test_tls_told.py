@@ -1,14 +1,15 @@
-"""Whose certificate a peer has shown is told: to commands."""
+"""Whose certificate a peer has shown is told: to commands, and in each line of a log in JSON."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.harness.clients import storescu
 from tests.harness.objects import write_ct_images
-from tests.harness.tls_clients import PATIENCE, credentials
+from tests.harness.tls_clients import PATIENCE, credentials, is_served
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +60,41 @@ def test_a_command_is_told_nothing_of_a_peer_without_certificate(
     server = scpd(*server_words, mode, "--fork", "-xcr", f"{SHOW}{file}")
     send(server, certificates, None, tmp_path / "images")
     assert told(server, file) == ["unset", "unset"]
+
+
+def subjects(server: Server) -> dict[str, str | None]:
+    """Give message > subject, of a log in JSON."""
+    records = [json.loads(line) for line in server.stderr.splitlines()]
+    return {record["message"].partition(" (")[0]: record["tls_subject"] for record in records}
+
+
+def test_each_line_in_json_from_the_handshake_on_says_whose_certificate_it_is(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str], tmp_path: Path
+) -> None:
+    server = scpd(*server_words, "--fork", "-v", "--log-format", "json")
+    send(server, certificates, certificates.good, tmp_path / "images")
+    server.wait_for_log("Association Release")
+    found = subjects(server)
+    of_master = [found.pop(message) for message in tuple(found) if message.startswith("scpd ")]
+    assert set(of_master) <= {None}
+    assert {message[:4] for message in found} >= {"TLS ", "Asso", "Rece"}
+    assert set(found.values()) == {certificates.good.subject}
+
+
+def test_json_names_nobody_by_a_certificate_that_was_not_good(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str]
+) -> None:
+    server = scpd(*server_words, "--fork", "--log-format", "json")
+    assert not is_served(server, certificates, certificates.foreign)
+    server.wait_for_log("no TLS connection")
+    assert set(subjects(server).values()) == {None}
+    assert certificates.foreign.subject in server.stderr
+
+
+def test_json_says_of_whom_it_refuses_by_name_who_that_is(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str]
+) -> None:
+    server = scpd(*server_words, "--fork", "--log-format", "json", "--allow-peer-cn", "other")
+    assert not is_served(server, certificates, certificates.good)
+    server.wait_for_log("Association Rejected")
+    assert set(subjects(server).values()) == {certificates.good.subject}

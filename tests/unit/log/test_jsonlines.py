@@ -10,7 +10,7 @@ from scpd.log.jsonlines import JsonLayout
 from tests.harness.log_records import a_record
 
 BEGIN = ["time", "level", "logger", "message", "pid", "association"]
-MEMBERS = [*BEGIN, "calling_aet", "called_aet", "peer", "study", "status"]
+MEMBERS = [*BEGIN, "calling_aet", "called_aet", "peer", "tls_subject", "study", "status"]
 
 
 def test_a_record_of_the_master_has_every_member() -> None:
@@ -35,6 +35,7 @@ def test_a_record_of_a_worker_says_whose_it_is() -> None:
     association = Association()
     association.begin("192.0.2.1:104")
     association.calling_aet, association.called_aet = "A\x1bB", "C"
+    association.secure(lambda: "CN=ä")
     association.study, association.status = "1.2", "A700H"
 
     found = json.loads(JsonLayout(association).format(a_record()))
@@ -44,6 +45,7 @@ def test_a_record_of_a_worker_says_whose_it_is() -> None:
         "A\x1bB",
         "C",
         "192.0.2.1:104",
+        "CN=ä",
         "1.2",
         "A700H",
     ]
