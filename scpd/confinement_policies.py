@@ -13,10 +13,11 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from scpd.cli.settings import Settings
     from scpd.log.setup import Logging
+    from scpd.peers_policies import Peers
     from scpd.process.confine import Confinement
     from scpd.process.landlock import Rule
 
@@ -27,20 +28,20 @@ _DICTIONARIES = "DCMDICTPATH"  # `dataset.dictpath`, which an inetd start has no
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
-def of_master(settings: Settings, logs: Logging, places: Sequence[str]) -> Confinement | None:
+def of_master(settings: Settings, logs: Logging, peers: Peers | None) -> Confinement | None:
     """Give the confinement of the workers to come, and say in the log what it is; `None` with --no-confine."""
     if not settings.confine:
         return None
     from scpd.process.confine import Confinement
 
-    rules = [*_rules(settings, logs, places), *_software()]
+    rules = [*_rules(settings, logs, peers), *_software()]
     confinement = Confinement(rules, _calls(settings, logs))
     log.log(logging.INFO if confinement else logging.WARNING, "%s", confinement)
     return confinement
 
 
 def of_inetd(
-    settings: Settings, logs: Logging, places: Sequence[str], environment: Mapping[str, str]
+    settings: Settings, logs: Logging, peers: Peers | None, environment: Mapping[str, str]
 ) -> Confinement | None:
     """Give the confinement of this process, which imports what it needs when it needs it; `None` with --no-confine."""
     if not settings.confine:
@@ -51,18 +52,20 @@ def of_inetd(
         from scpd.dataset import charsets
 
         charsets.prepare()  # others' modules may do at their import what a worker may not
-    rules = [*_rules(settings, logs, places), *_software(), *_read_late(environment), *_output()]
+    rules = [*_rules(settings, logs, peers), *_software(), *_read_late(environment), *_output()]
     return Confinement(rules, [*_calls(settings, logs), "sendmsg"])
 
 
-def _rules(settings: Settings, logs: Logging, places: Sequence[str]) -> Iterator[Rule]:
-    from scpd.keeper_policies import lock_directory
+def _rules(settings: Settings, logs: Logging, peers: Peers | None) -> Iterator[Rule]:
+    from scpd.keeper_policies import lock_directory, needs_keeper
+    from scpd.peers_policies import directories
     from scpd.process import landlock
 
     if not settings.ignore:
-        for place in (settings.output_directory, *places):
+        for place in (settings.output_directory, *directories(peers)):
             yield place, landlock.STORE
-    yield lock_directory(settings), landlock.STORE_AND_WAIT
+    if needs_keeper(settings) or (peers is not None and peers.limited()):
+        yield lock_directory(settings), landlock.STORE_AND_WAIT
     for path in logs.files():
         for name in {path, os.path.realpath(path)}:
             is_file = not os.path.exists(name) or os.path.isfile(name)

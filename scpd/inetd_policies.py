@@ -86,7 +86,7 @@ def _serve(
     process: _Process,
     starter: Starter | Absence | None,
 ) -> int:
-    from scpd import confinement_policies, filing_policies, peers_policies, policies
+    from scpd import confinement_policies, filing_policies, policies
     from scpd.worker.inetd import serve_inherited
     from scpd.worker.service import Surroundings
 
@@ -101,8 +101,7 @@ def _serve(
     policy = policies.worker_policy(
         settings, profile, None, peers, port=connection.port, late=late, tls=_tls(settings)
     )
-    places = peers_policies.directories(peers)
-    policy.confinement = confinement_policies.of_inetd(settings, process.logs, places, environment)
+    policy.confinement = confinement_policies.of_inetd(settings, process.logs, peers, environment)
     around = Surroundings(process.title, process.wakeup, process.logs)
     code = serve_inherited(connection, policy, around, monotonic() + settings.acse_timeout, environment)
     if policy.tls is not None:

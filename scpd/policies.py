@@ -382,7 +382,7 @@ def roles(  # noqa: PLR0913, PLR0917 - as above
 
         prepare = preparation(policy, policy.tls)
     learn(policy)
-    confinement = policy.confinement = of_master(settings, logs, places)
+    confinement = policy.confinement = of_master(settings, logs, peers)
     refuse = _refuse(settings, policy, title, logs)
     kept = () if confinement is None else confinement.descriptors()
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}

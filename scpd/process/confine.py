@@ -9,7 +9,9 @@ was prepared must be there when it is entered: nobody is served by a worker that
 
 from __future__ import annotations
 
-from scpd.process import landlock, prctl, seccomp
+import ctypes
+
+from scpd.process import landlock, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +21,22 @@ if TYPE_CHECKING:
     from scpd.process.seccomp import Filter
 
 
+_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+
+
 class Confinement:
     """Both mechanisms, ready; `rules` say where what may be done, `also` which further system calls there are.
 
     `missing` tells for each mechanism that is not there why not.
     """
 
-    __slots__ = ("_filter", "_rules", "missing")
+    __slots__ = ("_arguments", "_filter", "_prctl", "_rules", "missing")
 
     def __init__(self, rules: Sequence[Rule], also: Iterable[str] = ()) -> None:
         self.missing: dict[str, str] = {}
+        # As in `seccomp`: what a forked child does for the first time costs it pages.
+        self._prctl = ctypes.CDLL(None).prctl
+        self._arguments = ctypes.c_int(_SET_NO_NEW_PRIVS), *map(ctypes.c_ulong, (1, 0, 0, 0))
         self._rules: Rules | None = None
         self._filter: Filter | None = None
         try:
@@ -61,8 +69,7 @@ class Confinement:
 
     def enter(self) -> None:
         """Be confined from now on; raises `OSError`."""
-        if self:
-            prctl.forbid_new_privileges()
+        self._prctl(*self._arguments)  # which the kernel has since 3.5, or else says so of the next ones
         if self._rules is not None:
             self._rules.enter()
         if self._filter is not None:

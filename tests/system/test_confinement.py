@@ -191,7 +191,7 @@ ATTACKS: dict[str, Callable[[Path], object]] = {
 def confinement(inbox: Path, *words: str) -> Confinement:
     settings = parse("scpd", ["-od", str(inbox), *words, "11112"])
     assert isinstance(settings, Settings)
-    made = of_master(settings, Logging(Association(), Complaints(), []), ())
+    made = of_master(settings, Logging(Association(), Complaints(), []), None)
     assert made is not None
     return made
 
