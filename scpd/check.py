@@ -165,7 +165,20 @@ def _warnings(
         warnings.append("no port: this needs a socket unit, which hands over what it listens on")
     if not _has_network():
         warnings += _without_network(settings)
+    warnings += _unconfined(settings)
     return warnings
+
+
+def _unconfined(settings: Settings) -> list[str]:
+    """Say what the kernel lacks that would confine workers."""
+    if not settings.confine:
+        return []
+    from scpd.process.confine import Confinement
+
+    confinement = Confinement([])
+    for number in confinement.descriptors():
+        os.close(number)
+    return [str(confinement)] if confinement.missing else []
 
 
 def _has_network() -> bool:

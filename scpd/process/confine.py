@@ -52,12 +52,9 @@ class Confinement:
         there = [] if self._filter is None else ["seccomp"]
         if self._rules is not None:
             there.append(f"Landlock (ABI {self._rules.abi})")
-        why = "".join(f"; no {name}: {reason}" for name, reason in self.missing.items())
-        return (
-            f"workers are confined by {' and '.join(there)}{why}"
-            if there
-            else f"workers are not confined{why}"
-        )
+        why = "; ".join(f"no {name}: {reason}" for name, reason in self.missing.items())
+        said = f"workers are confined by {' and '.join(there)}" if there else "workers are not confined"
+        return f"{said}: {why}" if why else said
 
     def __bool__(self) -> bool:
         """Tell whether any mechanism is there."""
