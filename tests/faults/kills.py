@@ -55,8 +55,8 @@ MOST_OBJECTS, MOST_PIXEL_BYTES = 8, 300_000
 # How often each kind is chosen if there is one.
 WEIGHTS = {"master": 2, "worker": 6, "keeper": 3, "runner": 1}
 # A pause before each kill, seconds; a process that is to die at a call that it does not make is let go.
-LONGEST_PAUSE, CALL_SECONDS = 0.03, 0.2
-MOST_CALLS = 8
+LONGEST_PAUSE, CALL_SECONDS = 0.02, 0.4
+MOST_CALLS = 5
 PATIENCE, LONG_PATIENCE = 60.0, 300.0
 OK = 0
 KILLED = "+++ killed by SIGKILL"  # in a trace

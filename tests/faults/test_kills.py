@@ -9,15 +9,18 @@ import os
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.faults.kills import KILLS_A_ROUND, MODES, Figures, run
 from tests.harness.wrapped import require_strace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEW_A_ROUND, MANY = 12, 500
+FEW_A_ROUND, MANY = 8, 500
 
 
+@pytest.mark.timeout(4 * 3600)
 def test_whoever_is_killed_what_was_acknowledged_is_there_and_nothing_else_is_left(
     tmp_path: Path, is_long: bool
 ) -> None:
