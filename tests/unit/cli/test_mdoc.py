@@ -159,6 +159,7 @@ def test_the_sections_are_there_in_their_order() -> None:
         "SEE ALSO",
         "STANDARDS",
         "CAVEATS",
+        "SECURITY CONSIDERATIONS",
     ]
 
 
