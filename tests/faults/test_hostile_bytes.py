@@ -84,9 +84,9 @@ def test_what_takes_too_long_or_too_much_is_found(data: bytes) -> None:
 def test_a_finding_is_told_by_the_exit_code_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(TARGETS, "records", careless(b"P"))
+    monkeypatch.setitem(TARGETS, "records", careless(b"P" * 99))
     monkeypatch.setattr(
-        "sys.argv", ["fuzz", "--target", "records", "--seconds", "0.2", "--save", str(tmp_path)]
+        "sys.argv", ["fuzz", "--target", "records", "--seconds", "1", "--save", str(tmp_path)]
     )
     assert program.main() == 1
     assert [path.read_bytes()[:1] for path in tmp_path.glob("careless/*") if b"P" in path.read_bytes()] == [

@@ -227,7 +227,7 @@ class _Look:
 
 
 def pieces_of(chance: Random) -> Iterator[int]:
-    """Give sizes in which bytes may arrive."""
-    most = chance.choice((3, 20, 1000, 20000))
+    """Give sizes in which bytes may arrive; seldom byte by byte, which takes as long as twenty others."""
+    most = 3 if chance.random() < 0.03 else chance.choice((60, 300, 2000, 20000))
     while True:
         yield chance.randrange(1, most)
