@@ -12,7 +12,7 @@ import pytest
 
 from scpd.tables.tls_profiles import PROFILES
 from tests.harness import wire
-from tests.harness.clients import CLIENT_SECONDS, storescu
+from tests.harness.clients import CLIENT_SECONDS, echoscu, storescu
 from tests.harness.objects import ct_image, data_set_bytes, write_ct_images
 from tests.harness.programs import real_program
 from tests.harness.raw_peer import CONTEXTS
@@ -310,3 +310,14 @@ def test_pynetdicoms_client_is_served(
     assert association.is_established
     assert association.send_c_echo().Status == 0
     association.release()
+
+
+def test_allowed_names_shut_out_who_need_not_show_a_certificate_and_shows_none(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str]
+) -> None:
+    server = scpd(*server_words, "-vc", "--allow-peer-cn", "good")
+    assert is_served(server, certificates, certificates.good)
+    result = echoscu(server, *PATIENCE, *credentials(certificates, None))
+    assert result.returncode != 0
+    assert "Calling AE Title Not Recognized" in result.stdout + result.stderr
+    server.wait_for_log("Association Rejected: --allow-peer-cn: the peer has shown no certificate")

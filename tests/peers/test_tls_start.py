@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.harness.certificates import Infrastructure, Pair
+    from tests.harness.ports import ReservedPort
     from tests.harness.servers import Server, ServerFactory
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -213,6 +214,24 @@ def test_both_say_what_is_listed(
     assert runs is (we_say == RUNS or we_say.startswith("W: "))
     assert runs or " ended with 1: " in said
     assert said == "" if we_say == RUNS else we_say in said
+
+
+@pytest.mark.parametrize("check", [(), ("--check-config",)], ids=["start", "check"])
+def test_names_of_peers_whom_nobody_asks_for_a_certificate_are_refused(
+    places: dict[str, str], tmp_path: Path, reserved_port: ReservedPort, check: tuple[str, ...]
+) -> None:
+    # It would reject everybody, with a reason that leads astray.
+    words = ["+tls", places["key"], places["crt"], "-ic", "--allow-peer-cn", "ct*", "-od", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "scpd", *check, *words, str(reserved_port.number)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("error: --allow-peer-cn not allowed with --ignore-peer-cert\n")
 
 
 @pytest.mark.parametrize("name", CASES)
