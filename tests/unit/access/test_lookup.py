@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.access.lookup import host_name, resolve
+from scpd.access.lookup import Question, host_name, resolve
 from scpd.process import signals
 from scpd.process.fork import spawn
 from tests.harness.forked import exit_code, in_child
@@ -236,3 +236,55 @@ def test_a_child_whose_worker_was_killed_ends_itself() -> None:
         assert exit_code(orphan) == -signal.SIGALRM
     assert len(orphans) == 1
     wakeup.close()
+
+
+def test_a_question_is_answered_later_and_nothing_is_left() -> None:
+    def work(wakeup: signals.Wakeup) -> list[object]:
+        before = open_descriptors()
+        question = Question(ADDRESS, wakeup, ask=lambda _: "a name")
+        return [
+            question.answer(wakeup),
+            question.answer(wakeup),
+            open_descriptors() == before,
+            len(children_of(os.getpid())),
+        ]
+
+    assert work_as_worker(work) == ["a_name", None, True, 0]
+
+
+@pytest.mark.parametrize("ask", [fail, exit_silently, hang])
+def test_a_question_without_an_answer_has_none_in_time(ask: Callable[[str], str]) -> None:
+    def work(wakeup: signals.Wakeup) -> list[object]:
+        begin = monotonic()
+        answer = Question(ADDRESS, wakeup, (), 0.3, ask).answer(wakeup)
+        return [answer, monotonic() - begin < 5]
+
+    assert work_as_worker(work) == [None, True]
+
+
+def test_a_signal_ends_the_wait_for_an_answer() -> None:
+    def work(wakeup: signals.Wakeup) -> object:
+        question = Question(ADDRESS, wakeup, (), 20.0, hang)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return question.answer(wakeup)
+
+    assert work_as_worker(work) is None
+
+
+def test_a_question_that_nobody_awaits_ends_with_its_worker() -> None:
+    before = {child.pid for child in children_of(os.getpid())}
+
+    def work(wakeup: signals.Wakeup) -> bool:
+        reader, writer = os.pipe()
+
+        def tell_and_hang(address: str) -> str:
+            os.write(writer, b".")
+            return hang(address)
+
+        Question(ADDRESS, wakeup, (writer,), 20.0, tell_and_hang)
+        return os.read(reader, 1) == b"."
+
+    assert work_as_worker(work) is True
+    for orphan in [child.pid for child in children_of(os.getpid()) if child.pid not in before]:
+        wait_until(lambda orphan=orphan: not is_running(orphan))
+        assert exit_code(orphan) == -signal.SIGKILL
