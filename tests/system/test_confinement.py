@@ -11,6 +11,8 @@ import re
 import signal
 import socket
 import struct
+import subprocess
+import sys
 from mmap import PROT_EXEC, PROT_READ, PROT_WRITE, mmap
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ from scpd.log.setup import Logging
 from tests.harness.forked import exit_code, forked, in_child
 from tests.harness.objects import ct_image
 from tests.harness.processes import children_of, command_line
+from tests.harness.servers import REPOSITORY
 from tests.harness.storing import assert_serves, store, worker_of
 
 if TYPE_CHECKING:
@@ -296,3 +299,20 @@ def test_an_output_directory_that_was_replaced_is_stored_in(
     server.inbox.rename(server.inbox.with_name("old"))
     server.inbox.mkdir()
     assert_serves(server, raw_peer)
+
+
+def test_a_worker_of_inetd_is_confined(raw_peer: Callable[..., RawPeer], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = raw_peer(listener.getsockname()[1])
+        ours, _ = listener.accept()
+    words = [sys.executable, "-m", "scpd", "-id", "-od", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(words, stdin=ours, stdout=log, stderr=log, env=environment)
+    ours.close()
+    peer.associate()
+    assert what_is_in_force(process.pid) == CONFINED
+    assert store(peer, ct_image()).status == 0
+    peer.release()
+    assert process.wait(30) == 0
+    peer.close()
