@@ -284,6 +284,11 @@ def test_the_journal_has_the_priorities(running: Services) -> None:
     assert running.journal(RECEIVER, "-p", "err") == []
 
 
+def test_a_unit_lets_workers_confine_themselves(running: Services) -> None:
+    assert "workers are confined by seccomp and Landlock" in " ".join(running.journal(RECEIVER))
+    running.store(ct_image())
+
+
 def test_a_socket_unit_can_say_who_reaches_the_port(services: Services) -> None:
     if services.machine.run(*without_addresses("true")).returncode != 0:
         pytest.skip("systemd cannot filter by address here")
