@@ -53,7 +53,7 @@ SENDERS = 4
 KILLS_A_ROUND = 100
 MOST_OBJECTS, MOST_PIXEL_BYTES = 8, 300_000
 # How often each kind is chosen if there is one.
-WEIGHTS = {"master": 2, "worker": 6, "keeper": 3, "runner": 1}
+WEIGHTS = {"master": 2, "worker": 6, "keeper": 3, "runner": 9}
 # A pause before each kill, seconds; a process that is to die at a call that it does not make is let go.
 LONGEST_PAUSE, CALL_SECONDS = 0.02, 0.4
 MOST_CALLS = 5

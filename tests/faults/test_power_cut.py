@@ -44,7 +44,8 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "disk.img"
-        self._copy = folder / "copy.img"
+        self._folder = folder
+        self._cuts = 0
         self.mount_point = folder / "disk"
         self._after = folder / "after"
         self.mount_point.mkdir()
@@ -53,32 +54,39 @@ class Disk:
             file.truncate(IMAGE_BYTES)
         _run("mkfs.ext4", "-q", "-F", self._file)
         # What is written to the disk is what somebody has flushed: nothing is by itself, within five minutes.
-        _mount(self._file, self.mount_point, "loop,commit=300")
+        if fault := _mount(self._file, self.mount_point, "loop,commit=300"):
+            pytest.skip(f"cannot mount here: {fault}")
 
     @contextmanager
     def cut(self) -> Iterator[Path]:
         """Give the directory in which it is mounted as after a power cut."""
-        _run("cp", "--reflink=auto", "--sparse=always", self._file, self._copy)
-        _mount(self._copy, self._after, "loop")
+        # A file of another name each time: a loop device that is not gone yet shows what it knows of the last one.
+        self._cuts += 1
+        copy = self._folder / f"copy-{self._cuts}.img"
+        _run("cp", "--reflink=auto", "--sparse=always", self._file, copy)
+        assert _mount(copy, self._after, "loop") == ""
         try:
             yield self._after
         finally:
             _run("umount", self._after)
+            copy.unlink()
 
     def unmount(self) -> None:
-        """Let it go, whoever uses it."""
-        _run("umount", "--lazy", self.mount_point)
+        """Let it go, whoever uses it, and what an interrupted test has left."""
+        for place in (self._after, self.mount_point):
+            if place.is_mount():
+                _run("umount", "--lazy", place)
 
 
 def _run(*words: str | Path) -> None:
     subprocess.run(list(map(str, words)), check=True, timeout=SECONDS, capture_output=True)
 
 
-def _mount(file: Path, where: Path, options: str) -> None:
+def _mount(file: Path, where: Path, options: str) -> str:
+    """Mount an image; give what is said against it, empty if it is mounted."""
     words = ["mount", "-t", "ext4", "-o", options, str(file), str(where)]
     mounted = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount here: {mounted.stderr.strip()}")
+    return "" if mounted.returncode == 0 else mounted.stderr.strip() or "no reason"
 
 
 @pytest.fixture
@@ -175,6 +183,7 @@ def stored_one_by_one(peer: RawPeer, count: int) -> Iterator[list[StorableObject
             yield sent
 
 
+@pytest.mark.timeout(1800)
 def test_every_acknowledged_object_survives_with_its_study_and_its_command(
     disk: Disk, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path, is_long: bool
 ) -> None:
@@ -192,6 +201,7 @@ def test_every_acknowledged_object_survives_with_its_study_and_its_command(
     peer.release()
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("options", [(), ("+B",)], ids=["default", "bit-preserving"])
 def test_every_acknowledged_object_survives_where_nothing_is_recorded(
     disk: Disk,
