@@ -1,7 +1,8 @@
 """`python -m tests.soak`: a daemon under mixed load, reloaded and killed at, and what became of it.
 
 storescu, dcmsend, gdcmscu, pynetdicom and a raw peer send objects of 100 bytes to 3 MB in four encodings, on four
-connections at once; SIGHUP comes each minute, SIGKILL for a worker each three seconds and for the keeper each twenty.
+connections at once; SIGHUP comes each minute, SIGKILL for a worker each three seconds.  In the first half the keeper is
+killed too, each twenty seconds; in the second half master and keeper are looked at.
 Exit code 0; 1 if anything was lost, left over, or grows.
 """
 

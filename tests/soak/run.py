@@ -67,7 +67,7 @@ def soak(scpd: ServerFactory, seconds: float, reload_seconds: float, seed: int) 
     end = monotonic() + seconds
     senders = [Sender(server, seed + number) for number in range(SENDERS)]
     threads = [threading.Thread(target=each.run, args=(lambda: monotonic() >= end,)) for each in senders]
-    nuisance = _Nuisance(server, Random(seed), reload_seconds)
+    nuisance = _Nuisance(server, Random(seed), reload_seconds, end - seconds / 2)
     for thread in threads:
         thread.start()
     pause = threading.Event()
@@ -95,15 +95,19 @@ def soak(scpd: ServerFactory, seconds: float, reload_seconds: float, seed: int) 
 
 
 class _Nuisance:
-    """Reloads, kills and looks, each in its time."""
+    """Reloads, kills and looks, each in its time.
 
-    def __init__(self, server: Server, chance: Random, reload_seconds: float) -> None:
+    Keepers are killed until `looks_at`, and looked at from then on: one that is killed again and again cannot grow.
+    """
+
+    def __init__(self, server: Server, chance: Random, reload_seconds: float, looks_at: float) -> None:
         self.killed: Counter[str] = Counter()
         self.reloads = 0
         self.samples: dict[str, list[Sample]] = {"master": [], "keeper": []}
         self._server = server
         self._chance = chance
         self._reload_seconds = reload_seconds
+        self._looks_at = looks_at
         now = monotonic()
         self._reload_at = now + reload_seconds
         self._kill_worker_at = now + _KILL_WORKER_SECONDS
@@ -112,8 +116,9 @@ class _Nuisance:
     def turn(self, now: float) -> None:
         """Do what is due."""
         keeper = self._keeper()
-        self._look("master", self._server.pid)
-        if keeper:
+        if now >= self._looks_at:
+            self._look("master", self._server.pid)
+        if now >= self._looks_at and keeper:
             self._look("keeper", keeper)
         if now >= self._reload_at:
             self._reload_at = now + self._reload_seconds
@@ -122,7 +127,7 @@ class _Nuisance:
         if now >= self._kill_worker_at:
             self._kill_worker_at = now + self._chance.uniform(0.5, 1.5) * _KILL_WORKER_SECONDS
             self._kill("worker", serving(self._server))
-        if now >= self._kill_keeper_at:
+        if self._kill_keeper_at <= now < self._looks_at:
             self._kill_keeper_at = now + self._chance.uniform(0.5, 1.5) * _KILL_KEEPER_SECONDS
             self._kill("keeper", [keeper] if keeper else [])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,13 @@ class Place:
     def receive(self, *options: str) -> Server:
         """Start scpd as the receiver."""
         return self._servers("--fork", *options, inbox=self.inbox)
+
+    def put(self, path: Path, kind: str) -> None:
+        """Put something where a file is expected, as the player; only root can make a device."""
+        if kind == "device":
+            put(path, kind, self.victim)
+        else:
+            self.play(lambda: put(path, kind, self.victim))
 
     def play(self, game: Callable[[], object]) -> None:
         """Do something as the player."""
@@ -202,7 +210,7 @@ def restore(path: Path) -> None:
 
 # Files.
 
-GAMES = ["link", "dangling link", "fifo", "directory", "socket"]
+GAMES = ["link", "dangling link", "fifo", "directory", "socket", "device"]
 
 
 def put(path: Path, kind: str, victim: Path) -> None:
@@ -220,6 +228,8 @@ def put(path: Path, kind: str, victim: Path) -> None:
             os.mkfifo(path)
         case "directory":
             path.mkdir()
+        case "device":
+            os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 5))  # without end, as /dev/zero
         case "socket":
             with socket.socket(socket.AF_UNIX) as sock:
                 os.chdir(path.parent)
@@ -234,7 +244,7 @@ def test_what_has_the_name_of_an_object_is_neither_written_through_nor_waited_fo
     server = place.receive("--duplicates", duplicates)
     image = ct_image(1000)
     path = place.inbox / f"CT.{image.sop_instance_uid}"
-    place.play(lambda: put(path, kind, place.victim))
+    place.put(path, kind)
     status = status_of(server, image)
     names = [name for name in objects_in(place) if name.startswith(path.name)]
     assert bool(names) == (status == 0), server.stderr
@@ -248,7 +258,7 @@ def test_what_has_the_name_of_a_file_of_scpd_keeps_nobody_waiting(place: Place, 
     server = place.receive(*SORTED)
     study = new_uid()
     assert status_of(server, ct_image(1000, study_uid=study)) == 0
-    place.play(lambda: put(place.inbox / ".scpd" / name, kind, place.victim))
+    place.put(place.inbox / ".scpd" / name, kind)
     for image in (ct_image(1000, study_uid=study), ct_image(1000)):
         status = status_of(server, image)
         assert status != 0 or f"CT.{image.sop_instance_uid}" in objects_in(place)
@@ -296,7 +306,7 @@ def test_a_control_socket_is_not_taken_from_another_user(place: Place, kind: str
     found = list((place.inbox / ".scpd").glob("control-*"))
     assert found
     for path in found:
-        place.play(lambda path=path: put(path, kind, place.victim))
+        place.put(path, kind)
     assert status_of(server, ct_image(1000)) == 0
     server.stop()
     again = place.receive(*SORTED)
