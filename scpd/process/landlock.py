@@ -34,7 +34,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REMOVE_DIR, _REMOVE_FILE = (1 << bit for bit in range(6))
-_MAKE_DIR, _MAKE_REG, _MAKE_FIFO, _REFER, _TRUNCATE = (1 << bit for bit in (7, 8, 10, 13, 14))
+_MAKE_DIR, _MAKE_REG, _MAKE_FIFO, _MAKE_SYM, _REFER, _TRUNCATE = (1 << bit for bit in (7, 8, 10, 12, 13, 14))
 _NET_OF_TCP = 0b11
 _SCOPES = 0b11
 _LEAST_ABI = 2
@@ -48,7 +48,8 @@ WRITE = _WRITE_FILE | _TRUNCATE
 LOG = _WRITE_FILE | _MAKE_REG | _REMOVE_FILE
 REMOVE = _REMOVE_FILE
 STORE = READ | WRITE | _MAKE_REG | _MAKE_DIR | _REMOVE_FILE | _REMOVE_DIR | _REFER
-STORE_AND_WAIT = STORE | _MAKE_FIFO
+# A FIFO to wait at; and a symbolic link that lies in the way is moved aside, which counts as making one.
+STORE_AND_WAIT = STORE | _MAKE_FIFO | _MAKE_SYM
 # What a file can have; the rest is a directory's.
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
 

@@ -218,10 +218,25 @@ def test_a_removed_output_directory_refuses_until_it_is_made_anew(
     peer.release()
 
 
-def test_an_association_that_has_stored_sees_its_directory_go_and_come_back(
+def test_an_association_that_has_stored_sees_its_directory_go_and_the_next_one_sees_it_back(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
 ) -> None:
     server = scpd("--fork")
+    peer, image = associated(raw_peer, server), ct_image(1000)
+    assert store(peer, image).status == 0
+    shutil.rmtree(server.inbox)
+    assert store(peer, image).status == OUT_OF_RESOURCES
+    server.inbox.mkdir()
+    # Its worker is confined to the directory that there was: the next one finds this one.
+    assert store(peer, image).status == OUT_OF_RESOURCES
+    peer.release()
+    assert_serves(server, raw_peer)
+
+
+def test_a_worker_that_is_not_confined_finds_a_directory_that_came_back(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork", "--no-confine")
     peer, image = associated(raw_peer, server), ct_image(1000)
     assert store(peer, image).status == 0
     shutil.rmtree(server.inbox)
