@@ -5,8 +5,9 @@ number of complaints since then.  A slot lies in one of a few places, and the ol
 is locked by a record lock (fcntl(2)), which belongs to the process, not to the inherited descriptor: a process that is
 killed in the middle leaves no lock, and one that is stopped there holds up nobody for long.
 
-What a complaint says behind its first colon may be the peer's words, or numbers that it sent.  Of these no more than
-sixteen are told apart: who makes up others does not fill a disk.
+What a complaint says behind its first colon may be the peer's words, or numbers that it sent.  No more than sixteen
+different ones of a kind are made about a source in a minute: who makes up others does not fill a disk.  A slot of their
+own counts them.
 
 Whatever goes wrong, the complaint is made: a line too many is better than one too few.
 
@@ -18,7 +19,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from binascii import crc32
 from struct import Struct
 
 _SLOT = Struct("Qd Ixxxx")
@@ -55,22 +55,38 @@ class Complaints:
     def admit(self, kind: str, source: str, now: float) -> int | None:
         """Say how many complaints like this were held back since the last; `None`: hold this one back too.
 
-        `now` is in monotonic seconds, `kind` and `source` say what is alike, but for what stands behind a colon.
+        `now` is in monotonic seconds, `kind` and `source` say what is alike.
         """
         begin, _, rest = kind.partition(": ")
-        different = crc32(rest.encode(errors="replace")) % _MOST_DIFFERENT if rest else -1
-        key = hash((begin, different, source)) & _KEY_MASK or 1
-        bucket = key % _BUCKETS * _BUCKET_BYTES
         try:
-            # A process that closed its copy may have another file of that number.
-            if _identity(self._descriptor) != self._identity or not self._lock(bucket):
-                return 0
-            try:
-                return self._count(bucket, key, now)
-            finally:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, _BUCKET_BYTES, bucket)
+            is_new = rest and not self._is_quiet((kind, source), now)
+            # First: one that is not made takes no slot, from which it would drive out others.
+            if is_new and self._look((begin, source), now, _MOST_DIFFERENT) is None:
+                return None
+            return self._look((kind, source), now)
         except OSError:
             return 0
+
+    def _is_quiet(self, what: tuple[str, ...], now: float) -> bool:
+        """Tell whether this one was made lately."""
+        key = _key(what, 1)
+        slots = os.pread(self._descriptor, _BUCKET_BYTES, key % _BUCKETS * _BUCKET_BYTES)
+        usable = slots[: len(slots) - len(slots) % _SLOT.size]
+        return any(
+            each[0] == key and 0 <= now - each[1] < _QUIET_SECONDS for each in _SLOT.iter_unpack(usable)
+        )
+
+    def _look(self, what: tuple[str, ...], now: float, most: int = 1) -> int | None:
+        """Count one of these, of which there may be so many in a minute; `None` if it is one too many."""
+        key = _key(what, most)
+        bucket = key % _BUCKETS * _BUCKET_BYTES
+        # A process that closed its copy may have another file of that number.
+        if _identity(self._descriptor) != self._identity or not self._lock(bucket):
+            return 0
+        try:
+            return self._count(bucket, key, now, most)
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, _BUCKET_BYTES, bucket)
 
     def _lock(self, begin: int) -> bool:
         for _ in range(_TRIES):
@@ -82,7 +98,7 @@ class Complaints:
                 return True
         return False
 
-    def _count(self, begin: int, key: int, now: float) -> int | None:
+    def _count(self, begin: int, key: int, now: float, most: int) -> int | None:
         slots = list(_SLOT.iter_unpack(os.pread(self._descriptor, _BUCKET_BYTES, begin)))
         if len(slots) < _PLACES:
             return 0
@@ -94,12 +110,16 @@ class Complaints:
             _, last, held_back = slots[place]
             if 0 <= now - last < _QUIET_SECONDS:
                 self._put(begin, place, _SLOT.pack(key, last, min(held_back + 1, _MOST_COUNTED)))
-                return None
+                return None if held_back + 1 >= most else 0
         self._put(begin, place, _SLOT.pack(key, now, 0))
         return int(held_back)
 
     def _put(self, begin: int, place: int, slot: bytes) -> None:
         os.pwrite(self._descriptor, slot, begin + place * _SLOT.size)
+
+
+def _key(what: tuple[str, ...], most: int) -> int:
+    return hash((most, *what)) & _KEY_MASK or 1
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

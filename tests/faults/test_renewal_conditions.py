@@ -271,6 +271,7 @@ class TestSurrender:
         def begin(*options: str) -> tuple[Server, RawPeer]:
             words = ("-v", "--fork", "--pidfile", f"{installed}/pid", *options)
             server = scpd(*words, env={"PYTHONPATH": str(installed)})
+            server.may_be_broken = True
             peer = raw_peer(server)
             peer.associate(calling="LONG")
             send_half(peer, IMAGE)
