@@ -17,7 +17,7 @@ from scpd.process import signals
 from scpd.process.fork import spawn
 from tests.harness.forked import exit_code, in_child
 from tests.harness.ports import has_ipv6
-from tests.harness.processes import children_of, is_running
+from tests.harness.processes import children_of, is_running, wait_for_orphans
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -260,6 +260,7 @@ def test_a_question_without_an_answer_has_none_in_time(ask: Callable[[str], str]
         return [answer, monotonic() - begin < 5]
 
     assert work_as_worker(work) == [None, True]
+    wait_for_orphans()
 
 
 def test_a_signal_ends_the_wait_for_an_answer() -> None:
@@ -269,6 +270,7 @@ def test_a_signal_ends_the_wait_for_an_answer() -> None:
         return question.answer(wakeup)
 
     assert work_as_worker(work) is None
+    wait_for_orphans()
 
 
 def test_a_question_that_nobody_awaits_ends_with_its_worker() -> None:

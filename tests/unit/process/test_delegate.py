@@ -7,7 +7,7 @@ import os
 from scpd.process.delegate import Delegate
 from scpd.process.signals import Wakeup
 from tests.harness.forked import in_child
-from tests.harness.processes import children_of
+from tests.harness.processes import children_of, wait_for_orphans
 from tests.harness.waiting import wait_until
 
 
@@ -34,6 +34,7 @@ def test_it_starts_one_process_after_the_other_for_us() -> None:
         return first[1] == second[1] == helper and len({first[0], second[0], helper, os.getpid()}) == 4
 
     assert in_child(work) is True
+    wait_for_orphans()
 
 
 def test_who_asks_again_waits_until_the_last_one_has_gone() -> None:
