@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 
 from scpd.process import exitcodes
@@ -92,7 +93,9 @@ class Question:
             self._reader, writer = os.pipe2(os.O_CLOEXEC)
         except OSError:
             return
-        self._child = _spawn(lambda: _answer_in_time(writer, address, ask, seconds), wakeup, writer, kept)
+        worker = os.getpid()
+        life = partial(_answer_in_time, worker, writer, address, ask, seconds)
+        self._child = _spawn(life, wakeup, writer, kept)
         if self._child is None:
             os.close(self._reader)
 
@@ -110,11 +113,13 @@ class Question:
         return _sanitised(answer) or None
 
 
-def _answer_in_time(writer: int, address: str, ask: Callable[[str], str], seconds: float) -> int:
+def _answer_in_time(worker: int, writer: int, address: str, ask: Callable[[str], str], seconds: float) -> int:
     """Be the child of a worker that cannot end us: it has done so by ending."""
     from scpd.process import prctl  # which whoever is confined has
 
     prctl.signal_at_death_of_parent(signal.SIGKILL)
+    if os.getppid() != worker:  # it had ended before
+        return exitcodes.OK
     return _answer(writer, address, ask, seconds)
 
 
