@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
 Value = TypeVar("Value")
@@ -22,3 +24,10 @@ def wait_until(predicate: Callable[[], Value], timeout: float = 10.0, what: str 
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s in vain for {what or predicate}")
         time.sleep(PAUSE_SECONDS)
+
+
+def is_readable(source: int | socket.socket, seconds: float) -> bool:
+    """Tell whether there is something to read within so many seconds; of any descriptor, select(2) has 1024."""
+    poll = select.poll()
+    poll.register(source, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import struct
 import time
 from typing import TYPE_CHECKING, Self
+
+from tests.harness.waiting import is_readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ class Watcher:
         deadline = time.monotonic() + timeout
         while len(self._events) < count:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._descriptor], [], [], left)[0]:
+            if left <= 0 or not is_readable(self._descriptor, left):
                 raise AssertionError(f"{count} events awaited, {self._events} came")
             self._take(os.read(self._descriptor, 65536))
         return self._events

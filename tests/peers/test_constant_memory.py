@@ -8,7 +8,6 @@ the worker's own.  The ceiling is lower for small objects, so that what grows wi
 
 from __future__ import annotations
 
-import select
 import struct
 import time
 import zlib
@@ -20,6 +19,7 @@ from bench.memory import Watch
 from tests.harness import wire
 from tests.harness.objects import new_uid
 from tests.harness.raw_peer import STORE_CONTEXT
+from tests.harness.waiting import is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -231,7 +231,7 @@ def send(peer: RawPeer, case: Case, size: int, sample: Callable[[], None]) -> No
 def wait_for_answer(peer: RawPeer, seconds: float, sample: Callable[[], None]) -> int:
     """Look at the worker until it answers; gives the status."""
     deadline = time.monotonic() + seconds
-    while not select.select([peer.socket], [], [], 0.01)[0]:
+    while not is_readable(peer.socket, 0.01):
         sample()
         assert time.monotonic() < deadline, "no answer"
     return peer.receive_response().status

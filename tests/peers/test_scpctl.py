@@ -28,7 +28,7 @@ from tests.harness.objects import (
 from tests.harness.programs import real_program
 from tests.harness.scripted import ScriptedServer, accept_all, answer_with, read_message, read_pdu
 from tests.harness.servers import REPOSITORY
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import is_readable, wait_until
 
 if TYPE_CHECKING:
     import socket
@@ -437,7 +437,7 @@ def test_a_terminal_gets_a_progress_bar(storescp: ServerFactory, tmp_path: Path)
             check=False,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )
-        assert select.select([master], [], [], 1.0)[0]
+        assert is_readable(master, 1.0)
         shown = os.read(master, 65536)
     finally:
         os.close(master)

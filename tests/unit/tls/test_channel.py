@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import struct
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from scpd.tls.channel import Channel, begin, reason
+from tests.harness.waiting import is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +63,7 @@ class Client:
                 raise EOFError
             if len(found) >= least:
                 return found
-            assert select.select([self.sock], [], [], SECONDS)[0], "nothing comes"
+            assert is_readable(self.sock, SECONDS), "nothing comes"
             self.hear()
 
 
@@ -83,7 +83,7 @@ class Scene:
     def deliver(self, data: bytes) -> None:
         """Have bytes lie in the socket of our end, and not on their way."""
         self.theirs.sendall(data)
-        assert select.select([self.ours], [], [], SECONDS)[0]
+        assert is_readable(self.ours, SECONDS)
 
     def shake(self, cuts: Iterable[int] = ()) -> None:
         """Do the handshake, the client's bytes in pieces of these lengths, then the rest."""
