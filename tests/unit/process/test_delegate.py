@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+import pytest
 
 from scpd.process.delegate import Delegate
 from scpd.process.signals import Wakeup
 from tests.harness.forked import in_child
 from tests.harness.processes import children_of, wait_for_orphans
 from tests.harness.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def say_who(descriptor: int) -> int:
@@ -26,6 +32,13 @@ def answer(delegate: Delegate) -> list[int]:
         return [int(word) for word in file.read().split()]
 
 
+@pytest.fixture(autouse=True)
+def _helpers_have_time_to_end(_no_child_is_left_behind: None) -> Iterator[None]:
+    """A helper ends a moment after whom it helped."""
+    yield
+    wait_for_orphans()
+
+
 def test_it_starts_one_process_after_the_other_for_us() -> None:
     def work() -> bool:
         delegate = Delegate(say_who, Wakeup(), ())
@@ -34,7 +47,6 @@ def test_it_starts_one_process_after_the_other_for_us() -> None:
         return first[1] == second[1] == helper and len({first[0], second[0], helper, os.getpid()}) == 4
 
     assert in_child(work) is True
-    wait_for_orphans()
 
 
 def test_who_asks_again_waits_until_the_last_one_has_gone() -> None:
