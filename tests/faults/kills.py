@@ -33,6 +33,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from tests.harness.files import paths_below
 from tests.harness.objects import data_set_bytes
 from tests.harness.ports import ReservedPort, is_listening
 from tests.harness.processes import become_subreaper, children_of, command_line, is_running, reap
@@ -328,7 +329,7 @@ class Round:
 
     def _check_objects(self) -> None:
         found: dict[str, list[bytes]] = {}
-        for path in self._folder.glob("inbox/**/[!.]*"):
+        for path in paths_below(self._folder / "inbox", "[!.]*"):
             if path.is_file() and ".scpd" not in path.parts:
                 assert path.name.startswith("CT."), path
                 digest = hashlib.sha256(data_set_bytes(path)).digest()

@@ -19,6 +19,7 @@ import pytest
 from scpd.log.datagrams import LOCAL_SYSLOG
 from tests.harness import wire
 from tests.harness.clients import run, scpctl
+from tests.harness.files import states_below
 from tests.harness.objects import ct_image, data_set_bytes
 from tests.harness.ports import ReservedPort
 from tests.harness.processes import MAY_DUMP, children_of, command_line, core_limit, end_session, is_running
@@ -311,7 +312,7 @@ class TestUser:
             assert note.read_text() == f"{user}\n"
             (folder,) = (each for each in made.inbox.iterdir() if each.name.startswith("S_"))
             assert [each.name for each in folder.iterdir()] == ["CT000001"]
-            owners = {each.lstat().st_uid for each in made.inbox.rglob("*")}
+            owners = {status.st_uid for _, status in states_below(made.inbox)}
             assert owners == {user}
             assert "root" not in made.log.read_text()
             made.stop()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.harness.files import paths_below
 from tests.harness.forked import in_child
 from tests.harness.objects import ct_image, new_uid
 from tests.harness.programs import real_program
@@ -136,7 +137,7 @@ def status_of(server: Server, image: StorableObject) -> int:
 
 def objects_in(place: Place) -> set[str]:
     """Give the names of regular files that are objects, wherever in the inbox."""
-    found = (path for path in place.inbox.rglob("CT.*") if path.is_file() and not path.is_symlink())
+    found = (path for path in paths_below(place.inbox, "CT.*") if path.is_file() and not path.is_symlink())
     return {path.name for path in found}
 
 

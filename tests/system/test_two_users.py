@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.lockdir.layout import LockDirectory
+from tests.harness.files import states_below
 from tests.harness.lockdirs import keeper_pid
 from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY, ServerFactory, scpd_factory
@@ -104,8 +105,7 @@ class Site:
         The control socket is the receiver's own.
         """
         found = []
-        for path in self.inbox.rglob("*"):
-            status = path.lstat()
+        for path, status in states_below(self.inbox):
             if stat.S_ISSOCK(status.st_mode):
                 continue
             needed = 0o2770 if stat.S_ISDIR(status.st_mode) else 0o660
@@ -115,7 +115,7 @@ class Site:
 
     def owners(self) -> set[int]:
         """Give who has made what is there."""
-        return {path.lstat().st_uid for path in self.inbox.rglob("*")}
+        return {status.st_uid for _, status in states_below(self.inbox)}
 
     def finish(self) -> None:
         """End both."""
