@@ -35,8 +35,9 @@ def _arguments() -> argparse.Namespace:
 
 def _say(target: Target, tally: Tally, folder: Path) -> None:
     rate = tally.inputs / max(tally.seconds, 0.001)
+    pdus = f" of {tally.pdus} PDUs" if tally.pdus else ""
     print(
-        f"{target.name:<13} {tally.inputs:>9} inputs {tally.seconds:>7.1f} s {rate:>7.0f}/s "
+        f"{target.name:<13} {tally.inputs:>9} inputs{pdus} {tally.seconds:>7.1f} s {rate:>7.0f}/s "
         f"{tally.outcomes:>5} outcomes {len(tally.findings):>2} found  {target.promise}",
         flush=True,
     )

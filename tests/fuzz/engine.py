@@ -36,9 +36,10 @@ class Finding(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What came of a run: how many inputs, in how many seconds, with how many outcomes, and what was found."""
+    """What came of a run: how many inputs and PDUs, in how many seconds, with how many outcomes; what was found."""
 
     inputs: int
+    pdus: int
     seconds: float
     outcomes: int
     findings: tuple[Finding, ...]
@@ -114,10 +115,11 @@ def fuzz(
     chance = Random(seed)
     kept = list(target.seeds())
     outcomes, findings = {_outcome(target, data) for data in kept}, {}
-    begin, count = monotonic(), 0
+    begin, count, pdus = monotonic(), 0, 0
     while (inputs is None or count < inputs) and (seconds is None or monotonic() - begin < seconds):
         data = _changed(target, kept, chance)
         count += 1
+        pdus += target.pdus(data) if target.pdus is not None else 0
         try:
             outcome = try_one(target, data, measures_memory=count % _MEASURE_EACH == 0)
         except Exception as error:  # noqa: BLE001 - whatever a target raises is a finding
@@ -129,7 +131,7 @@ def fuzz(
             kept.append(data)
         outcomes.add(outcome)
     found = tuple(Finding(each.target, shrunk(target, each.data), each.error) for each in findings.values())
-    return Tally(count, monotonic() - begin, len(outcomes), found)
+    return Tally(count, pdus, monotonic() - begin, len(outcomes), found)
 
 
 def _outcome(target: Target, data: bytes) -> str:

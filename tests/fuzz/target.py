@@ -18,7 +18,7 @@ class Target:
     """`run` gives a word for what happened, as one would sort it, and raises only where the promise is broken.
 
     An input of N kB (of what `size` counts) may take `milliseconds` + N x `milliseconds_per_kb` of processor time.
-    `weight` is its share among others: how many inputs are worth it.
+    `weight` is its share among others: how many inputs are worth it.  `pdus` counts those of an input, if it has any.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Target:
     milliseconds: float = 20.0
     milliseconds_per_kb: float = 10.0
     weight: int = 1
+    pdus: Callable[[bytes], int] | None = None
 
 
 class BrokenPromiseError(AssertionError):

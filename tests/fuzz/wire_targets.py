@@ -48,6 +48,15 @@ def commands() -> list[bytes]:
     return found
 
 
+def pdus_in(data: bytes) -> int:
+    """Count PDUs, by their lengths: what is behind a wrong one is none."""
+    position = count = 0
+    while position < len(data):
+        position += 6 + int.from_bytes(data[position + 2 : position + 6], "big")
+        count += 1
+    return count
+
+
 def without_numbers(text: str) -> str:
     """Give a text by which inputs are sorted: what differs in numbers only is the same."""
     return _NUMBERS.sub("#", text)
@@ -105,6 +114,7 @@ TARGETS = (
         mutations.spoilt_stream,
         milliseconds_per_kb=15.0,
         weight=4,
+        pdus=pdus_in,
     ),
     Target(
         "request",
