@@ -8,24 +8,16 @@ from __future__ import annotations
 
 import logging
 import os
-from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Mapping
 
     from scpd.cli.settings import Settings
     from scpd.dataset.dictionary import Dictionary
     from scpd.log.configuration import Configuration
-    from scpd.log.setup import Logging, LogPolicy
-    from scpd.master.roles import Limits, Roles
-    from scpd.master.turnstile import Refuse
+    from scpd.log.setup import LogPolicy
     from scpd.peers_policies import Peers
-    from scpd.process.score import Score
-    from scpd.process.signals import Wakeup
-    from scpd.process.standby import Assignment
-    from scpd.process.titles import Title
     from scpd.tls.endpoint import Tls
     from scpd.ul import negotiation
     from scpd.ul.profiles import Profile
@@ -34,7 +26,6 @@ if TYPE_CHECKING:
     from scpd.worker.faults import Faults
     from scpd.worker.filing import FilingPolicy
     from scpd.worker.gate import Gate
-    from scpd.worker.peer import Peer
     from scpd.worker.rewrite import Form
     from scpd.worker.service import ServicePolicy, Verbosity
     from scpd.worker.store import StorePolicy
@@ -334,114 +325,3 @@ def _verbosity(settings: Settings) -> Verbosity:
         tells_study=tells_study,
         is_watched=is_watched,
     )
-
-
-def limits(settings: Settings) -> Limits:
-    """Say how many workers there may be, and connections of a host, and how long things may take."""
-    from scpd.master.roles import Limits
-
-    workers = settings.max_associations if settings.fork else 1
-    return Limits(workers, settings.acse_timeout, settings.grace, settings.max_associations_per_host)
-
-
-def roles(  # noqa: PLR0913, PLR0917 - as above
-    settings: Settings,
-    title: Title,
-    logs: Logging,
-    profile: Profile | None = None,
-    dictionary: Dictionary | None = None,
-    peers: Peers | None = None,
-    tls: Tls | None = None,
-) -> Roles:
-    """Say what the master's children do; everything that they need is imported here, before it listens."""
-    from scpd.confinement_policies import of_master
-    from scpd.keeper.sweep import run as sweep
-    from scpd.keeper.vacancy import LONGEST_SECONDS
-    from scpd.keeper_policies import keeper_role, keeper_vacancy
-    from scpd.master.roles import Roles
-    from scpd.process import exitcodes
-    from scpd.status_policies import teller
-    from scpd.worker.rehearsal import learn
-
-    policy = worker_policy(settings, profile, dictionary, peers, tls=tls)
-    environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
-    places = () if peers is None else peers.directories()
-    keep = keeper_role(settings, title, environment, places)
-    vacancy = keeper_vacancy(settings)
-
-    def sweep_output_directory() -> int:
-        title.show("sweeper")
-        if vacancy is not None:
-            vacancy.look(monotonic())
-        codes = [sweep(each) for each in (settings.output_directory, *places) if not settings.ignore]
-        return max(codes, default=exitcodes.OK)
-
-    prepare = None
-    if policy.tls is not None:
-        from scpd.worker.security import preparation  # and a worker imports nothing from disk
-
-        prepare = preparation(policy, policy.tls)
-    learn(policy)
-    confinement = policy.confinement = of_master(settings, logs, peers)
-    refuse = _refuse(settings, policy, title, logs)
-    kept = () if confinement is None else confinement.descriptors()
-    often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
-    return Roles(
-        _serve_assignment(policy, title, logs, environment),
-        sweep_output_directory,
-        keep,
-        logs,
-        refuse=refuse,
-        refresh=_refresh(policy),
-        tell=teller(settings, title, places, policy.bounds, tls),
-        prepare=prepare,
-        kept=kept,
-        **often,
-    )
-
-
-def _serve_assignment(
-    policy: ServicePolicy, title: Title, logs: Logging, environment: Mapping[str, str]
-) -> Callable[[Assignment, Wakeup, Score], int]:
-    from scpd.worker.peer import Peer, tune
-    from scpd.worker.serve import serve
-    from scpd.worker.service import Surroundings
-
-    def serve_assignment(work: Assignment, wakeup: Wakeup, score: Score) -> int:
-        tune(work.sock, environment)
-        around = Surroundings(title, wakeup, logs, score)
-        code = serve(work.sock, Peer(work.address), policy, around, work.deadline)
-        if policy.tls is not None:
-            policy.tls.leave_seed()
-        return code
-
-    return serve_assignment
-
-
-def _refresh(policy: ServicePolicy) -> Callable[[], None] | None:
-    """Say what the master does anew from time to time."""
-    parts = [each.refresh for each in (policy.gate, policy.tls) if each is not None]
-    if len(parts) < 2:
-        return parts[0] if parts else None
-
-    def refresh() -> None:
-        for part in parts:
-            part()
-
-    return refresh
-
-
-def _refuse(settings: Settings, policy: ServicePolicy, title: Title, logs: Logging) -> Refuse | None:
-    """Say how a connection beyond those that its host may have is refused."""
-    if settings.max_associations_per_host is None:
-        return None
-    from scpd.worker.refuse import RefusalPolicy, refuse
-    from scpd.worker.service import Surroundings
-
-    most, gate = settings.max_associations_per_host, policy.gate
-    refusal = RefusalPolicy(policy.max_pdu, policy.timeouts, most, gate, policy.tls, policy.confinement)
-
-    def refuse_connection(sock: socket.socket, peer: Peer, count: int, wakeup: Wakeup) -> int:
-        return refuse(sock, peer, count, refusal, Surroundings(title, wakeup, logs))
-
-    return refuse_connection

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import os
 
-from scpd import filing_policies, peers_policies, policies, status_policies
+from scpd import filing_policies, master_policies, peers_policies, policies, status_policies
 from scpd.errors import StartError
 from scpd.fixed_options import FIXED, LOCK_DIRECTORY, TLS, changes, fixed_options
 from scpd.master import listeners, report, supervisor
@@ -166,14 +166,15 @@ class _Beginning:
         peers = peers_policies.load_peers(settings)
         # Held to the end of this process, lest somebody else begin with other options.
         in_use = filing_policies.use_lock_directory(settings, peers_policies.directories(peers), held)
-        roles = policies.roles(settings, self._title, self._logs, profile, dictionary, peers, tls)
+        policy = policies.worker_policy(settings, profile, dictionary, peers, tls=tls)
+        roles = master_policies.roles(settings, policy, self._title, self._logs, peers)
         return roles, () if in_use is None else (in_use,)
 
     def _master(
         self, sockets: list[socket.socket], roles: Roles, heirloom: Heirloom
     ) -> supervisor.Supervisor:
         shown = report.Report(self._title, " and ".join(map(str, listeners.ports(sockets))), self._manager)
-        return supervisor.Supervisor(sockets, policies.limits(self._settings), roles, shown, heirloom)
+        return supervisor.Supervisor(sockets, master_policies.limits(self._settings), roles, shown, heirloom)
 
     def _heirloom(
         self,

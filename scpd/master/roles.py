@@ -1,6 +1,6 @@
 """What a master is told: how many may be served and for how long, and what its children do.
 
-Nothing but values; `policies` fills them in.
+Nothing but values; `master_policies` fills them in.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd import keeper_policies, peers_policies, policies
+from scpd import keeper_policies, master_policies, peers_policies, policies
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
 from scpd.errors import Reject, StartError
@@ -279,7 +279,9 @@ class TestDirectories:
 
         given = site.settings("A * directory=~/ct")
         logs = Logging(Association(), Complaints(), [])
-        roles = policies.roles(given, Titles(), logs, peers=peers_policies.load_peers(given))  # type: ignore[arg-type]
+        peers = peers_policies.load_peers(given)
+        policy = policies.worker_policy(given, None, None, peers)
+        roles = master_policies.roles(given, policy, Titles(), logs, peers)  # type: ignore[arg-type]
         assert roles.sweep() == 0
         assert [path.name for path in temporary.iterdir()] == ["lock"]
 

@@ -12,9 +12,6 @@ from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
 from scpd.dataset.dictionary import Dictionary
 from scpd.dataset.encoding import Encoding
-from scpd.log.association import Association
-from scpd.log.complaints import Complaints
-from scpd.log.setup import Logging
 from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
@@ -27,14 +24,6 @@ WORKLIST, PRIVATE = "1.2.840.10008.5.1.4.31", "1.2.3.4.5"
 DEFINED_PROCEDURE_PROTOCOL = "1.2.840.10008.5.1.4.1.1.200.1"
 LITTLE, BIG, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
-
-
-class Titles:
-    def __init__(self) -> None:
-        self.shown: list[str] = []
-
-    def show(self, text: str) -> None:
-        self.shown.append(text)
 
 
 def settings(*words: str) -> Settings:
@@ -273,65 +262,8 @@ def test_dumps_are_made_for_those_who_asked_only() -> None:
     assert policies.service_policy(settings("-d", "+v")).verbosity.dumps is not None
 
 
-@pytest.mark.parametrize(
-    ("words", "workers"),
-    [("", 1), ("--single-process", 1), ("--fork", None), ("--fork --max-associations 7", 7)],
-)
-def test_one_worker_at_a_time_unless_told_to_fork(words: str, workers: int | None) -> None:
-    limits = policies.limits(settings(*words.split(), "-ta", "9", "--grace", "11"))
-
-    assert (limits.workers, limits.acse_timeout, limits.grace) == (workers, 9, 11)
-
-
-@pytest.mark.parametrize(("words", "per_host"), [("", None), ("--max-associations-per-host 7", 7)])
-def test_nobody_is_refused_for_the_number_of_his_connections_unless_it_is_limited(
-    tmp_path: Path, words: str, per_host: int | None
-) -> None:
-    logs = Logging(Association(), Complaints(), [])
-    given = settings(*words.split(), "-od", str(tmp_path))
-    roles = policies.roles(given, Titles(), logs)  # type: ignore[arg-type]
-
-    assert policies.limits(given).per_host == per_host
-    assert (roles.refuse is None) is (per_host is None)
-
-
-def test_the_sweeper_sweeps_the_output_directory(tmp_path: Path) -> None:
-    (tmp_path / ".scpd" / "tmp").mkdir(parents=True)
-    (tmp_path / ".scpd" / "tmp" / "1.2.3").touch()
-    titles = Titles()
-    logs = Logging(Association(), Complaints(), [])
-    roles = policies.roles(settings("-od", str(tmp_path)), titles, logs)  # type: ignore[arg-type]
-
-    assert roles.sweep() == 0
-    assert titles.shown == ["sweeper"]
-    assert [path.name for path in (tmp_path / ".scpd" / "tmp").iterdir()] == ["lock"]
-
-
-class Renewed:
-    """Something that the master does anew."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    def refresh(self) -> None:
-        self.times += 1
-
-
-@pytest.mark.parametrize("names", [(), ("gate",), ("tls",), ("gate", "tls")])
-def test_the_master_does_anew_what_there_is(names: tuple[str, ...]) -> None:
-    policy = policies.worker_policy(settings(), None, None, None)
-    parts = {name: Renewed() for name in names}
-    for name, part in parts.items():
-        setattr(policy, name, part)
-    refresh = policies._refresh(policy)
-    assert (refresh is None) is (not names)
-    if refresh is not None:
-        refresh()
-    assert [part.times for part in parts.values()] == [1] * len(names)
-
-
 def test_a_worker_learns_of_tls() -> None:
-    tls = Renewed()
+    tls = object()
     policy = policies.worker_policy(settings(), None, None, None, tls=tls)  # type: ignore[arg-type]
     assert policy.tls is tls  # type: ignore[comparison-overlap]
     assert policies.worker_policy(settings(), None, None, None).tls is None
