@@ -28,7 +28,7 @@ from scpd.master.books import Books
 from scpd.master.control import DOOR
 from scpd.master.door import inherit_door
 from scpd.master.renewal import CHILDREN, GRACE, LISTENERS, PID_FILE, Heirloom
-from scpd.process import activation, cores, exitcodes, notify, privileges
+from scpd.process import activation, cores, exitcodes, memory, notify, privileges
 from scpd.process.renewable import closed, not_renewed
 from scpd.process.succession import DESCRIPTORS
 from scpd.process.titles import Title
@@ -64,6 +64,7 @@ def run_master(settings: Settings, logs: Logging, program: Program) -> int:
     manager = notify.take(os.environ, os.getpid())
     _check_names(settings)
     cores.forbid()
+    memory.keep_freed()
     begin = _Beginning(settings, logs, program, manager, title)
     return begin.anew(handed) if program.estate is None else begin.in_place_of_another(program.estate)
 

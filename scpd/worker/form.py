@@ -76,11 +76,12 @@ class Announced:
 class FormingStore:
     """One association's way from data sets to files in the form that is asked for."""
 
-    __slots__ = ("_form", "_likenesses", "_memory", "_output")
+    __slots__ = ("_form", "_likenesses", "_memory", "_output", "_rewriter")
 
     def __init__(self, form: Form, output: OutputDirectory) -> None:
         self._form = form
         self._output = output
+        self._rewriter = Rewriter(output, form)
         self._likenesses: dict[str, Likeness | None] = {}  # by transfer syntax
         self._memory: mmap | None = None  # for objects on their way; made when the first one needs it
 
@@ -203,9 +204,8 @@ class FormingStore:
         syntax = announced.transfer_syntax
         written = self._form.encoding.written(syntax)
         file_meta = announced.file_meta(written)
-        rewriter = Rewriter(self._output, self._form)
         try:
-            anew = rewriter.rewritten(received.view(), syntax, scan, file_meta)
+            anew = self._rewriter.rewritten(received.view(), syntax, scan, file_meta)
         except _NOT_UNDERSTOOD as error:
             log.error("cannot be written in another form (%s), stored as received: %s", error, announced.path)
             received.release()

@@ -14,6 +14,7 @@ from scpd.tables.transfer_syntaxes import DEFLATED_DATA_SETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mmap import mmap
     from typing import Self
 
     from scpd.dataset.dictionary import Dictionary
@@ -34,14 +35,15 @@ class Form:
 
 
 class Rewriter:
-    """Writes the objects of one association anew."""
+    """Writes the objects of one association anew; the memory that one took is there for the next."""
 
-    __slots__ = ("_dictionary", "_encoding", "_output")
+    __slots__ = ("_dictionary", "_encoding", "_memories", "_output")
 
     def __init__(self, output: OutputDirectory, form: Form) -> None:
         self._output = output
         self._encoding = form.encoding
         self._dictionary = form.dictionary
+        self._memories: list[mmap] = []  # that are free
 
     def rewritten(self, received: memoryview, transfer_syntax: str, scan: Scan, file_meta: bytes) -> Incoming:
         """Give a file with the data set in the form that is asked for, behind its file meta."""
@@ -49,7 +51,7 @@ class Rewriter:
             return self._written(Source(received, transfer_syntax, scan.unordered), file_meta)
         from scpd.dataset.inflate import inflated  # deflated data sets are rare: nobody else pays for it
 
-        with _Room(self._output) as room:
+        with _Room(self._output, self._memories) as room:
             for piece in inflated(received):
                 room.write((piece,))
             return self._written(Source(room.view(), transfer_syntax, scan.unordered), file_meta)
@@ -71,19 +73,21 @@ class Rewriter:
         """Write the data set anew and deflate it, since lengths in it are known when it is written only."""
         from scpd.dataset.inflate import deflated  # as above
 
-        with _Room(self._output) as room:
+        with _Room(self._output, self._memories) as room:
             recode(source, self._encoding, self._dictionary, room, before)
             for piece in deflated(room.view(), self._encoding.compression_level):
                 target.write((piece,))
 
 
 class _Room(Scratch):
-    """A scratch for the time of a `with`."""
+    """A scratch for the time of a `with`, in one of these memories."""
 
-    __slots__ = ()
+    __slots__ = ("_memories", "_taken")
 
-    def __init__(self, output: OutputDirectory) -> None:
-        super().__init__(output, memory())
+    def __init__(self, output: OutputDirectory, memories: list[mmap]) -> None:
+        self._memories = memories
+        self._taken = memories.pop() if memories else memory()
+        super().__init__(output, self._taken)
 
     def __enter__(self) -> Self:
         return self
@@ -91,3 +95,4 @@ class _Room(Scratch):
     def __exit__(self, *_: object) -> None:
         self.release()
         self.discard()
+        self._memories.append(self._taken)
