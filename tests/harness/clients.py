@@ -13,6 +13,7 @@ from tests.harness.programs import real_program
 from tests.harness.servers import REPOSITORY
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
     from pathlib import Path
 
@@ -95,20 +96,27 @@ def scpctl(*arguments: str | Path | int, timeout: float = CLIENT_SECONDS) -> sub
     return run(words, timeout, {"PYTHONPATH": str(REPOSITORY)})
 
 
-def pynetdicom_send(server: Server, paths: Iterable[Path], **titles: str) -> list[int]:
+def pynetdicom_send(
+    server: Server,
+    paths: Iterable[Path],
+    *,
+    calling: str = "PYNETDICOM",
+    called: str = "ANY-SCP",
+    tls_args: tuple[ssl.SSLContext, str] | None = None,
+) -> list[int]:
     """Store files by pynetdicom on one association; the status of each, -1 where none came.
 
-    pynetdicom decodes a data set and encodes it again.
+    pynetdicom decodes a data set and encodes it again.  `tls_args` are a context and the name that is to be shown.
     """
     import pydicom
     from pynetdicom import AE, build_context
 
     data_sets = [pydicom.dcmread(path) for path in paths]
     needed = dict.fromkeys((ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in data_sets)
-    application = AE(ae_title=titles.get("calling", "PYNETDICOM"))
+    application = AE(ae_title=calling)
     application.acse_timeout = application.dimse_timeout = application.network_timeout = 20
     contexts = [build_context(sop_class, syntax) for sop_class, syntax in needed]
-    association = application.associate(server.host, server.port, contexts, titles.get("called", "ANY-SCP"))
+    association = application.associate(server.host, server.port, contexts, called, tls_args=tls_args)
     if not association.is_established:
         raise AssertionError("pynetdicom got no association")
     association.dimse.msg_queue = _ResponseQueue()
