@@ -2,7 +2,7 @@
 # make test         style, types and tests; make test-long: the tests at full size
 # make bench        scpd and its peers side by side
 # make fuzz         hostile bytes for all that reads them, for SECONDS (60); TARGET=, SEED= (python -m tests.fuzz -h)
-# make soak         a daemon under mixed load, reloads and kills, for MINUTES (30) (python -m tests.soak -h)
+# make soak         daemons, plain and TLS, under load, reloads and kills, for MINUTES (30); SEED= (python -m tests.soak -h)
 # make lint         style and types only
 # make install      install it (PREFIX=, DESTDIR=), make deb: a Debian package; see install/install.mk
 # make clean        remove what make made (never an inbox)

@@ -1,1 +1,1 @@
-"""A daemon under mixed load for as long as one likes, with reloads and kills: `make soak`."""
+"""Daemons under mixed load for as long as one likes, plain and TLS, with reloads and kills: `make soak`."""

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
-_PARTS = 4  # of a run: what is least in the first is compared with what is least in the last
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PARTS = 4  # of a life: what is least in the first is compared with what is least in the last
+_BEGIN = 8  # so many samples of a life are of its begin, when it has not yet done everything once
 
 
 class Sample(NamedTuple):
-    """Private memory in kB, and open descriptors."""
+    """Private memory in kB, and open descriptors; of which life, since a reload gives a process another one."""
 
     memory: int
     descriptors: int
+    life: object = None
+
+
+class Growth(NamedTuple):
+    """By how much there is more at an end than at a begin."""
+
+    memory: int = 0
+    descriptors: int = 0
 
 
 def sample(pid: int) -> Sample | None:
@@ -20,21 +33,39 @@ def sample(pid: int) -> Sample | None:
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
             memory = next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
-        return Sample(memory, len(os.listdir(f"/proc/{pid}/fd")))
+        # Addresses are another program's or another run's of it: they change when a process executes itself.
+        with open(f"/proc/{pid}/auxv", "rb") as addresses:
+            life = pid, addresses.read()
+        return Sample(memory, len(os.listdir(f"/proc/{pid}/fd")), life)
     except (OSError, StopIteration):
         return None
 
 
-def growth(samples: list[Sample]) -> Sample:
-    """Give by how much the least of the last part of a run is more than that of its first part.
+def lives(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Part samples by life, without the begin of each; those of which nothing is left are not there."""
+    parts = [list(life)[_BEGIN:] for _, life in groupby(samples, key=lambda each: each.life)]
+    return [life for life in parts if life]
 
-    The least is what stays when nothing is under way: connections and associations come and go.
+
+def growth(samples: Sequence[Sample]) -> Growth:
+    """Give the most that one life has grown by, or descriptors from the first life to the last.
+
+    A new life begins with little memory whatever the one before it had, but descriptors may be handed on.
     """
-    size = max(len(samples) // _PARTS, 1)
-    first, last = samples[:size], samples[-size:]
-    if not samples:
-        return Sample(0, 0)
-    return Sample(
+    parts = lives(samples)
+    grown = [_grown(life[: _size(life)], life[-_size(life) :]) for life in parts]
+    if len(parts) > 1:
+        grown.append(_grown(parts[0], parts[-1])._replace(memory=0))
+    return Growth(*(max(figures, default=0) for figures in zip(*grown, strict=True))) if grown else Growth()
+
+
+def _size(life: Sequence[Sample]) -> int:
+    return max(len(life) // _PARTS, 1)
+
+
+def _grown(first: Sequence[Sample], last: Sequence[Sample]) -> Growth:
+    """Compare what is least: that is what stays when nothing is under way, connections and associations come and go."""
+    return Growth(
         min(each.memory for each in last) - min(each.memory for each in first),
         min(each.descriptors for each in last) - min(each.descriptors for each in first),
     )
