@@ -112,7 +112,7 @@ class Keeper:
     def recover(self, now: float, beat: Callable[[], None]) -> None:
         """Take over what an earlier keeper has left; `beat` gives a sign of life, since that may be much."""
         self._endings.recover()
-        self._studies.recover(now)
+        self._studies.look_around(now)
         self._apply(self._ledger.look_back(now, beat), now)
         self._ledger.forget_all_done()
         self._endings.advance(now)
@@ -141,6 +141,7 @@ class Keeper:
         if self._is_elected():  # else what the other one has written would be removed
             self._accounts.keep_up(self._matters, now)
             self._leftovers.sweep(now)
+            self._studies.look_around(now)
 
     def _look(self, now: float) -> None:
         self._apply(self._ledger.look(now), now)

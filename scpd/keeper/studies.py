@@ -6,8 +6,10 @@ more, so that no object is missed that somebody has stored; while one cannot be 
 nothing is sealed.  What is sealed is handed on (`keeper.endings`).  A study without objects is removed as soon as
 nobody is at it.
 
-What in open/ cannot be a study is set aside.  Sealing that fails is tried again.  Raises `OSError` if it cannot be
-read which study is open: who goes on without would forget objects, who begins anew does not.
+A worker that is killed before it has told of the study that it has opened leaves one of which no journal speaks:
+therefore open/ is read at the keeper's start, and each ten seconds.  What cannot be a study there is set aside.
+Sealing that fails is tried again.  Raises `OSError` if it cannot be read which study is open: who goes on without would
+forget objects, who begins anew does not.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 _MOST_SEALED_AT_ONCE = 64  # descriptors
 _RETRY_SECONDS = 5.0  # after a step that failed
+LOOK_SECONDS = 10.0  # between two looks for studies that nobody tells of
 _NOT_FOR_US = frozenset((errno.EACCES, errno.EPERM))
 
 
@@ -53,6 +56,8 @@ class Studies:
         self._open: dict[str, Study] = {}  # by generation
         self._empty: dict[str, float] = {}  # those without an object, and when to look at them
         self._held: set[str] = set()  # due, but a worker was at them
+        self._unreadable: set[str] = set()  # keys that were complained of
+        self._look_at = 0.0
 
     def __iter__(self) -> Iterator[Study]:
         return iter(self._open.values())
@@ -65,10 +70,16 @@ class Studies:
         """Give a study that is not yet done, open or not."""
         return self._open.get(generation) or self._endings.find(generation)
 
-    def recover(self, now: float) -> None:
-        """Take over what lies there, at the keeper's start."""
-        for key in os.listdir(self._lockdir.opened(layout.OPEN)):
-            if key[0] == ".":
+    def look_around(self, now: float) -> None:
+        """Enter those that lie there and of which nobody has told, if the last look was long enough ago."""
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
+        keys = os.listdir(self._lockdir.opened(layout.OPEN))
+        self._unreadable.intersection_update(keys)
+        known = {study.key for study in self._open.values()}
+        for key in keys:
+            if key[0] == "." or key in known:
                 continue
             if has_lost_study(self._lockdir, key):
                 self._lockdir.set_aside(key, layout.OPEN)
@@ -110,7 +121,9 @@ class Studies:
         if layout.is_strange(error):
             self._lockdir.set_aside(key, layout.OPEN)
         elif error.errno in _NOT_FOR_US:  # who writes here may forbid it for ever
-            log.error("cannot read the state of open study %s: %s", key, error.strerror)
+            if key not in self._unreadable:
+                self._unreadable.add(key)
+                log.error("cannot read the state of open study %s: %s", key, error.strerror)
         else:
             raise error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from time import monotonic
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.keeper.studies import LOOK_SECONDS
 from scpd.lockdir import records
 from scpd.lockdir.layout import LockDirectory
 from scpd.process.locks import share
 from scpd.study import record
 from scpd.study.rules import Rules
-from scpd.study.states import About
+from scpd.study.states import About, open_study
 from tests.harness.journals import OTHER_BOOT, JournalFile, an_object
 from tests.harness.keeping import Site, crash_at
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scpd.keeper.keeper import Keeper
+    from scpd.study.states import OpenStudy
 
 TIMEOUT = 100.0
 GENERATION = "0123456789abcdef"
@@ -222,6 +225,58 @@ def test_what_is_no_study_is_set_aside_and_another_can_be_opened(
     turns(keeper, now + TIMEOUT + 1)
     assert study_files(site) == ["CT000001"]
     keeper.close()
+
+
+def a_study_of_which_nobody_has_told(site: Site) -> OpenStudy:
+    """Open one, as a worker does before it writes its journal's line."""
+    lockdir = LockDirectory(str(site.lock_directory))
+    study = open_study(lockdir, "1.1", site.rules.encode(), flush=False)
+    lockdir.close()
+    return study
+
+
+def test_a_study_whose_worker_was_killed_before_it_told_of_it_goes(
+    site: Site, keeper: Keeper, now: float
+) -> None:
+    a_study_of_which_nobody_has_told(site).let_go()
+    turns(keeper, now + LOOK_SECONDS - 1)
+    assert listing(site, "open") == ["1.1"]
+    turns(keeper, now + LOOK_SECONDS)
+    assert is_clean(site)
+
+
+def test_a_study_of_which_nobody_has_told_stays_as_long_as_a_worker_is_busy_with_it(
+    site: Site, keeper: Keeper, now: float
+) -> None:
+    study = a_study_of_which_nobody_has_told(site)
+    turns(keeper, now + LOOK_SECONDS)
+    turns(keeper, now + 2 * LOOK_SECONDS)
+    assert listing(site, "open") == ["1.1"]
+    study.let_go()
+    turns(keeper, now + 3 * LOOK_SECONDS)
+    assert is_clean(site)
+
+
+def test_what_comes_to_lie_among_studies_is_set_aside_by_a_keeper_that_lives(
+    site: Site, keeper: Keeper, now: float
+) -> None:
+    foreign(site.lock_directory / "open/1.1", "no study")
+    turns(keeper, now + LOOK_SECONDS)
+    assert listing(site, "open") == []
+    assert len(listing(site, "strange")) == 1
+
+
+def test_what_cannot_be_read_is_said_once(
+    site: Site, keeper: Keeper, now: float, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    a_study_of_which_nobody_has_told(site).let_go()
+    monkeypatch.setattr("scpd.keeper.studies.Seal", forbidden)
+    for look in range(1, 4):
+        turns(keeper, now + look * LOOK_SECONDS)
+    assert caplog.text.count("cannot read the state of open study 1.1: Permission denied") == 1
 
 
 def test_without_descriptors_no_open_study_is_forgotten(
