@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tests.harness import wire
+from tests.harness.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +57,9 @@ class RawPeer:
     The peer's end of the connection is None from `receive`, whether it closed or reset; `was_reset` tells.
     """
 
-    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10.0, source: str = "") -> None:
+    def __init__(
+        self, port: int, host: str = "127.0.0.1", timeout: float = PATIENCE_SECONDS, source: str = ""
+    ) -> None:
         self.was_reset = False
         self.peer_maximum_length = 0
         self._buffer = b""
@@ -83,9 +86,20 @@ class RawPeer:
             self.was_reset = True
 
     def receive(self, timeout: float | None = None) -> Pdu | None:
-        """Give the next PDU, None at the end of the connection; TimeoutError if neither comes."""
-        if timeout is not None:
-            self.socket.settimeout(timeout)
+        """Give the next PDU, None at the end of the connection; TimeoutError if neither comes.
+
+        `timeout` is for this one alone.
+        """
+        if timeout is None:
+            return self._receive()
+        usual = self.socket.gettimeout()
+        self.socket.settimeout(timeout)
+        try:
+            return self._receive()
+        finally:
+            self.socket.settimeout(usual)
+
+    def _receive(self) -> Pdu | None:
         header = self._read(6)
         if header is None:
             return None

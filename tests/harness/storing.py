@@ -71,15 +71,21 @@ def wait_for_temporaries(server: Server, count: int) -> list[Path]:
 
 def left_over(server: Server) -> list[Path]:
     """Give the temporary files, less the one that each living worker may have made ready for its next object."""
-    ready = {str(child.pid) for child in children_of(server.pid) if child.is_running}
+    ready = _workers(server)
+    found = temporaries(server)
+    ready |= _workers(server)  # one that was forked meanwhile
     left = []
-    for path in temporaries(server):
+    for path in found:
         pid = path.name.partition(".")[0]
         if pid in ready:
             ready.remove(pid)
         else:
             left.append(path)
     return left
+
+
+def _workers(server: Server) -> set[str]:
+    return {str(child.pid) for child in children_of(server.pid) if child.is_running}
 
 
 def assert_holds(server: Server, *images: StorableObject) -> None:

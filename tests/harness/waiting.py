@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 PAUSE_SECONDS = 0.005
+# What takes a moment may take so long on a machine that is busy with other tests, too.
+PATIENCE_SECONDS = 30.0
 
 
-def wait_until(predicate: Callable[[], Value], timeout: float = 10.0, what: str = "") -> Value:
+def wait_until(predicate: Callable[[], Value], timeout: float = PATIENCE_SECONDS, what: str = "") -> Value:
     """Give the first true value of `predicate()`; AssertionError if none comes within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.programs import real_program
 from tests.harness.servers import ServerFactory, scpd_factory
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import PATIENCE_SECONDS, is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Users that nobody has, a different one for each process of a test run: RLIMIT_NPROC counts per user.
 FIRST_USER, USERS = 40000, 20000
+ATTACHED = " attached"
 
 
 class Call(NamedTuple):
@@ -59,20 +60,25 @@ def attached(pid: int, trace: Path, *expressions: str) -> Iterator[Callable[[], 
     """Trace a process that runs already, from here to the end of the block; gives what gives its calls so far."""
     words = [word for expression in expressions for word in ("-e", expression)]
     command = [real_program("strace"), "-y", "-s", "0", "-o", str(trace), *words, "-p", str(pid)]
-    tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        wait_until(lambda: tracer.poll() is not None or _tracer_of(pid) == tracer.pid)
-        if tracer.poll() is not None and tracer.stderr:
-            pytest.skip(f"strace cannot attach here: {tracer.stderr.read().strip()[:200]}")
+        said = _first_words(tracer)
+        if ATTACHED not in said:
+            pytest.skip(f"strace cannot attach here: {said.strip()[:200]}")
         yield lambda: _calls(trace)
     finally:
         tracer.terminate()
-        tracer.communicate(timeout=10)
+        tracer.communicate(timeout=PATIENCE_SECONDS)
 
 
-def _tracer_of(pid: int) -> int:
-    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("TracerPid:"))
+def _first_words(tracer: subprocess.Popen[bytes]) -> str:
+    """Give what strace says when it has attached, or why it cannot.
+
+    By then no further call escapes it; TracerPid in /proc is there a moment earlier.
+    """
+    assert tracer.stderr is not None
+    assert is_readable(tracer.stderr.fileno(), PATIENCE_SECONDS), "strace says nothing"
+    return os.read(tracer.stderr.fileno(), 4096).decode(errors="replace")
 
 
 def _calls(trace: Path) -> list[Call]:
@@ -96,7 +102,7 @@ def limited(folder: Path, **limits: int) -> ServerFactory:
 def require_strace() -> None:
     """Skip the test if strace is missing, or not allowed to trace."""
     words = [real_program("strace"), "-D", "-f", "-o", "/dev/null", "-e", "inject=fsync:error=EIO", "true"]
-    probe = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    probe = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     if probe.returncode != 0:
         pytest.skip(f"strace cannot trace here: {probe.stderr.strip()[:200]}")
 
@@ -135,7 +141,9 @@ def _as_user() -> list[str]:
         f"--inh-caps={rights}",
         f"--ambient-caps={rights}",
     ]
-    probe = subprocess.run([*prefix, "true"], capture_output=True, text=True, timeout=10, check=False)
+    probe = subprocess.run(
+        [*prefix, "true"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     if probe.returncode != 0:
         pytest.skip(f"cannot become another user here: {probe.stderr.strip()[:200]}")
     return prefix
