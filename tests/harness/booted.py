@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BOOT_SECONDS = 60.0
-END_SECONDS = 10.0
+END_SECONDS = 30.0
 CLONE_NEWNET = 0x40000000
 # Of the hierarchies that there may be: the one of systemd alone, or the old one with the new one beside it.
 CGROUPS = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified")]
@@ -86,12 +86,12 @@ class BootedMachine:
             self.stop()
             raise
 
-    def run(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command there, as root."""
         inside = [real_program("nsenter"), "--target", str(self.leader), "--all"]
         return run([*inside, *words], timeout, {"LC_ALL": "C"})
 
-    def check(self, *words: str, timeout: float = 30.0) -> str:
+    def check(self, *words: str, timeout: float = 60.0) -> str:
         """Run a command that has to succeed; give its output."""
         ended = self.run(*words, timeout=timeout)
         assert ended.returncode == 0, f"{words}: {ended.stdout}{ended.stderr}"

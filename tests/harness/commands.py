@@ -10,7 +10,7 @@ from scpd.keeper.runner import Launcher
 from scpd.keeper.running import Running
 from scpd.process.signals import Wakeup
 from tests.harness.forked import exit_code, forked
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,7 @@ class Commands:
         """Run a command."""
         self.running.start(job, command, {**ENVIRONMENT, **environment})
 
-    def ended(self, count: int = 1, timeout: float = 10.0) -> list[Ended]:
+    def ended(self, count: int = 1, timeout: float = PATIENCE_SECONDS) -> list[Ended]:
         """Wait until so many have ended, in whatever order; give them by name."""
         found: list[Ended] = []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONGEST_LIFE_SECONDS = 30
+LONGEST_LIFE_SECONDS = 60
 
 
 def forked(life: Callable[[], int]) -> int:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.harness.programs import real_program
 from tests.harness.servers import ServerFactory
+from tests.harness.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,9 @@ def mounting(folder: Path, files: Mapping[str, str]) -> list[str]:
         place_of(folder, path).write_text(text)
         pairs += [str(place_of(folder, path)), path]
     words = [real_program("unshare"), "--mount", "sh", "-c", _MOUNT, "sh", *pairs, "--"]
-    probe = subprocess.run([*words, "true"], capture_output=True, text=True, timeout=10, check=False)
+    probe = subprocess.run(
+        [*words, "true"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     if probe.returncode != 0:
         pytest.skip(f"cannot mount here: {probe.stderr.strip()[:200]}")
     return words
@@ -77,7 +80,7 @@ class MuteNameServer:
             "/etc/hosts": "127.0.0.1 localhost\n",
         }
 
-    def wait_for_question(self, seconds: float = 10.0) -> None:
+    def wait_for_question(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait for the next question."""
         self.socket.settimeout(seconds)
         self.socket.recv(512)

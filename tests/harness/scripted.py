@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.harness import wire
+from tests.harness.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class ScriptedServer:
         if self._open:
             with suppress(OSError):  # the peer, or the script, was first
                 self._open.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_SECONDS)
         self._listener.close()
 
     def _serve(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tests.harness.ports import ReservedPort, is_listening
 from tests.harness.processes import children_of, command_line, end_session, processes
 from tests.harness.programs import real_program
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_SECONDS = 15.0
-END_SECONDS = 10.0
-STOP_SECONDS = 5.0
+# Some of storescp's children stay when it has ended: nobody waits for them.
+STAYING_SECONDS = 1.0
 # What scpd's other children show in ps.
 IDLE_TITLES = (": standby worker", ": refusing ", ": sweeper", ": keeper", ": runner")
 TRACEBACK = "Traceback (most recent call last)"
@@ -103,18 +102,20 @@ class Server:
         visible = (path for path in sorted(self.inbox.iterdir()) if not path.name.startswith("."))
         return {path.name: path.read_bytes() for path in visible if path.is_file()}
 
-    def wait_for(self, predicate: Callable[[], Value], timeout: float = 10.0, what: str = "") -> Value:
+    def wait_for(
+        self, predicate: Callable[[], Value], timeout: float = PATIENCE_SECONDS, what: str = ""
+    ) -> Value:
         """As `wait_until`; a failure shows the log."""
         try:
             return wait_until(predicate, timeout, what)
         except AssertionError as failure:
             raise AssertionError(f"{failure}; {self.last_words}") from None
 
-    def wait_for_log(self, text: str, timeout: float = 10.0) -> None:
+    def wait_for_log(self, text: str, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until stderr contains this."""
         self.wait_for(lambda: text in self.stderr, timeout, f"{text!r} in the log")
 
-    def wait_for_files(self, count: int, timeout: float = 10.0) -> dict[str, bytes]:
+    def wait_for_files(self, count: int, timeout: float = PATIENCE_SECONDS) -> dict[str, bytes]:
         """Wait until so many files are visible, give them."""
         self.wait_for(lambda: len(self.files()) >= count, timeout, f"{count} files")
         return self.files()
@@ -133,9 +134,7 @@ class Server:
 
     def wait_until_listening(self) -> None:
         """Wait until it accepts connections; AssertionError with its last words if it ends instead."""
-        self.wait_for(
-            lambda: not self.is_running or is_listening(self.port), START_SECONDS, "a listening socket"
-        )
+        self.wait_for(lambda: not self.is_running or is_listening(self.port), what="a listening socket")
         if not self.is_running:
             raise AssertionError(f"{self.command} ended with {self.process.returncode}: {self.stderr}")
 
@@ -143,14 +142,14 @@ class Server:
         """Send a signal to the server process, not to its children."""
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = END_SECONDS) -> int:
+    def wait(self, timeout: float = PATIENCE_SECONDS) -> int:
         """Wait for its end; the exit code, negative for a signal."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.command} does not end; it says: {self.stderr[-3000:]}") from None
 
-    def stop(self, timeout: float = END_SECONDS) -> int:
+    def stop(self, timeout: float = PATIENCE_SECONDS) -> int:
         """SIGTERM, and its exit code."""
         if self.is_running:
             self.signal(signal.SIGTERM)
@@ -163,23 +162,26 @@ class Server:
         is_another = self.process.returncode is not None and any(each.pid == self.pid for each in found)
         return [] if is_another else found
 
-    def end_for_good(self) -> list[Process]:
-        """End it and all that it started; gives what outlived it, or itself if SIGTERM did not end it in time."""
+    def end_for_good(self, patience: float = PATIENCE_SECONDS) -> list[Process]:
+        """End it and all that it started; gives what outlived it, or itself if SIGTERM did not end it in time.
+
+        Its children have so many seconds to follow it.
+        """
         survivors = []
         try:
-            self.stop(STOP_SECONDS)
-            self._wait_for_children_told_to_go()
+            self.stop()
+            self._wait_for_children_told_to_go(patience)
         except AssertionError:
             survivors = [leader for leader in self.session() if leader.pid == self.pid]
             self.process.kill()
-            self.process.wait(STOP_SECONDS)
+            self.process.wait(PATIENCE_SECONDS)
         survivors += end_session(self.pid)
         self._reservation.release()
         return survivors
 
-    def _wait_for_children_told_to_go(self) -> None:
+    def _wait_for_children_told_to_go(self, patience: float) -> None:
         try:
-            wait_until(lambda: not self.session(), 1.0)
+            wait_until(lambda: not self.session(), patience)
         except AssertionError:
             return
 
@@ -241,7 +243,8 @@ class ServerFactory:
 
     def finish(self) -> None:
         """End them all; AssertionError if one left processes behind, or has told of a defect."""
-        survivors = [found for server in self._servers for found in server.end_for_good()]
+        patience = STAYING_SECONDS if self._may_leave else PATIENCE_SECONDS
+        survivors = [found for server in self._servers for found in server.end_for_good(patience)]
         if self._may_leave:
             return
         if survivors:

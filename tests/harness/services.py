@@ -32,7 +32,7 @@ UNITS = (SOCKET, "scpd-inetd.socket", RECEIVER, "scpd-inetd@*.service", KEEPER)
 INBOX = "/srv/dicom/incoming"
 COMMAND_FILE = "/etc/scpd/scpd.conf"
 PORT = 104
-SECONDS = 15.0
+SECONDS = 60.0
 
 
 def commands_of_the_manual() -> str:
@@ -130,7 +130,7 @@ class Services:
         """Wait until a line of its journal has this text."""
         self.wait_for(lambda: any(text in line for line in self.journal(unit)), f"{text!r} of {unit}")
 
-    def connect(self, timeout: float = 10.0, source: str = "127.0.0.1") -> RawPeer:
+    def connect(self, timeout: float = SECONDS, source: str = "127.0.0.1") -> RawPeer:
         """Connect to port 104, from an address there; whoever connects closes."""
         with self.machine.network():
             return RawPeer(PORT, timeout=timeout, source=source)

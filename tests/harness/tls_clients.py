@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.harness.servers import Server
 
 # So that a server that says nothing is noticed.
-PATIENCE = ("-to", "10", "-ta", "10", "-td", "10")
+PATIENCE = ("-to", "30", "-ta", "30", "-td", "30")
 _RECORD = struct.Struct("!BBBH")
 _RECORD_TYPES = range(20, 24)  # change of cipher, alert, handshake, data
 

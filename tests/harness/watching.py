@@ -8,7 +8,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Self
 
-from tests.harness.waiting import is_readable
+from tests.harness.waiting import PATIENCE_SECONDS, is_readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ class Watcher:
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> list[tuple[str, str]]:
+    def wait_for(self, count: int, timeout: float = PATIENCE_SECONDS) -> list[tuple[str, str]]:
         """Give the events so far, (kind, name), once there are so many."""
         deadline = time.monotonic() + timeout
         while len(self._events) < count:

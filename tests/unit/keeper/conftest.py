@@ -36,7 +36,7 @@ def new_commands(tmp_path: Path) -> Iterator[Callable[..., Commands]]:
     yield make
     # A runner leaves when it has told the end; one that stays is for the look for what is left behind.
     with suppress(AssertionError):
-        wait_until(lambda: not runners(), 2)
+        wait_until(lambda: not runners())
     for commands in made:
         commands.close()
 
