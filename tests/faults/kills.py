@@ -387,7 +387,7 @@ class _Tracer:
     def __exit__(self, *_: object) -> None:
         if not self.has_ended:
             self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
         # It may have ended by itself meanwhile.
         self.has_killed = self._trace.exists() and KILLED in self._trace.read_text(errors="replace")
         self._trace.unlink(missing_ok=True)

@@ -84,8 +84,8 @@ def test_commands_are_bounded_and_hold_up_nobody(
     peer.release()
     server.wait_for(lambda: len(lines(notes)) == most, PATIENCE)
     assert {line.split()[0] for line in lines(notes)} == {"begin"}
-    states = Counter(job["state"] for job in jobs(server))
-    assert states == {"running": most, "queued": count - most}
+    wanted = {"running": most, "queued": count - most}
+    server.wait_for(lambda: Counter(job["state"] for job in jobs(server)) == wanted, PATIENCE, str(wanted))
 
     gate.touch()
     server.wait_for(lambda: len(lines(notes)) == 2 * count, LONG_PATIENCE if is_long else PATIENCE)
@@ -183,7 +183,7 @@ def test_a_command_whose_time_is_over_ends_with_all_that_it_started(
     group = int(lines(notes)[0])
     server.wait_for_log("was ended by --exec-timeout", PATIENCE)
     server.wait_for(lambda: not [it for it in processes() if it.group == group and it.is_running], PATIENCE)
-    assert [job["state"] for job in jobs(server)] == ["failed"]
+    server.wait_for(lambda: [job["state"] for job in jobs(server)] == ["failed"], PATIENCE, "a failed job")
 
 
 def test_a_failing_command_is_retried_set_aside_retried_by_hand_and_dropped(
@@ -201,6 +201,7 @@ def test_a_failing_command_is_retried_set_aside_retried_by_hand_and_dropped(
     assert len(times) == 3
     assert times[1] - times[0] > 0.8
     assert times[2] - times[1] > 1.8
+    server.wait_for(lambda: server.stderr.count("failed with exit status 3") >= 3, PATIENCE, "three lines")
     (said,) = [line for line in server.stderr.splitlines() if "failed with exit status 3" in line][-1:]
     assert "the reason" in said
     assert len(said) < 5000

@@ -14,6 +14,7 @@ import pytest
 from tests.harness import wire
 from tests.harness.descriptors import descriptors, tcp_sockets
 from tests.harness.objects import ct_image
+from tests.harness.processes import process
 from tests.harness.raw_peer import CONTEXTS
 from tests.harness.storing import (
     assert_serves,
@@ -26,7 +27,7 @@ from tests.harness.storing import (
     wait_until_idle,
     worker_of,
 )
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import PATIENCE_SECONDS, wait_until
 from tests.harness.wrapped import attached, require_root, require_strace, unprivileged_user
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ MOST_SILENT = 1024
 # Seconds of processor time that a server may use while nothing happens for a second.
 IDLE_SECONDS = 0.2
 OUT_OF_RESOURCES = 0xA700
+ENOUGH = 2  # workers that stand by: no more are forked then
 
 
 class Crowd:
@@ -51,7 +53,9 @@ class Crowd:
     def join(self, server: Server, count: int) -> None:
         """Connect so many more."""
         for _ in range(count):
-            self.members.append(socket.create_connection((server.host, server.port), timeout=10))
+            self.members.append(
+                socket.create_connection((server.host, server.port), timeout=PATIENCE_SECONDS)
+            )
 
     def left(self) -> set[int]:
         """Give the numbers of those whose connection the server has closed."""
@@ -94,6 +98,21 @@ def assert_is_at_rest(server: Server, quiet: socket.socket) -> None:
     before = processor_seconds(server.pid)
     assert readable([quiet], 1.0) == set()
     assert processor_seconds(server.pid) - before < IDLE_SECONDS
+
+
+def wait_until_at_rest(server: Server) -> None:
+    """Wait until nobody is served and as many workers stand by as ever will: the master forks no more by itself."""
+
+    def is_at_rest() -> bool:
+        master = process(server.pid)
+        return (
+            len(standing_by(server)) >= ENOUGH
+            and not server.workers()  # nor one that has no title yet
+            and master is not None
+            and master.state == "S"
+        )
+
+    server.wait_for(is_at_rest, what="workers that stand by")
 
 
 # Silent peers
@@ -178,7 +197,7 @@ def test_a_master_without_a_free_descriptor_says_so_once_and_is_not_busy(
     """And without a silent peer whose descriptor it could take."""
     server = scpd_with_limits(nofile=48)("--fork", "-ta", "60")
     assert_serves(server, raw_peer)
-    wait_until_idle(server)
+    wait_until_at_rest(server)
     used = descriptors(server.pid)
     _limit_descriptors(server.pid, next(number for number in range(48) if number not in used))
     crowd.join(server, 3)
@@ -230,7 +249,8 @@ def test_peers_wait_while_the_machine_has_no_memory_for_a_process(
     server = scpd("--fork", "-ta", "60")
     assert_serves(server, raw_peer)
     wait_until_idle(server)
-    ready = len(server.wait_for(lambda: standing_by(server)))
+    wait_until_at_rest(server)
+    ready = len(standing_by(server))
     peers = [raw_peer(server) for _ in range(ready + 2)]
     expressions = "trace=/^(clone|fork|vfork)", "inject=/^(clone|fork|vfork):error=ENOMEM"
     with attached(server.pid, tmp_path / "trace", *expressions):

@@ -102,6 +102,7 @@ def test_a_keeper_that_slept_while_another_was_elected_does_no_harm(tmp_path: Pa
             stop_at_random(first, 0.03)
             (site.lock_directory / "keeper").unlink()
             with keeping(site, notes) as second:
+                wait_until(lambda second=second: is_elected(site, second), PATIENCE)
                 folder = str(site.output / f"study_{study}")
 
                 def is_done(folder: str = folder) -> bool:

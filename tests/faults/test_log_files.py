@@ -148,11 +148,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", "size=65536", "scpd-test", str(disk)]
-    mounted = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    mounted = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"cannot mount here: {mounted.stderr.strip()}")
     yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], timeout=10, check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], timeout=60, check=True)
 
 
 def fill(server: Server, raw_peer: Callable[..., RawPeer], is_full: Callable[[], bool]) -> None:

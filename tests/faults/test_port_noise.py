@@ -19,7 +19,7 @@ from tests.harness.descriptors import descriptors, tcp_sockets
 from tests.harness.objects import ct_image
 from tests.harness.raw_peer import STORE_CONTEXT
 from tests.harness.storing import announce, assert_serves, complaints, serving, store, wait_until_idle
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 A_MINUTE, SHORT_SECONDS, LONG_SECONDS = 60.0, 5.0, 600.0
 ROUNDS_PER_SECOND = 10
-HONEST_SECONDS = 1.0
+# Less than the time that any of the noise has (-ta), and enough for a machine that is busy with other tests, too.
+HONEST_SECONDS = 4.0
 CROWD = 2000
 STANDBYS = 2  # workers that may stand by, or not yet: the master has a socket to each
 NOISE = {
@@ -45,7 +46,9 @@ SCANNER = "127.2.0.5"
 
 def probe(server: Server, source: str, data: bytes) -> None:
     """Connect, say something, leave; in the ordinary way or by a reset."""
-    with socket.create_connection((server.host, server.port), 10, source_address=(source, 0)) as sock:
+    with socket.create_connection(
+        (server.host, server.port), PATIENCE_SECONDS, source_address=(source, 0)
+    ) as sock:
         with suppress(BrokenPipeError, ConnectionResetError):
             sock.sendall(data)
         if sum(data) % 2:
@@ -71,9 +74,12 @@ def assert_prompt(seconds: list[float]) -> None:
 
 
 def paced(seconds: float) -> Iterator[int]:
-    """Give 0, 1, 2 ... for so long, each when its time has come; the rhythm of the noise, no wait for anything."""
+    """Give 0, 1, 2 ... for so long, each when its time has come; the rhythm of the noise, no wait for anything.
+
+    Fewer than a quarter of what there should be would say nothing: a machine that is slow takes longer.
+    """
     begin, number = monotonic(), 0
-    while monotonic() - begin < seconds:
+    while monotonic() - begin < seconds or number <= seconds * ROUNDS_PER_SECOND / 4:
         yield number
         number += 1
         due = begin + number / ROUNDS_PER_SECOND
@@ -91,6 +97,7 @@ def test_noise_leaves_no_worker_and_a_line_for_each_source_and_minute(
     wait_until_idle(server)
     before = len(descriptors(server.pid))
     answered: list[float] = []
+    begin = monotonic()
     for number in paced(seconds):
         for source, data in NOISE.items():
             probe(server, source, data)
@@ -98,10 +105,11 @@ def test_noise_leaves_no_worker_and_a_line_for_each_source_and_minute(
         answered.append(answered_within(server, raw_peer))
     wait_until_idle(server)
     assert_prompt(answered)
-    assert len(answered) > seconds * ROUNDS_PER_SECOND / 4, "too few probes to say anything"
     wait_until(lambda: len(descriptors(server.pid)) <= before + STANDBYS, what="closed descriptors")
-    assert [sock for sock in tcp_sockets(server.pid) if not sock.is_listening] == []
-    minutes = seconds // A_MINUTE + 1
+    wait_until(
+        lambda: not [sock for sock in tcp_sockets(server.pid) if not sock.is_listening], what="no connection"
+    )
+    minutes = (monotonic() - begin) // A_MINUTE + 1
     lines = complaints(server)
     for source in (*NOISE, SCANNER):
         about = [line for line in lines if f"({source}:" in line]
@@ -133,7 +141,9 @@ def crowd(server: Server, count: int) -> Iterator[list[socket.socket]]:
     try:
         for number in range(count):
             source = (f"127.3.{number % 4}.1", 0)
-            members.append(socket.create_connection((server.host, server.port), 10, source_address=source))
+            members.append(
+                socket.create_connection((server.host, server.port), PATIENCE_SECONDS, source_address=source)
+            )
         yield members
     finally:
         for member in members:
@@ -169,7 +179,7 @@ def test_connections_that_dribble_a_request_leave_slots_to_an_honest_one(
     scpd: ServerFactory, raw_peer: Connect, many_descriptors: int
 ) -> None:
     """Each has a worker as soon as it says a byte, and -ta seconds from its connection on, whatever it says then."""
-    server = scpd("--fork", "-ta", "2", "--max-associations-per-host", "3")
+    server = scpd("--fork", "-ta", "6", "--max-associations-per-host", "3")
     request = bytes((1, 0)) + (60_000).to_bytes(4)  # the begin of one that never comes to its end
     with crowd(server, 100) as members:
         dribble(members, request[:1])
@@ -179,7 +189,7 @@ def test_connections_that_dribble_a_request_leave_slots_to_an_honest_one(
         while dribble(members, request[position : position + 1] or b"\0"):
             position += 1
             answered.append(answered_within(server, raw_peer))
-            assert monotonic() - begin < 15, "they dribble for ever"
+            assert monotonic() - begin < 6 + PATIENCE_SECONDS, "they dribble for ever"
         assert_prompt(answered)
         wait_until(lambda: not serving(server), what="the end of all workers")
 

@@ -158,6 +158,12 @@ def data_set_bytes_of(path: Path) -> bytes:
         return b""
 
 
+def unfinished(output: Path) -> list[Path]:
+    """Give what a keeper still has to do, or could not."""
+    parts = ("open", "sealed", "journals/dead", "running", "failed", "strange")
+    return [path for part in parts for path in (output / ".scpd" / part).iterdir()]
+
+
 def assert_keeper_finishes(output: Path, commands: Commands, sent: list[StorableObject], log: Path) -> None:
     """Fail unless the next keeper runs every command and ends every study."""
     names = {f"CT.{each.sop_instance_uid}" for each in sent}
@@ -166,12 +172,11 @@ def assert_keeper_finishes(output: Path, commands: Commands, sent: list[Storable
     with keeping(output, commands.options, log):
         wait_until(lambda: commands.objects() >= names, LONG_SECONDS, "every command")
         wait_until(lambda: commands.studies() >= set(folders), SECONDS, "the end of every study")
-        wait_until(lambda: not list((output / ".scpd/sealed").iterdir()), SECONDS)
+        wait_until(lambda: not unfinished(output), SECONDS, "the end of all")
     assert commands.objects() == names
     found = {path.name: sorted(file.name for file in path.iterdir()) for path in output.glob("X_*")}
     assert found == {name: numbered(count) for name, count in folders.items()}
-    for part in ("open", "journals/dead", "running", "failed", "strange"):
-        assert list((output / ".scpd" / part).iterdir()) == []
+    assert unfinished(output) == []
 
 
 def stored_one_by_one(peer: RawPeer, count: int) -> Iterator[list[StorableObject]]:

@@ -168,8 +168,9 @@ def test_a_worker_holds_the_connection_of_its_own_peer_and_no_other_socket(
         assert len(sockets(worker)) == 1
         counts.append(len(descriptors(worker)))
     assert len(set(counts)) == 1
+    # It lets go of a connection when that is in the hands of its worker, who may have answered by then.
+    server.wait_for(lambda: len(tcp_sockets(server.pid)) == 1 + len(silent), what="no other connection")
     assert [found.is_listening for found in tcp_sockets(server.pid)].count(True) == 1
-    assert len(tcp_sockets(server.pid)) == 1 + len(silent)
 
 
 def test_workers_that_stand_by_hold_no_connection(
@@ -216,14 +217,15 @@ def test_nothing_of_a_server_remains_when_it_has_ended(
     children = [child.pid for child in children_of(server.pid)]
     assert server.stop() == 0
     server.wait_for(lambda: server.session() == [])
-    assert all(process(pid) is None for pid in children)
+    # None that is one of ours now, a zombie; another test's may have the number.
+    assert [it for pid in children if (it := process(pid)) and it.session == server.pid] == []
 
 
 # Starts that fail
 
 
 def start(*words: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    return run([*prefix, sys.executable, "-m", "scpd", *words], env=ENVIRONMENT, timeout=20)
+    return run([*prefix, sys.executable, "-m", "scpd", *words], env=ENVIRONMENT)
 
 
 def assert_one_line(result: subprocess.CompletedProcess[str], *parts: str) -> None:

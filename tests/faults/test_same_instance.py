@@ -50,7 +50,7 @@ def test_two_senders_of_one_instance_never_make_a_mixture(
 
 def finish_together(peers: list[RawPeer], versions: list[StorableObject], order: list[int]) -> list[int]:
     """Let both end at the same moment; gives their statuses."""
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=30)
 
     def finish(index: int) -> int:
         barrier.wait()

@@ -111,7 +111,7 @@ class Sender:
 
     def _has_sent(self, server: Server, paths: list[Path]) -> bool:
         with suppress(AssertionError):
-            wait_until(lambda: is_listening(server.port), 2.0)
+            wait_until(lambda: is_listening(server.port), 5.0)
         return send(server, paths, self._calling).returncode == 0
 
 

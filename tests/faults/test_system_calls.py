@@ -234,6 +234,7 @@ def test_an_object_whose_directory_was_not_flushed_stays_whole_and_is_not_acknow
     assert response.status == OUT_OF_RESOURCES
     assert "directory not flushed" in response.comment
     assert_holds(server, image)
+    server.wait_for(lambda: complaints(server), what="a line in the log")
     (line,) = complaints(server)
     assert line.startswith("E: ")
     assert f"CT.{image.sop_instance_uid} is stored" in line
@@ -258,6 +259,7 @@ def test_a_worker_killed_at_any_step_leaves_the_object_whole_or_absent(
         pytest.raises(AssertionError, match="no response"),
     ):
         store(peer, image)
+    server.wait_for_log("was killed by signal 9")
     wait_for_temporaries(server, 0)
     for content in server.files().values():
         assert data_set_bytes(content) == image.data_set

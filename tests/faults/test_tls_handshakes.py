@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.harness.servers import Server, ServerFactory
 
 STALLED = 200
-SECONDS = 10.0
+SECONDS = 20.0
 
 
 def half_a_hello() -> bytes:
@@ -35,6 +35,14 @@ def half_a_hello() -> bytes:
     with pytest.raises(SSL.WantReadError):
         connection.do_handshake()
     return connection.bio_read(100)
+
+
+def is_closed(peer: socket.socket) -> bool:
+    """Tell whether its end comes: a reset where something was not read any more."""
+    try:
+        return peer.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 @pytest.fixture
@@ -60,20 +68,21 @@ def context_of(certificates: Infrastructure, pair: Pair) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.timeout(300)
 def test_a_crowd_that_stalls_keeps_nobody_out_and_leaves_in_time(
     certificates: Infrastructure,
     scpd: ServerFactory,
     server_words: list[str],
     stalled: list[socket.socket],
 ) -> None:
-    server = scpd(*server_words, "--fork", "--acse-timeout", "20")
+    server = scpd(*server_words, "--fork", "--acse-timeout", "30")
     for _ in range(STALLED):
         stall(server, stalled)
     server.wait_for(lambda: len(serving(server)) >= STALLED, 60, "a worker for each")
     begin = monotonic()
     assert is_served(server, certificates, certificates.good)
     assert monotonic() - begin < SECONDS
-    server.wait_for(lambda: not server.workers(), 40, "the end of the crowd")
+    server.wait_for(lambda: not server.workers(), 90, "the end of the crowd")
     assert [line for line in complaints(server) if "no TLS handshake in time" not in line] == []
     assert len(complaints(server)) == 1  # of each host once a minute
 
@@ -85,17 +94,19 @@ def test_bytes_that_drip_have_one_deadline_for_all_of_them(
     stalled: list[socket.socket],
 ) -> None:
     server = scpd(*server_words, "--fork", "--acse-timeout", "2")
-    peer = stall(server, stalled)
     begin = monotonic()
+    peer = stall(server, stalled)
     peer.settimeout(0.1)
     while monotonic() - begin < SECONDS:
-        peer.sendall(b"\0")  # of a session id and so on
         try:
-            assert peer.recv(1) == b""
+            peer.sendall(b"\0")  # of a session id and so on
+            assert is_closed(peer)
             break
         except TimeoutError:
             continue
-    assert 1.5 < monotonic() - begin < 6
+        except (BrokenPipeError, ConnectionResetError):
+            break
+    assert 1.5 < monotonic() - begin < SECONDS
     server.wait_for_log("no TLS handshake in time")
 
 
@@ -109,7 +120,7 @@ def test_a_worker_that_is_killed_in_its_handshake_takes_nobody_with_it(
     peer = stall(server, stalled)
     (victim,) = server.wait_for(lambda: serving(server), what="its worker")
     os.kill(victim, signal.SIGKILL)
-    assert peer.recv(1) == b""
+    assert is_closed(peer)
     server.wait_for_log(f"worker {victim}")
     assert is_served(server, certificates, certificates.good)
 
@@ -121,7 +132,7 @@ def test_a_worker_is_stopped_in_its_handshake(
     peer = stall(server, stalled)
     (worker,) = server.wait_for(lambda: serving(server), what="its worker")
     os.kill(worker, signal.SIGTERM)
-    assert peer.recv(1) == b""
+    assert is_closed(peer)
     server.wait_for_log("Association Aborted")
 
 

@@ -121,6 +121,8 @@ def test_a_health_probe_is_a_debug_line_and_no_process(
     before = server.stderr
     vanish(raw_peer(server))
     assert_serves(server, raw_peer)
+    if level == "-d":
+        server.wait_for_log("closed without a byte")
     assert complaints(server) == []
     new = server.stderr.removeprefix(before)
     assert new.count("closed without a byte") == (level == "-d")
@@ -183,6 +185,6 @@ def test_a_hundred_vanishing_peers_leave_no_process_no_descriptor_and_no_file(
         half_a_data_set(peer, image)
         WAYS[number % len(WAYS)](peer)
     wait_until_idle(server)
-    assert tcp_sockets(server.pid) == before
+    server.wait_for(lambda: tcp_sockets(server.pid) == before, what="closed descriptors in the master")
     assert_holds(server)
     assert_serves(server, raw_peer)
