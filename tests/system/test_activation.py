@@ -113,7 +113,7 @@ def test_a_socket_that_does_not_do_is_a_start_that_fails_in_one_line(tmp_path: P
         socket.socket(socket.AF_UNIX) as wrong,
         started_with((right, wrong), "dicom:odd", "-od", str(tmp_path)) as process,
     ):
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert said == (
         "F: socket 4 (odd) that the service manager has handed over is no listening TCP socket: its family is "
@@ -139,7 +139,7 @@ def test_who_connects_while_it_is_restarted_waits(tmp_path: Path, raw_peer: Call
             peer.associate()
             peer.release()
             first.terminate()
-            assert first.wait(20) == 0
+            assert first.wait(60) == 0
         early = raw_peer(port)
         early.send(associate_request(list(CONTEXTS)))
         with started_with(*words) as second:
@@ -148,7 +148,7 @@ def test_who_connects_while_it_is_restarted_waits(tmp_path: Path, raw_peer: Call
             assert answer.type == ASSOCIATE_AC
             early.release()
             second.terminate()
-            assert second.wait(20) == 0
+            assert second.wait(60) == 0
 
 
 def test_the_port_that_it_is_handed_anyway_is_no_news(
@@ -161,7 +161,7 @@ def test_the_port_that_it_is_handed_anyway_is_no_news(
             peer.associate()
             peer.release()
             process.terminate()
-            assert without_root_warning(process.communicate(timeout=20)[1]) == ""
+            assert without_root_warning(process.communicate(timeout=60)[1]) == ""
 
 
 class TestNotification:

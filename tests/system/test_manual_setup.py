@@ -71,13 +71,17 @@ def wait_for(command: str) -> str:
 
 
 COMMANDS = [wait_for("test $(wc -l < imported) = 2"), "sort imported"]
+# Of who has just been served nothing is left.
+IDLE = wait_for('ps -e -o args= | grep -q "[m]aster, 0 associations on 104"')
 USERS = "ps -e -o user:20=,args= | grep 'scp[dc].*[:] ' | grep -v standby | grep -v sweeper"
 MODES = "find dicom -mindepth 1 ! -user scpd -o ! -group scpd -o -perm /007"
 STOPPED = wait_for("! pgrep -u scpd")
 
 
 def test_a_service_on_port_104_as_its_user(site: Site) -> None:
-    said = site.run(site.texts[START], site.texts[TRY], USERS, *COMMANDS, MODES, site.texts[STOP], STOPPED)
+    said = site.run(
+        site.texts[START], site.texts[TRY], IDLE, USERS, *COMMANDS, MODES, site.texts[STOP], STOPPED
+    )
     assert said[0] == "3 stored, 0 failed, 0 not sent"
     users = [line.split(maxsplit=1) for line in said if "scpd: " in line]
     assert {user for user, _ in users} == {"scpd"}
@@ -100,7 +104,9 @@ def test_the_subnet_alone_is_let_in(site: Site) -> None:
 def test_the_commands_run_as_a_user_of_their_own(site: Site) -> None:
     user = site.texts[START].splitlines()[:2]
     apart = site.texts[APART].rstrip() + " &"
-    said = site.run(*user, apart, wait_for("test -s dicom/.scpd/keeper"), site.texts[TRY], USERS, *COMMANDS)
+    said = site.run(
+        *user, apart, wait_for("test -s dicom/.scpd/keeper"), site.texts[TRY], IDLE, USERS, *COMMANDS
+    )
     titles = [line.split(maxsplit=1) for line in said if "scpd: " in line or "scpctl: " in line]
     assert {(user, title.split()[1].strip(",")) for user, title in titles} == {
         ("scpd", "master"),

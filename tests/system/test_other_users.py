@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tests.harness.servers import Server
 
 SORTED = ("-su", "S", "-tos", "3600", "-xcs", "true")
-LONGEST_SECONDS = 10.0  # that anything may take which meets what he has left
+LONGEST_SECONDS = 30.0  # that anything may take which meets what he has left
 
 
 class Place:
@@ -204,9 +205,10 @@ def test_a_directory_of_scpd_that_becomes_a_link_is_not_followed(
 
 
 def restore(path: Path) -> None:
-    """Put back what was moved, unless the keeper has made it anew."""
+    """Put back what was moved, unless the keeper has made it anew, or does while we look."""
     if path.is_symlink():
-        moved_back(path)()
+        with suppress(OSError):
+            moved_back(path)()
 
 
 # Files.
@@ -269,7 +271,7 @@ def test_what_has_the_name_of_a_file_of_scpd_keeps_nobody_waiting(place: Place, 
     # A start either mends it or says in one line what is in its way.
     words = [sys.executable, "-m", "scpd", "--check-config", *SORTED, "-od", str(place.inbox), "11112"]
     checked = subprocess.run(
-        words, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, timeout=30, check=False
+        words, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, timeout=60, check=False
     )
     assert checked.returncode in {0, 1}
 

@@ -121,7 +121,7 @@ class Site:
         """End both."""
         for keeper in self._keepers:
             keeper.terminate()
-            keeper.wait(20)
+            keeper.wait(60)
         self._servers.finish()
 
 
