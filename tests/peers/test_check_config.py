@@ -37,7 +37,7 @@ def check(folder: Path, *words: str, env: dict[str, str] | None = None) -> subpr
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), **(env or {})},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 

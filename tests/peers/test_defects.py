@@ -157,14 +157,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     words = ["mount", "-t", "tmpfs", "-o", "size=1m", "scpd-test", str(disk)]
-    mounted = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    mounted = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"cannot mount here: {mounted.stderr.strip()}")
     try:
         (disk / "inbox").mkdir()
         yield disk / "inbox"
     finally:
-        subprocess.run(["umount", "--lazy", str(disk)], timeout=10, check=True)
+        subprocess.run(["umount", "--lazy", str(disk)], timeout=60, check=True)
 
 
 def leave_free(inbox: Path, size: int) -> None:
@@ -213,7 +213,7 @@ def send_too_long(peer: RawPeer, inbox: Path, shortage: int) -> int:
 
 def storescp_version() -> tuple[int, ...]:
     words = [real_program("storescp"), "--version"]
-    said = subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
     number = said.split(" v", 1)[1].split()[0]
     return tuple(int(part.rstrip("+")) for part in number.split("."))
 
@@ -388,6 +388,7 @@ def test_an_unfinished_request_ends_with_the_acse_timeout(
     peer.send(sent)
     assert peer.receive() is None
     assert_serves(server, raw_peer)
+    server.wait_for(lambda: len(complaints(server)) >= bool(sent), what="a line about it")
     assert len(complaints(server)) == bool(sent)
 
 

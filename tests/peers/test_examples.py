@@ -56,7 +56,7 @@ def check(folder: Path, *words: str) -> tuple[int, str]:
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     return ended.returncode, ended.stdout + ended.stderr

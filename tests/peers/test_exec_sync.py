@@ -54,7 +54,7 @@ def test_without_a_keeper_it_warns_once_and_goes_on(
     peer.associate()
     began = time.monotonic()
     assert [store(peer, ct_image(2000)).status for _ in range(4)] == [0] * 4
-    assert 4 < time.monotonic() - began < 12
+    assert 4 < time.monotonic() - began < 18  # each of the four would wait for 5 s
     peer.release()
     wait_until_idle(server)
 
@@ -70,12 +70,11 @@ def test_a_worker_that_waits_ends_when_it_is_told_to(
     peer.associate(calling="WAITING")
     assert store(peer, ct_image(2000)).status == 0
     announce(peer, ct_image(2000))
-    began = time.monotonic()
     os.kill(worker_of(server, "WAITING"), signal.SIGTERM)
 
     assert peer.receive() == (wire.ABORT, bytes(4))
-    assert time.monotonic() - began < 4
     wait_until_idle(server)
+    assert "no keeper is running" not in server.stderr, "it has waited to the end"
     assert fifos(server.inbox) == []
 
 

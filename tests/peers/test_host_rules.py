@@ -19,6 +19,7 @@ from tests.harness.raw_peer import CONTEXTS
 from tests.harness.servers import REPOSITORY, ServerFactory, scpd_factory, storescp_factory
 from tests.harness.storing import complaints, log_lines, wait_until_idle
 from tests.harness.studies import SECONDS, series, write
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -422,7 +423,8 @@ class TestASilentResolver:
         peer.socket.settimeout(SECONDS)
         answer = peer.receive()
         # -v wants the name, too, and does not ask for it again.
-        assert NAMES_SECONDS <= monotonic() - begin < 2 * NAMES_SECONDS
+        assert monotonic() - begin >= NAMES_SECONDS
+        assert name_server.questions() == 0
         assert (answer is not None) == is_granted
         if is_granted:
             peer.release()
@@ -555,7 +557,7 @@ class TestCommands:
         assert is_running(pid)
         peer.close()
         server.stop()
-        assert not is_running(pid)
+        wait_until(lambda: not is_running(pid), what="the end of the command")
         (line,) = complaints(server)
         assert line.startswith("W: ")
         assert "stopped by the administrator" in line
@@ -607,7 +609,7 @@ class TestTheCommandLine:
     def check(self, *words: str) -> subprocess.CompletedProcess[str]:
         plain = [sys.executable, "-m", "scpd", *words, "104"]
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY)}
-        return subprocess.run(plain, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(plain, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
     def test_check_config_tells_all_faults_and_warnings(self, tables: Tables, tmp_path: Path) -> None:
         words = tables.write(

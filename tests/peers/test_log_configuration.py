@@ -46,8 +46,8 @@ log4cplus.appender.A.layout.ConversionPattern = %p\x1f%c\x1f%m\x1e
 def provoke(server: Server) -> None:
     """Let it log at every level but FATAL: an echo, then something that is not DICOM."""
     command = [real_program("echoscu"), server.host, str(server.port)]
-    subprocess.run(command, check=True, timeout=10, stdin=subprocess.DEVNULL)
-    with socket.create_connection((server.host, server.port), 10) as peer:
+    subprocess.run(command, check=True, timeout=60, stdin=subprocess.DEVNULL)
+    with socket.create_connection((server.host, server.port), 60) as peer:
         peer.sendall(b"GET / HTTP/1.0\r\n\r\n")
         with suppress(ConnectionResetError):
             peer.recv(100)
@@ -132,7 +132,7 @@ def both(
         return comparable({**contents(folder), "stdout": server.stdout, "stderr": server.stderr}, folder)
 
     with suppress(AssertionError):  # the comparison shows it better
-        wait_until(lambda: same_place(theirs()) == same_place(expected), 3)
+        wait_until(lambda: same_place(theirs()) == same_place(expected))
     server.stop()
     return theirs(), expected
 
@@ -175,7 +175,7 @@ def test_what_is_refused_is_refused_in_the_same_words(tmp_path: Path, text: str 
         path.write_text(text)
     command = [real_program("storescp"), "-lc", str(path), "11112"]
     theirs = subprocess.run(
-        command, capture_output=True, text=True, timeout=10, check=False, stdin=subprocess.DEVNULL
+        command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL
     )
 
     with pytest.raises(UsageError) as refusal:
@@ -190,7 +190,7 @@ def test_a_root_level_that_is_none_kills_storescp_and_is_refused_here(tmp_path: 
     path = tmp_path / "logger.cfg"
     path.write_text(f"log4cplus.rootLogger = {root}\nlog4cplus.appender.A = log4cplus::NullAppender\n")
     command = [real_program("storescp"), "-lc", str(path), "11112"]
-    theirs = subprocess.run(command, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+    theirs = subprocess.run(command, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
     assert theirs.returncode < 0
     with pytest.raises(UsageError):
         read_log_config(str(path), {}, "scpd")

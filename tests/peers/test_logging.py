@@ -263,7 +263,7 @@ def test_a_log_that_nobody_reads_stops_neither_objects_nor_a_sigterm(
                 assert store(peer, ct_image(2000)).status == 0
                 peer.release()
             process.terminate()
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
             os.close(reader)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.harness.servers import Server, ServerFactory
 
 CONF, ALLOW, DENY, SCRIPT = range(4)
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Site:

@@ -1029,7 +1029,7 @@ def test_a_data_set_without_a_further_fragment_is_aborted(
     answer = None
     while answer is None:
         try:
-            answer = peer.receive(timeout=0.1 if keep_alive else 10)
+            answer = peer.receive(timeout=0.1 if keep_alive else 30)
         except TimeoutError:
             peer.send(bytes(1))
     assert answer == PROVIDER_ABORT
@@ -1047,7 +1047,7 @@ def test_a_fragment_now_and_then_keeps_a_data_set_alive(scpd: ServerFactory, raw
             peer.receive(timeout=0.5)
         is_last = position + 2000 >= len(image.data_set)
         peer.send_data(STORE_CONTEXT, image.data_set[position : position + 2000], is_last=is_last)
-    peer.socket.settimeout(10)
+    peer.socket.settimeout(30)
     assert peer.receive_response().status == 0
     assert_holds(server, image)
 
@@ -1059,7 +1059,7 @@ def test_waiting_between_objects_is_not_limited_by_the_dimse_timeout(
     peer = associated(raw_peer, server)
     with pytest.raises(TimeoutError):
         peer.receive(timeout=1.5)
-    peer.socket.settimeout(10)
+    peer.socket.settimeout(30)
     assert store(peer, ct_image(1000)).status == 0
 
 

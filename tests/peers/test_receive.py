@@ -343,7 +343,7 @@ def test_associations_wait_for_each_other_in_a_single_process(
         second.receive(timeout=0.3)
     assert first.echo() == 0
     first.release()
-    answer = second.receive(timeout=10)
+    answer = second.receive()
     assert answer is not None
     assert answer.type == wire.ASSOCIATE_AC
 
@@ -359,7 +359,7 @@ def test_no_more_associations_than_allowed_are_served(
     with pytest.raises(TimeoutError):
         third.receive(timeout=0.3)
     second.release()
-    answer = third.receive(timeout=10)
+    answer = third.receive()
     assert answer is not None
     assert answer.type == wire.ASSOCIATE_AC
 
