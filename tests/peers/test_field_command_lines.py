@@ -15,7 +15,7 @@ from tests.harness.clients import run
 from tests.harness.ports import ReservedPort
 from tests.harness.programs import real_program
 from tests.harness.scripts import SECONDS, Objects, Stamps, play, tree
-from tests.harness.servers import REPOSITORY, Server, without_root_warning
+from tests.harness.servers import REPOSITORY, STAYING_SECONDS, Server, without_root_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,7 +145,7 @@ class Site:
         """End it."""
         os.close(self._pipe)
         if self.server is not None:
-            self.server.end_for_good()
+            self.server.end_for_good(STAYING_SECONDS)
 
 
 def _write_program(path: Path, text: str) -> None:
