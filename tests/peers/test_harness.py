@@ -170,8 +170,10 @@ def test_a_raw_peer_that_waits_for_nothing_times_out(
 ) -> None:
     peer = raw_peer(storescp("--fork"))
     peer.associate()
+    usual = peer.socket.gettimeout()
     with pytest.raises(TimeoutError):
         peer.receive(timeout=0.05)
+    assert peer.socket.gettimeout() == usual, "that was for this one alone"
 
 
 def test_a_rejection_is_the_pdu_that_it_is(storescp: ServerFactory, raw_peer: Callable[..., RawPeer]) -> None:
