@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -16,18 +17,22 @@ from tests.harness.ports import ReservedPort
 from tests.harness.processes import become_subreaper, children_of, end_children
 from tests.harness.raw_peer import RawPeer
 from tests.harness.servers import REPOSITORY, ServerFactory, scpd_factory, storescp_factory
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.harness.certificates import Infrastructure
+    from tests.harness.processes import Process
 
 # All that scpd or a test changes but SIGALRM, which is pytest-timeout's; each costs a microsecond for each test.
 HANDLED = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1, signal.SIGUSR2),
     *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGRTMIN),
 )
+
+MOMENT_SECONDS = 5.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -70,14 +75,23 @@ def is_long(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(autouse=True)
 def _no_child_is_left_behind() -> Iterator[None]:
-    """Fail a test after which this process has a child that it had not before; orphans become our children."""
+    """Fail a test after which this process has a child that it had not before; orphans become our children.
+
+    One that was told to go, or whose work is done, may take a moment.
+    """
     before = {child.pid for child in children_of(os.getpid())}
     yield
+    with suppress(AssertionError):
+        wait_until(lambda: not any(child.is_running for child in _others(before)), MOMENT_SECONDS)
     left = end_children(before)
     if left:
         pytest.fail(
             f"the test left child processes behind: {[f'{child.pid} {child.name}' for child in left]}"
         )
+
+
+def _others(spared: set[int]) -> list[Process]:
+    return [child for child in children_of(os.getpid()) if child.pid not in spared]
 
 
 @pytest.fixture(autouse=True)
