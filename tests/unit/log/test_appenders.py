@@ -193,7 +193,7 @@ def test_all_files_are_opened_anew_and_all_descriptors_told(tmp_path: Path) -> N
 def test_a_remote_syslog_and_log4j(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(10)
+        daemon.settimeout(30)
         port = daemon.getsockname()[1]
         text = (
             "log4cplus.rootLogger=ERROR, A, B, C\n"

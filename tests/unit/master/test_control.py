@@ -39,7 +39,7 @@ class Scene:
 
     def come(self, said: bytes = b"") -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(10)
+        client.settimeout(30)
         client.connect(self.path)
         self.clients.append(client)
         client.sendall(said)

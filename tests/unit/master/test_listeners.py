@@ -35,7 +35,7 @@ def port() -> int:
 def connects(host: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as sock:
-        sock.settimeout(10)
+        sock.settimeout(30)
         return sock.connect_ex((host, port)) == 0
 
 
@@ -93,7 +93,7 @@ def test_a_server_can_start_again_at_once_though_connections_linger(port: int) -
 
 
 def _accepted(listener: socket.socket) -> socket.socket:
-    listener.settimeout(10)
+    listener.settimeout(30)
     return listener.accept()[0]
 
 

@@ -274,7 +274,7 @@ def test_a_check_that_says_very_much_is_cut(scene: Scene, caplog: pytest.LogCapt
     scene.checks_by(life)
     scene.renewal.begin(NOW)
     pid, answer = scene.check(), scene.renewal._answer
-    wait_until(lambda: not is_running(pid), 20)
+    wait_until(lambda: not is_running(pid))
     assert os.fstat(answer).st_size <= 1 << 20
     scene.ended()
     assert 100 < len(caplog.messages) < 1000

@@ -94,7 +94,7 @@ def served_by(standbys: Standbys, pids: list[int]) -> int | None:
         ours.close()
         if child is None:
             return None
-        peer.settimeout(10)
+        peer.settimeout(30)
         assert peer.recv(99) == b"192.0.2.1 12.5"
         assert exit_code(child.pid) == 42
     pids.remove(child.pid)

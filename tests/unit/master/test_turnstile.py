@@ -50,7 +50,7 @@ class Scene:
     def come(self, address: tuple[str, int] = HOST, since: float = 0.0) -> bool:
         """Let a connection come; its other end is the last of `peers`."""
         theirs, ours = socket.socketpair()
-        theirs.settimeout(10)
+        theirs.settimeout(30)
         self.peers.append(theirs)
         self.arrivals.append(Arrival(ours, address, since))
         return self.turnstile.passes(self.arrivals[-1])

@@ -19,7 +19,7 @@ OURS = 17
 def listener(address: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.bind(address)
-    sock.settimeout(10)
+    sock.settimeout(30)
     return sock
 
 

@@ -78,7 +78,7 @@ class Scene:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             peer = socket.create_connection(listener.getsockname())
             ours, address = listener.accept()
-        peer.settimeout(10)
+        peer.settimeout(30)
         peer.sendall(said)
         if leaves:
             peer.shutdown(socket.SHUT_WR)

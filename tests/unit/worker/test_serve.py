@@ -212,7 +212,7 @@ def scene(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peer = socket.create_connection(listener.getsockname())
         ours, _ = listener.accept()
-    peer.settimeout(10)
+    peer.settimeout(30)
     scene = Scene(peer, ours, tmp_path, caplog)
     yield scene
     peer.close()
