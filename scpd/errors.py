@@ -29,10 +29,14 @@ class PeerError(Exception):
 
 
 class Reject(PeerError):
-    """The association is refused by an A-ASSOCIATE-RJ of these fields (PS3.8 9.3.4)."""
+    """The association is refused by an A-ASSOCIATE-RJ of these fields (PS3.8 9.3.4).
 
-    def __init__(self, result: int, source: int, reason: int, text: str) -> None:
+    `lack` is as in `Refused`.
+    """
+
+    def __init__(self, result: int, source: int, reason: int, text: str, *, lack: str = "") -> None:
         super().__init__(text)
+        self.lack = lack
         self.result = result
         self.source = source
         self.reason = reason
@@ -51,13 +55,15 @@ class Refused(Exception):
     """One request is answered by this status; the association goes on (PS3.7 annex C, PS3.4 B.2.3).
 
     `comment` is for the peer, `detail` for our log, where it may name files; without it the comment serves both.
+    `lack` says what the machine lacks, if that is why: then others are refused for the same, and it is told once.
     """
 
-    def __init__(self, status: int, comment: str, detail: str = "") -> None:
+    def __init__(self, status: int, comment: str, detail: str = "", *, lack: str = "") -> None:
         super().__init__(comment)
         self.status = status
         self.comment = comment
         self.detail = detail or comment
+        self.lack = lack
 
 
 class Stopped(Abort):

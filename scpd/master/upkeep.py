@@ -32,6 +32,7 @@ LEAST_GRACE = 10.0
 _LATER = 1.0  # than a keeper that ends by itself, which is killed else
 _LONGEST_DELAY = 30.0
 _A_WHILE = 60.0  # a keeper that lived so long is not at fault
+_COMPLAINT_SECONDS = 60.0
 _TIME = Struct("d")
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -62,6 +63,7 @@ class Upkeep:
 
     __slots__ = (
         "_children",
+        "_complain_at",
         "_delay",
         "_ends_at",
         "_heartbeat",
@@ -87,6 +89,7 @@ class Upkeep:
         self._heartbeat: Heartbeat | None = None  # made for the first keeper
         self._pid = 0
         self._delay = 0.0
+        self._complain_at = 0.0
         self._started = 0.0
         self._start_at = 0.0 if role is not None else float("inf")
         self._ends_at: float | None = None
@@ -105,11 +108,18 @@ class Upkeep:
         try:
             self._pid = spawn(lambda: role(self._wakeup, heartbeat), self._wakeup, kept)
         except OSError as error:
-            log.error("cannot fork a keeper: %s", error.strerror)
+            self._complain(f"cannot fork a keeper: {error.strerror}", now)
             self._put_off(now)
             return
         self._started = now
         self._children.add(Child(self._pid, KEEPER))
+
+    def _complain(self, text: str, now: float) -> None:
+        """Say what the machine lacks, as an error once a minute."""
+        is_due = now >= self._complain_at
+        log.log(logging.ERROR if is_due else logging.INFO, "%s", text)
+        if is_due:
+            self._complain_at = now + _COMPLAINT_SECONDS
 
     def take_over(self, pid: int, now: float) -> None:
         """Wait for the end of a keeper whose master we succeed: it ends, as his pipe is broken."""

@@ -47,7 +47,7 @@ class Bounds:
         """Raise `Reject` while there is too little room at `path`, where its objects would be stored, if anywhere."""
         want = self.want_of_room(path)
         if want:
-            raise Reject(TRANSIENT, SERVICE_PROVIDER_PRESENTATION, LOCAL_LIMIT_EXCEEDED, want)
+            raise Reject(TRANSIENT, SERVICE_PROVIDER_PRESENTATION, LOCAL_LIMIT_EXCEEDED, want, lack=want)
 
     def want_of_room(self, path: str | None) -> str:
         """Say how much room is wanting, if any is; who cannot look says nothing: writing will tell."""
@@ -127,4 +127,4 @@ class _Within:
         self._look_at = self._size + _BETWEEN_LOOKS
         want = self._bounds.want_of_room(self._path)
         if want:
-            raise Refused(status.OUT_OF_RESOURCES, "too little disk space left", want)
+            raise Refused(status.OUT_OF_RESOURCES, "too little disk space left", want, lack=want)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import logging
 
-from scpd.errors import Abort, Denied, Gone, Insecure, NotDicom, PeerError, Reject, Released, Silent, Stopped
+from scpd.errors import (
+    Abort,
+    Denied,
+    Gone,
+    Insecure,
+    NotDicom,
+    PeerError,
+    Refused,
+    Reject,
+    Released,
+    Silent,
+    Stopped,
+)
 from scpd.process import exitcodes
 
 # How far a worker has come, as far as the end of its association depends on it.
@@ -50,9 +62,15 @@ _ENDINGS = (
 )
 
 
-def kind(error: PeerError, text: str) -> str:
-    """Give what complaints are alike in: whatever the protocols that a scanner tries, it is one of them in a minute."""
-    return "not DICOM" if isinstance(error, NotDicom) else text
+def alike(error: PeerError | Refused, text: str, host: str) -> tuple[str, str]:
+    """Give what complaints are alike in, kind and source.
+
+    Whatever the protocols that a scanner tries, it is one complaint in a minute.  What the machine lacks is no host's
+    fault, and one complaint for all of them.
+    """
+    if isinstance(error, (Refused, Reject)) and error.lack:
+        return error.lack, ""
+    return "not DICOM" if isinstance(error, NotDicom) else text, host
 
 
 def ending(error: PeerError, phase: str) -> Ending:

@@ -24,6 +24,7 @@ from scpd.store.duplicates import KEPT
 from scpd.store.sink import DirectoryFlushError
 from scpd.study.record import ObjectRecord, Sender
 from scpd.study.tracker import Tracker
+from scpd.worker.lacking import lack
 from scpd.worker.placing import Placing
 
 TYPE_CHECKING = False
@@ -252,7 +253,9 @@ class Filing:
     def _refusal(self, error: OSError) -> Refused:
         self.close()
         comment = f"cannot record the object: {error.strerror}"
-        return Refused(status.OUT_OF_RESOURCES, comment[:64], self._complaint(error))
+        assert self._policy is not None  # noqa: S101 - as above
+        missing = lack(error, self._policy.lock_directory)
+        return Refused(status.OUT_OF_RESOURCES, comment[:64], self._complaint(error), lack=missing)
 
     def _complaint(self, error: OSError) -> str:
         assert self._policy is not None  # noqa: S101 - as above

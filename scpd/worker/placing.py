@@ -15,6 +15,7 @@ from time import time
 from scpd.dimse import status
 from scpd.errors import Refused
 from scpd.store.folders import PATIENT_NAME_AND_TIME, STUDY_UID, folder_name, later_name
+from scpd.worker.lacking import lack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Placing:
     def _refusal(self, name: str, error: OSError) -> Refused:
         code = _CANNOT_UNDERSTAND if error.errno in _BAD_NAME else status.OUT_OF_RESOURCES
         detail = f"could not create subdirectory for study: {self._path(name)}: {error.strerror}"
-        return Refused(code, f"no directory for the study: {error.strerror}", detail)
+        comment = f"no directory for the study: {error.strerror}"
+        return Refused(code, comment, detail, lack=lack(error, self._output_directory))
 
     def _path(self, name: str) -> str:
         return f"{self._output_directory}/{name}"

@@ -21,7 +21,7 @@ from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import LINGER_SECONDS, Connection
 from scpd.ul.negotiation import SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
 from scpd.worker.confinement import enter
-from scpd.worker.endings import WAITING, ending, kind
+from scpd.worker.endings import WAITING, alike, ending
 from scpd.worker.peer import readable
 from scpd.worker.serve import begin_tls
 
@@ -125,7 +125,8 @@ class _Refusal:
         level = error.level if isinstance(error, Denied) else row.level
         text, held_back = f"{row.text}: {error}", 0
         if level >= logging.ERROR:
-            admitted = self._around.logs.complaints.admit(kind(error, text), self._peer.host, monotonic())
+            kind, source = alike(error, text, self._peer.host)
+            admitted = self._around.logs.complaints.admit(kind, source, monotonic())
             level, held_back = (logging.DEBUG, 0) if admitted is None else (level, admitted)
         log.log(level, "%s (%s, %s)%s", text, self._name, self._why, counted(held_back))
         return row.exit_code

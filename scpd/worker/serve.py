@@ -26,7 +26,7 @@ from scpd.ul.connection import Connection
 from scpd.ul.items import UserInformation
 from scpd.worker.announcement import check_command
 from scpd.worker.confinement import enter
-from scpd.worker.endings import ASSOCIATED, STORING, WAITING, ending, kind
+from scpd.worker.endings import ASSOCIATED, STORING, WAITING, alike, ending
 from scpd.worker.ignoring import IgnoredObjects
 from scpd.worker.peer import readable
 from scpd.worker.progress import Progress
@@ -161,7 +161,7 @@ class _Worker:
         if log.isEnabledFor(level):
             detail = "" if isinstance(error, Released) and row.exit_code == exitcodes.OK else f": {error}"
             text = f"{row.text}{detail}"
-            self._complain(level, text, self._progress.summary(), kind(error, text))
+            self._complain(level, text, self._progress.summary(), error)
         return row.exit_code
 
     def close(self) -> None:
@@ -172,13 +172,14 @@ class _Worker:
             with suppress(OSError):
                 os.close(self._slot)
 
-    def _complain(self, level: int, text: str, more: str, alike: str = "") -> None:
-        """Log `text`; an error that this host has caused within the last minute already is less than one.
+    def _complain(self, level: int, text: str, more: str, error: PeerError | Refused) -> None:
+        """Log `text`; an error like one of the last minute is less than one.
 
         It is information if there was an association, of which it may be the sum, else a detail.
         """
         if level >= logging.ERROR:
-            earlier = self._around.logs.complaints.admit(alike or text, self._peer.host, monotonic())
+            kind, source = alike(error, text, self._peer.host)
+            earlier = self._around.logs.complaints.admit(kind, source, monotonic())
             if earlier is None:
                 level = logging.DEBUG if self._phase == WAITING else logging.INFO
             elif earlier:
@@ -336,17 +337,16 @@ class _Worker:
         """Log why an object is refused."""
         self._around.logs.association.status = status.text(refusal.status)
         text = f"Store SCP Failed: {refusal.detail}"
-        self._complain(logging.ERROR, text, f", status {refusal.status:04X}H")
+        self._complain(logging.ERROR, text, f", status {refusal.status:04X}H", refusal)
 
     def _refuse(self, request: messages.Request, context: Context) -> None:
         """Answer an operation that is not ours; PS3.7 C.5.5 has a status for it, so the association goes on."""
         _discard(self._data(request, context))
         operation = request.command_field
         text = f"Expected C-ECHO or C-STORE request but received DIMSE command 0x{operation:04x}"
-        self._complain(logging.ERROR, text, "")
-        answer = messages.response(
-            request, status.UNRECOGNIZED_OPERATION, "only C-ECHO and C-STORE are served"
-        )
+        refusal = Refused(status.UNRECOGNIZED_OPERATION, "only C-ECHO and C-STORE are served")
+        self._complain(logging.ERROR, text, "", refusal)
+        answer = messages.response(request, refusal.status, refusal.comment)
         self._connection.respond(context.context_id, answer)
 
     def _cancel(self, request: messages.Request, context: Context) -> None:

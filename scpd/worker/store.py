@@ -25,6 +25,7 @@ from scpd.store.filemeta import FileMeta
 from scpd.store.sink import DirectoryFlushError, OutputDirectory
 from scpd.worker import naming
 from scpd.worker.form import Announced, FormingStore
+from scpd.worker.lacking import lack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,11 +144,19 @@ class ObjectStore:
             # Look for the directory anew at the next object: it may have been replaced, or its disk mounted again.
             self.close()
             detail = f"cannot write DICOM file: {self._path(name)}: {error.strerror}"
-            raise Refused(status.OUT_OF_RESOURCES, f"cannot write: {error.strerror}", detail) from None
+            raise Refused(
+                status.OUT_OF_RESOURCES,
+                f"cannot write: {error.strerror}",
+                detail,
+                lack=lack(error, self._policy.output_directory),
+            ) from None
         except MemoryError:  # what was half made is gone already, and its memory with it
             self.close()
             raise Refused(
-                status.OUT_OF_RESOURCES, "out of memory", f"{self._path(name)}: out of memory"
+                status.OUT_OF_RESOURCES,
+                "out of memory",
+                f"{self._path(name)}: out of memory",
+                lack="out of memory",
             ) from None
         finally:
             self._folder = ""

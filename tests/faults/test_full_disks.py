@@ -17,6 +17,7 @@ from tests.harness.storing import (
     assert_serves,
     complaints,
     finish,
+    log_lines,
     padded_to,
     send_half,
     store,
@@ -86,6 +87,11 @@ def assert_refused(response: Response, server: Server, comment: str = NO_SPACE) 
     assert temporaries(server) == []
 
 
+def levels_of(server: Server, text: str) -> list[str]:
+    """Give the levels of the lines of its log that have this text."""
+    return [line[0] for line in log_lines(server) if text in line]
+
+
 def associated(raw_peer: Callable[..., RawPeer], server: Server) -> RawPeer:
     peer = raw_peer(server)
     peer.associate()
@@ -96,7 +102,7 @@ def associated(raw_peer: Callable[..., RawPeer], server: Server) -> RawPeer:
 def test_an_object_larger_than_the_disk_is_refused_and_the_association_goes_on(
     inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], mode: list[str]
 ) -> None:
-    server = scpd("--fork", *mode, inbox=inbox)
+    server = scpd("--fork", "-v", *mode, inbox=inbox)
     peer = associated(raw_peer, server)
     small = ct_image(10_000)
     for _ in range(3):
@@ -104,8 +110,8 @@ def test_an_object_larger_than_the_disk_is_refused_and_the_association_goes_on(
         assert peer.echo() == 0
     assert store(peer, small).status == 0
     assert_holds(server, small)
-    assert len(complaints(server)) == 3
-    assert all("No space left on device" in line for line in complaints(server))
+    assert levels_of(server, "No space left on device") == ["E", "I", "I"]
+    assert len(complaints(server)) == 1
 
 
 @pytest.mark.parametrize("mode", MODES, ids=["default", "bit-preserving", "no-fsync"])
@@ -195,6 +201,47 @@ def test_a_disk_full_of_the_refused_is_free_for_the_next_association(
     assert temporaries(server) == []
     (inbox / name).unlink()
     assert_serves(server, raw_peer)
+
+
+# The usual way; with a line of record for each object; with a directory for each study
+@pytest.mark.parametrize("mode", [[], ["-xcr", "true"], ["-su", "S"]], ids=["default", "recorded", "sorted"])
+def test_that_the_disk_is_full_is_said_once_whoever_is_refused_what(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], mode: list[str]
+) -> None:
+    options = f"remount,nr_inodes={20 * DISK_INODES}"  # for the lock directory
+    subprocess.run(["mount", "-o", options, str(inbox.parent)], timeout=10, check=True)
+    server = scpd("--fork", "-v", *mode, inbox=inbox)
+    fill(inbox)
+    for number in range(50):
+        server.source = f"127.0.7.{1 + number % 10}"
+        peer = associated(raw_peer, server)
+        for _ in range(2):
+            assert store(peer, ct_image(10_000)).status == OUT_OF_RESOURCES
+        peer.release()
+    assert levels_of(server, "No space left on device") == ["E", *"I" * 99]
+    assert len(complaints(server)) == 1
+
+
+def test_that_too_little_room_is_left_is_said_once_whoever_is_refused_what(
+    inbox: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork", "-d", "--min-free", "512k", inbox=inbox)
+    peers = []
+    for number in range(5):
+        server.source = f"127.0.7.{1 + number}"
+        peers.append(associated(raw_peer, server))
+    filler = inbox.parent / "filler"
+    filler.write_bytes(bytes(free_bytes(inbox) - (512 << 10) + 4096))
+    for peer in peers * 4:
+        assert store(peer, ct_image(10_000)).comment == "too little disk space left"
+    for number in range(20):
+        server.source = f"127.0.8.{1 + number}"
+        answer = raw_peer(server).request_association()
+        assert answer is not None
+        assert answer.type == wire.ASSOCIATE_RJ
+    server.wait_for(lambda: len(levels_of(server, "less than --min-free")) >= 40)
+    assert levels_of(server, "less than --min-free") == ["E", *"I" * 19, *"D" * 20]
+    assert len(complaints(server)) == 1
 
 
 # The output directory itself

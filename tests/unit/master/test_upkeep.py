@@ -5,6 +5,8 @@ Times are numbers, ahead of the clock by which a heartbeat is dated.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import signal
 from time import monotonic
@@ -97,6 +99,28 @@ def test_a_keeper_that_ends_again_and_again_is_forked_later_and_later(scene: Sce
         delays.append(round(at - now, 3))
         now = at
     assert delays == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, LONGEST_DELAY, LONGEST_DELAY]
+
+
+def test_that_no_keeper_can_be_forked_is_an_error_once_a_minute(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("scpd.master.upkeep.spawn", fails)
+    caplog.set_level(logging.INFO)
+    begin = now = monotonic()
+    while now < begin + 119:
+        scene.upkeep.keep(now)
+        due = scene.upkeep.next_time()
+        assert due is not None
+        now = due if due > now else now + 0.1
+    errors = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert {record.getMessage() for record in caplog.records} == {
+        "cannot fork a keeper: Resource temporarily unavailable"
+    }
+    assert len(errors) == 2
+    assert len(caplog.records) > 8
 
 
 def test_a_keeper_that_has_worked_for_a_while_is_replaced_at_once(scene: Scene) -> None:
