@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,14 @@ def _rules(settings: Settings, logs: Logging, peers: Peers | None) -> Iterator[R
         yield folder, landlock.READ
     seed = _seed(settings)
     if seed:
-        yield (seed, landlock.WRITE) if os.path.exists(seed) else (os.path.dirname(seed), landlock.LOG)
+        _make(seed)
+        yield seed, landlock.WRITE
+
+
+def _make(path: str) -> None:
+    """Make an empty file, so that a worker need not have its directory; a worker tells what it cannot write."""
+    with suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600))
 
 
 def _software() -> Iterator[Rule]:

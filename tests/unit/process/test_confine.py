@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-import struct
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scpd.process import landlock, prctl
 from scpd.process.confine import Confinement
-from scpd.process.seccomp import Filter
+from tests.harness.forbidden import refusing
 from tests.harness.forked import in_child
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LANDLOCK_CREATE_RULESET = 444
-
-
-def refusing(number: int) -> Filter:
-    """A filter under which one system call is refused, and no other."""
-    lines = [
-        (0x20, 0, 0, 0),
-        (0x15, 0, 1, number),
-        (0x06, 0, 0, 0x50000 | errno.EPERM),
-        (0x06, 0, 0, 0x7FFF0000),
-    ]
-    return Filter(b"".join(struct.pack("HBBI", *line) for line in lines))
 
 
 def test_it_says_what_is_in_force() -> None:
