@@ -18,9 +18,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 # By a path: the import hook of the other way costs every start 35 modules, and every fork 2 MB.
 EDITABLE := --config-settings editable_mode=compat --editable
-# command:Debian package, the real peers of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
+# command:Debian package, real peers and tools of the tests (pynetdicom too has a storescp: it is no sign of dcmtk)
 TOOLS := dcmsend:dcmtk gdcmscu:libgdcm-tools mandoc:mandoc strace:strace logrotate:logrotate systemd-analyze:systemd \
-  tcpdmatch:tcpd dh:debhelper dh:python3-venv lintian:lintian debootstrap:debootstrap systemd-nspawn:systemd-container
+  tcpdmatch:tcpd dh:debhelper dh:python3-venv lintian:lintian debootstrap:debootstrap systemd-nspawn:systemd-container \
+  mkfs.btrfs:btrfs-progs
 # Super-servers, which as packages conflict with one another and would serve this machine: unpacked, not installed.
 SUPERSERVERS := xinetd openbsd-inetd
 SUPERSERVERS_NEED := libbsd0 libevent-2.1-7 libselinux1 libsystemd0 libtirpc3 libwrap0

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 DEBIAN_PACKAGES = {
+    "btrfs": "btrfs-progs",
     "dcmdump": "dcmtk",
     "dcmsend": "dcmtk",
     "dh": "debhelper",
@@ -21,6 +22,7 @@ DEBIAN_PACKAGES = {
     "lintian": "lintian",
     "logrotate": "logrotate",
     "mandoc": "mandoc",
+    "mkfs.btrfs": "btrfs-progs",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
     "openssl": "openssl",

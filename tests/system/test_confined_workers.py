@@ -179,7 +179,7 @@ def devices(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scpd_with_devices(
-    tmp_path: Path, devices: Path, _no_child_is_left_behind: None
+    tmp_path: Path, devices: Path, _no_child_is_left_behind: None, _raw_peers: list[RawPeer]
 ) -> Iterator[ServerFactory]:
     words = [
         real_program("unshare"),
@@ -194,6 +194,8 @@ def scpd_with_devices(
         pytest.skip(f"cannot mount here: {probe.stderr.strip()[:200]}")
     factory = wrapped(tmp_path, words)
     yield factory
+    for peer in _raw_peers:
+        peer.close()
     factory.finish()
 
 
