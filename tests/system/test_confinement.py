@@ -79,6 +79,7 @@ USERFAULTFD, PRLIMIT, SOCKETPAIR, BIND, LISTEN, ACCEPT, LANDLOCK_ADD_RULE, SECCO
     445,
     317,
 )
+SYMLINKAT, LIBC_AT_FDCWD = 266, ctypes.c_long(-100)
 F_SETOWN, F_SETSIG, PTRACE_ATTACH, CLONE_NEWUSER, TIOCSTI = 8, 10, 16, 0x10000000, 0x5412
 
 
@@ -224,6 +225,37 @@ def test_hostile_code_in_a_confined_worker_is_refused_to(name: str, inbox: Path)
         return 0
 
     # Without errno: the kernel's answer to a descriptor or an address that is none would do as well.
+    assert in_child(attack) in REFUSED
+    assert tree(inbox.parent) == before
+
+
+# What a rule for the lock directory grants besides; it is for moving aside what lies there, and no more comes of it.
+IN_LOCK_DIRECTORY: dict[str, Callable[[Path], object]] = {
+    "make a link": lambda inbox: os.symlink("/etc", f"{inbox}/.scpd/link"),
+    "make a link in another way": lambda inbox: call(
+        SYMLINKAT, b"/etc", LIBC_AT_FDCWD, f"{inbox}/.scpd/link".encode()
+    ),
+    "read by a link that is there": lambda inbox: os.open(f"{inbox}/.scpd/way-out/victim", os.O_RDONLY),
+    "make a link of a file outside": lambda inbox: os.link(f"{inbox}/../victim", f"{inbox}/.scpd/link"),
+    "make a socket": lambda inbox: os.mknod(f"{inbox}/.scpd/socket", 0o140666),
+    "make a device": lambda inbox: os.mknod(f"{inbox}/.scpd/null", 0o20666, os.makedev(1, 3)),
+}
+
+
+@pytest.mark.parametrize("name", IN_LOCK_DIRECTORY)
+def test_hostile_code_with_a_lock_directory_is_refused_to(name: str, inbox: Path) -> None:
+    (inbox / ".scpd").mkdir()
+    (inbox / ".scpd" / "way-out").symlink_to(inbox.parent)
+    prison, before = confinement(inbox, "-xcr", "true"), tree(inbox.parent)
+
+    def attack() -> int:
+        prison.enter()
+        try:
+            IN_LOCK_DIRECTORY[name](inbox)
+        except OSError as error:
+            return error.errno or -1
+        return 0
+
     assert in_child(attack) in REFUSED
     assert tree(inbox.parent) == before
 
