@@ -69,6 +69,16 @@ def test_log_files_are_written_where_they_are(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_of_the_directory_of_a_seed_only_its_file_is_written(tmp_path: Path, *, is_there: bool) -> None:
+    seed = tmp_path / "seed"
+    if is_there:
+        seed.write_text("old")
+    words = "+tls", "key", "crt", "-ic", "--seed", "/old", "--write-seed-file", str(seed)
+    assert rules("--ignore", *words) == {str(seed): landlock.WRITE}
+    assert seed.read_text() == "old" * is_there
+
+
 @pytest.mark.parametrize("connects", [True, False])
 def test_only_a_local_syslog_is_connected_to_again(*, connects: bool) -> None:
     settings = parse("scpd", ["11112"])
