@@ -10,6 +10,7 @@ from scpd.ctl.daemon import ask
 from scpd.ctl.exitcodes import FAILURE, SUCCESS
 from scpd.ctl.listing import NOTHING, say, span, table
 from scpd.ctl.lockdir import complain
+from scpd.log.counted import counted
 from scpd.log.escape import escape
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run_drain(options: Namespace) -> int:
     answer = ask(options, "drain", _SECONDS)
     if answer is None:
         return FAILURE
-    say(f"draining, {answer.get('associations')} associations left\n")
+    say(f"draining, {counted(answer.get('associations', 0), 'association')} left\n")
     return SUCCESS
 
 
@@ -143,9 +144,10 @@ def _of_machine(facts: Facts) -> Iterator[tuple[str, str]]:
 def _now(facts: Facts) -> str:
     most, waiting = facts["most_associations"], facts["waiting"]
     of = "" if most is None else f" of {most}"
+    noun = "association" if most is None and len(facts["workers"]) == 1 else "associations"
     return (
-        f"{len(facts['workers'])}{of} associations, {waiting['ready']} connections wait, {waiting['silent']} are "
-        f"silent, {facts['standing_by']} workers stand by"
+        f"{len(facts['workers'])}{of} {noun}; connections: {waiting['ready']} waiting, {waiting['silent']} "
+        f"silent; {counted(facts['standing_by'], 'worker')} standing by"
     )
 
 

@@ -98,5 +98,6 @@ def _as_text(found: list[dict[str, Any]]) -> str:
         )
         for facts in found
     ]
-    counted = f"{sum(facts['state'] == OPEN for facts in found)} open studies\n"
-    return (table(_HEADINGS, rows) if rows else "") + counted
+    count = sum(facts["state"] == OPEN for facts in found)
+    last = f"{count} open {'study' if count == 1 else 'studies'}\n"
+    return (table(_HEADINGS, rows) if rows else "") + last

@@ -23,6 +23,7 @@ from scpd.keeper.places import Places
 from scpd.keeper.requests import Requests
 from scpd.keeper.studies import Studies
 from scpd.lockdir import layout
+from scpd.log.counted import counted
 from scpd.study.record import WAITS_FOR_COMMANDS
 
 TYPE_CHECKING = False
@@ -243,7 +244,9 @@ class Keeper:
         return list(self._running.descriptors())
 
     def __str__(self) -> str:
-        return f"{len(self._studies)} open studies, {self.commands.count} commands"
+        studies = len(self._studies)
+        nouns = "study" if studies == 1 else "studies"
+        return f"{studies} open {nouns}, {counted(self.commands.count, 'command')}"
 
     def close(self) -> None:
         """Let all go; commands that run go on."""

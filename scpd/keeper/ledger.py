@@ -23,6 +23,7 @@ from sys import intern
 
 from scpd.lockdir import layout
 from scpd.lockdir.journal import JournalReader, is_maker
+from scpd.log.counted import counted
 from scpd.store.names import is_plain_name
 from scpd.study import record
 from scpd.study.completion import open_study_directory
@@ -224,7 +225,7 @@ class Ledger:
         association.is_alive = False
         reader.close()
         if reader.skipped:
-            log.warning("%d lines of journal %s cannot be read", reader.skipped, association.maker)
+            log.warning("%s of journal %s cannot be read", counted(reader.skipped, "line"), association.maker)
         self._put_aside(association)
         news.ended.append(association)
 

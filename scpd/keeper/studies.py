@@ -22,6 +22,7 @@ from itertools import islice
 
 from scpd.keeper.generations import OPEN, PLANNED, RENAMED, is_in_place, make_study
 from scpd.lockdir import layout
+from scpd.log.counted import counted
 from scpd.study.rules import Rulebook
 from scpd.study.states import Seal, has_lost_study, is_key, read_sealed
 
@@ -233,7 +234,12 @@ class Studies:
             return
         self._close(study)
         if study.objects:
-            log.info("study %s is complete: %d objects in %s", study.uid, len(study.objects), study.directory)
+            log.info(
+                "study %s is complete: %s in %s",
+                study.uid,
+                counted(len(study.objects), "object"),
+                study.directory,
+            )
             self._endings.enter(study)
         else:
             self._endings.remove(study.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 
+from scpd.log.counted import counted
 from scpd.log.escape import text_of
 from scpd.log.journal import prefix
 from scpd.log.levels import NAMES, TRACE
@@ -39,5 +40,6 @@ class LineHandler(logging.Handler):
         lines = text_of(record).replace("\n", f"\n{begin}")
         text = f"{begin}{lines}\n"
         if self._stream.lost:
-            text = f"{self._begins[logging.WARNING]}{self._stream.lost} messages were lost, nobody read them\n{text}"
+            lost = f"{counted(self._stream.lost, 'message')} lost, since nobody read them"
+            text = f"{self._begins[logging.WARNING]}{lost}\n{text}"
         self._stream.write(text.encode("utf-8", "backslashreplace"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import monotonic_ns
 
+from scpd.log.counted import counted
 from scpd.process import notify
 
 TYPE_CHECKING = False
@@ -44,8 +45,8 @@ class Report:
 
     def show(self, associations: int, stored: int = 0, *, is_ending: bool) -> None:
         """Show so many associations, and to the manager how many objects earlier ones have stored."""
-        words = f"{'draining, ' if is_ending else ''}{_count(associations, 'association')} on {self._ports}"
-        self._words = f"{words}, {_count(stored, 'object')} stored" if stored else words
+        words = f"{'draining, ' if is_ending else ''}{counted(associations, 'association')} on {self._ports}"
+        self._words = f"{words}, {counted(stored, 'object')} stored" if stored else words
         self.title.show(f"master, {words}")
 
     def reloading(self) -> None:
@@ -91,7 +92,3 @@ class Report:
         if self._manager.watchdog_seconds is not None:
             times.append(self._next_sign)
         return min(times, default=None)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

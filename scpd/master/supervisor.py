@@ -14,6 +14,7 @@ import signal
 from functools import partial
 from time import monotonic
 
+from scpd.log.counted import counted
 from scpd.master import standbys
 from scpd.master.books import SCOREBOARD, Books
 from scpd.master.children import KEEPER, STANDBY, SWEEPER, TELLER, Child, Children
@@ -325,7 +326,7 @@ class Supervisor:
     def _accept_no_more(self, answer: Answer) -> None:
         """Take scpctl's request to end: let those inside finish, however long that takes."""
         if self._drain is None:
-            log.info("draining: %d associations may finish", self._children.workers)
+            log.info("draining: %s may finish", counted(self._children.workers, "association"))
             self._begin_to_end(Drain(monotonic(), None))
         answer({"ok": True, "associations": self._children.workers})
 
@@ -334,14 +335,16 @@ class Supervisor:
         now = monotonic()
         if self._drain is not None and self._drain.is_limited:
             log.warning(
-                "%s again: aborting %d associations", signal.strsignal(number), self._children.workers
+                "%s again: aborting %s",
+                signal.strsignal(number),
+                counted(self._children.workers, "association"),
             )
             self._drain.hurry(now)
             return
         log.info(
-            "%s: %d associations have %g s to finish",
+            "%s: %s may finish within %g s",
             signal.strsignal(number),
-            self._children.workers,
+            counted(self._children.workers, "association"),
             self._limits.grace,
         )
         self._report.stopping()

@@ -8,6 +8,7 @@ master.  Raises `Reject` with the standard's reason (PS3.8 9.3.4).
 from __future__ import annotations
 
 from scpd.errors import Reject
+from scpd.log.counted import counted
 from scpd.ul.escape import printable
 from scpd.ul.negotiation import SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
 
@@ -51,6 +52,6 @@ def _counted(slots: Slots, entry: Permission, calling: bytes, host: str) -> int:
     else:
         if descriptor is not None:
             return descriptor
-        why = f"limit of {entry.limit} associations reached"
+        why = f"limit of {counted(entry.limit, 'association')} reached"
     text = f"{why} ({printable(calling.strip(b' '))} at {host}, {entry.where})"
     raise Reject(TRANSIENT, SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, text)

@@ -12,6 +12,7 @@ import logging
 from time import monotonic
 
 from scpd.errors import Abort, Denied, Reject, Silent
+from scpd.log.counted import counted
 from scpd.process.score import (
     ABORTED,
     ASSOCIATED,
@@ -126,7 +127,7 @@ class Progress:
         others = sum(words[OBJECTS]) - stored
         refused = f", {others} refused" if others else ""
         speed = megabytes / max(seconds, 1e-6)
-        objects = f"{stored} objects stored{refused}"
+        objects = f"{counted(stored, 'object')} stored{refused}"
         return f", {objects}, {megabytes:.1f} MB received, {seconds:.1f} s, {speed:.1f} MB/s"
 
     def show(self) -> None:

@@ -92,7 +92,7 @@ def test_the_last_line_of_an_association_sums_it_up(
     server.wait_for_log("Association Release")
     (line,) = [line for line in server.stderr.splitlines() if "Association Release" in line]
     assert re.search(
-        r"\(CT_1@.* -> .*, 1 objects stored, 1 refused, \d+\.\d MB received, \d+\.\d s, \d+\.\d MB/s\)$", line
+        r"\(CT_1@.* -> .*, 1 object stored, 1 refused, \d+\.\d MB received, \d+\.\d s, \d+\.\d MB/s\)$", line
     ), line
 
 

@@ -226,7 +226,7 @@ class TestReady:
         server = scpd("--fork")
         peer = raw_peer(server)
         peer.associate()
-        assert scpctl("drain", "-od", server.inbox).stdout == "draining, 1 associations left\n"
+        assert scpctl("drain", "-od", server.inbox).stdout == "draining, 1 association left\n"
         done = scpctl("ready", "-od", server.inbox)
         assert (done.returncode, done.stderr) == (
             1,
@@ -246,7 +246,7 @@ class TestDrain:
         send_half(peer, image)
         worker_of(server, "LONG")
         for _ in range(2):
-            assert scpctl("drain", "-od", server.inbox).stdout == "draining, 1 associations left\n"
+            assert scpctl("drain", "-od", server.inbox).stdout == "draining, 1 association left\n"
         assert not is_listening(server.port)
         assert status(server)["state"] == "draining"
         # Longer than the grace period, after which it would be aborted and killed.

@@ -140,7 +140,7 @@ def test_the_status_is_a_few_lines(
         == """\
 scpd          1.2, pid 77, serving on 0.0.0.0:104, [::1]:104
 since         @1700000000 (90 s)
-now           0 of 50 associations, 1 connections wait, 3 are silent, 2 workers stand by
+now           0 of 50 associations; connections: 1 waiting, 3 silent; 2 workers standing by
 associations  120 released, 3 not dicom
 objects       1234 stored, 12.5 MB received
 refused       2 A700, 1 C000
@@ -287,6 +287,7 @@ def test_ready_is_an_exit_code_and_a_line_of_why_not(
     ("word", "answer", "code", "said"),
     [
         ("drain", {"ok": True, "associations": 3}, 0, ("draining, 3 associations left\n", "")),
+        ("drain", {"ok": True, "associations": 1}, 0, ("draining, 1 association left\n", "")),
         ("reopen", {"ok": True}, 0, ("", "")),
         ("reload", {"ok": True, "lines": []}, 0, ("", "")),
         ("reload", {"ok": False, "lines": ["a: b", "c"]}, 1, ("", "scpctl: a: b\nscpctl: c\n")),

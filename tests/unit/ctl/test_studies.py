@@ -162,7 +162,7 @@ def test_for_people_it_is_a_table_in_which_nothing_is_unprintable(
         "x_1.2.3",
     ]
     assert heading.index("DIRECTORY") == row.index("x_1.2.3")
-    assert count == "1 open studies"
+    assert count == "1 open study"
 
 
 def test_without_studies_there_is_a_count(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

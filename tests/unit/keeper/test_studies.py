@@ -86,7 +86,7 @@ def test_a_study_is_completed_when_its_time_is_over_and_not_before(
     turns(keeper, now)
     turns(keeper, now + TIMEOUT - 1)
     assert study_files(site) == ["CT.1", "CT.2"]
-    assert str(keeper) == "1 open studies, 0 commands"
+    assert str(keeper) == "1 open study, 0 commands"
     turns(keeper, now + TIMEOUT + 1)
     assert study_files(site) == ["CT000001", "CT000002"]
     assert jobs(site) == ["xcs"]

@@ -183,7 +183,7 @@ def test_every_value_of_a_command_that_was_set_aside_is_named(name: str) -> None
 
 def test_the_lines_of_the_log_are_found() -> None:
     found = formats()
-    assert "study %s is complete: %d objects in %s" in found
+    assert "study %s is complete: %s in %s" in found
     assert "no keeper is running, going on without waiting for it" in found
     assert len(found) > 25
 

@@ -62,7 +62,7 @@ def test_beyond_a_limit_the_reject_is_transient(lock_directory: str) -> None:
         table.admit(b"STORE", b"CT2 ", "127.0.0.2")
     error = caught.value
     assert (error.result, error.source, error.reason) == (2, 3, 1)
-    assert str(error) == "limit of 1 associations reached (CT2 at 127.0.0.2, t:2)"
+    assert str(error) == "limit of 1 association reached (CT2 at 127.0.0.2, t:2)"
     os.close(descriptor)
     _, again = table.admit(b"STORE", b"CT2", "127.0.0.1")
     os.close(again)

@@ -200,5 +200,5 @@ def test_the_summary_counts_objects_and_megabytes() -> None:
     object_of(progress, 50_000, status=0xA900)
 
     assert re.fullmatch(
-        r", 1 objects stored, 1 refused, 1\.3 MB received, 0\.0 s, \d+\.\d MB/s", progress.summary()
+        r", 1 object stored, 1 refused, 1\.3 MB received, 0\.0 s, \d+\.\d MB/s", progress.summary()
     )
