@@ -98,7 +98,7 @@ def run(program_name: str, words: list[str], peer: socket.socket | None = None) 
         if program.estate is not None:  # told to end meanwhile
             from scpd.master.surrender import surrender
 
-            surrender(program.estate)
+            surrender(program.estate, program.manager())
             code = exitcodes.OK
     return code
 
@@ -114,6 +114,7 @@ def _succeed(program_name: str, words: list[str], program: Program) -> int:
     except Exception as error:
         if not program.has_to_succeed():  # any more
             raise
+        program.failure = str(error)
         is_defect = not isinstance(error, (StartError, OSError))
         logging.getLogger("dcmtk.apps.storescp").critical("cannot take over: %s", error, exc_info=is_defect)
         return exitcodes.START_FAILED
@@ -139,6 +140,7 @@ def _run(program_name: str, words: list[str], peer: socket.socket | None, progra
             command_files=None if program is None else program.command_files,
         )
     except UsageError as error:
+        _note(program, str(error))
         return _misused(program_name, error, is_asked=is_asked)
     if estate is not None and (isinstance(outcome, str) or outcome.check_config):
         raise StartError("what the command line asks for now is no daemon")
@@ -151,6 +153,12 @@ def _run(program_name: str, words: list[str], peer: socket.socket | None, progra
 
         return check(outcome, configuration, os.environ, estate)
     return _start(outcome, configuration, peer, program)
+
+
+def _note(program: Program | None, why: str) -> None:
+    """Note why we cannot start, for a service manager that waits for us."""
+    if program is not None:
+        program.failure = why
 
 
 def _misused(program_name: str, error: UsageError, *, is_asked: bool) -> int:
@@ -210,6 +218,7 @@ def _start(
         begins_anew = program is None or program.estate is None
         logs = configure(policies.log_policy(settings, configuration, begins_anew=begins_anew))
     except OSError as error:
+        _note(program, f"cannot open the log: {error.strerror}")
         _complain(f"F: cannot open the log: {error.strerror}\n")
         return exitcodes.START_FAILED
     log = logging.getLogger("dcmtk.apps.storescp")
@@ -223,6 +232,7 @@ def _start(
         gc.enable()
         return _run_master(settings, logs, program)
     except StartError as error:
+        _note(program, str(error))
         log.critical("%s", error)
         if settings.daemon:  # whose log is not on standard error
             _complain(f"F: {error}\n")

@@ -14,17 +14,19 @@ from contextlib import suppress
 from time import monotonic
 
 from scpd.fixed_options import FIXED
+from scpd.log.counted import counted
 from scpd.master.children import KEEPER, Children
 from scpd.master.control import ASKERS, DOOR
 from scpd.master.door import inherit_door
 from scpd.master.drain import Drain
 from scpd.master.renewal import CHILDREN, GRACE, LISTENERS, PID_FILE, WAITING
 from scpd.master.upkeep import Upkeep
-from scpd.process import signals
+from scpd.process import notify, signals
 from scpd.process.pidfile import PidFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from scpd.process.notify import Manager
     from scpd.process.succession import Estate
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -33,19 +35,21 @@ _ENDS = {signal.SIGTERM, signal.SIGINT}
 _LONGEST_WAIT = 60.0
 
 
-def surrender(estate: Estate) -> None:
+def surrender(estate: Estate, manager: Manager | None) -> None:
     """End; the signals that a master hears are held back still, and all that was handed on is open."""
+    if manager is not None:
+        manager.tell(notify.STOPPING)
     grace = estate.get(GRACE, 0.0)
     children = Children()
     kept = {child.pid: child.kind for child in children.take_over(estate[CHILDREN])}
-    log.info("told to end: %d associations have %g s to finish", children.workers, grace)
+    log.info("told to end: %s may finish within %g s", counted(children.workers, "association"), grace)
     _close_doors(estate)
     upkeep = Upkeep(None, children, signals.Wakeup(), ())
     now = monotonic()
     for pid, kind in kept.items():
         if kind == KEEPER:
             upkeep.take_over(pid, now)
-    _wait_for(children, upkeep, Drain(now, grace))
+    _wait_for(children, upkeep, Drain(now, grace), manager)
     if estate[PID_FILE]:
         PidFile(estate[FIXED]["--pidfile"], tuple(estate[PID_FILE])).remove()
     log.info("ended")
@@ -61,14 +65,21 @@ def _close_doors(estate: Estate) -> None:
         os.close(descriptor)
 
 
-def _wait_for(children: Children, upkeep: Upkeep, drain: Drain) -> None:
-    """Wait for the last child, and insist where that is due."""
+def _wait_for(children: Children, upkeep: Upkeep, drain: Drain, manager: Manager | None) -> None:
+    """Wait for the last child, and insist where that is due; the service manager hears how many are left."""
+    longest = _LONGEST_WAIT
+    if manager is not None:
+        longest = manager.seconds_of_silence(longest)
     while True:
         now = monotonic()
         for child, _ in children.reap():
             upkeep.reaped(child.pid, now)
         if not children:
             return
+        if manager is not None:
+            manager.tell(
+                notify.WATCHDOG, notify.status(f"draining, {counted(children.workers, 'association')}")
+            )
         number = drain.due(now)
         if number is not None:
             children.send(number)
@@ -76,7 +87,7 @@ def _wait_for(children: Children, upkeep: Upkeep, drain: Drain) -> None:
         if not children.has_others_than(KEEPER):
             upkeep.end(now, deadline)
             deadline = upkeep.next_time()
-        if _hears(_LONGEST_WAIT if deadline is None else min(deadline - now, _LONGEST_WAIT)):
+        if _hears(longest if deadline is None else min(deadline - now, longest)):
             drain.hurry(monotonic())
 
 

@@ -45,6 +45,10 @@ class Manager:
             return False
         return True
 
+    def seconds_of_silence(self, most: float) -> float:
+        """Give how long it may wait for the next sign of life: half of its patience, and no more than `most`."""
+        return most if self.watchdog_seconds is None else min(self.watchdog_seconds / 2, most)
+
     def fileno(self) -> int:
         """Give the descriptor of its socket."""
         return self._socket.fileno()
@@ -78,8 +82,8 @@ def _watchdog_seconds(environment: Mapping[str, str], pid: int) -> float | None:
 
 
 def status(text: str) -> str:
-    """Give the line that says in words how things are; systemctl(1) shows it."""
-    return f"STATUS={text}"
+    """Give the line that says in words how things are, in one line; systemctl(1) shows it."""
+    return f"STATUS={' '.join(text.splitlines())}"
 
 
 def reloading(monotonic_ns: int) -> tuple[str, str]:

@@ -10,7 +10,8 @@ has given up its rights, or whose libraries are just being replaced, may not fin
 
 The program that is to succeed is asked before, by a child, whether it could (--check-config): that one reads an estate
 too, for what cannot change while associations run.  A successor that fails all the same, since something has changed in
-between, has what it needs to try again; told to end meanwhile, to end well (`master.surrender`).
+between, has what it needs to try again; told to end meanwhile, to end well (`master.surrender`).  A service manager
+hears why it waits, and that it lives.
 
 What a crash leaves: until the kernel has been asked all is as before, and after that there is no way back.
 """
@@ -20,14 +21,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from time import monotonic
 
 from scpd.errors import StartError
+from scpd.process import notify
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
     from typing import Any
+
+    from scpd.process.notify import Manager
 
     Estate = dict[str, Any]
 
@@ -49,10 +53,11 @@ class Program:
 
     `estate` is what the one before it in this process has left, `None` if there was none, or all of it is ours by now.
     `umask` is that of the first start, whatever those in between have made of it.  `command_files` has the texts of the
-    files that the words name, for a successor that may not read them; whoever reads them changes it.
+    files that the words name, for a successor that may not read them; whoever reads them changes it.  `failure` is why
+    we cannot take over, as far as somebody has noted it.
     """
 
-    __slots__ = ("_environment", "_words", "command_files", "estate", "umask")
+    __slots__ = ("_environment", "_words", "command_files", "estate", "failure", "umask")
 
     def __init__(
         self, environment: MutableMapping[str, str], pid: int, passing: tuple[str, ...] = ()
@@ -62,6 +67,7 @@ class Program:
         Whoever succeeds gets this environment without the variables `passing`, which were meant for this start.
         """
         self.estate = _take(environment, pid)
+        self.failure = ""
         self.umask = _umask() if self.estate is None else self.estate[_UMASK]
         before = {} if self.estate is None else self.estate.get(_COMMAND_FILES, {})
         self.command_files: dict[str, str] = {**before}
@@ -97,9 +103,29 @@ class Program:
 
     def try_again(self) -> None:
         """Take over anew in a moment, as often as that may need; returns if we are told to end meanwhile."""
-        while self.estate is not None and signal.sigtimedwait(_ENDS, _AGAIN_SECONDS) is None:
-            with suppress(OSError):  # the program is not there, for now
+        manager = self.manager()
+        while self.estate is not None and self._rest(manager):
+            try:
                 self.execute(self.estate)
+            except OSError as error:  # the program is not there, for now
+                self.failure = f"cannot execute the program: {error.strerror}"
+
+    def manager(self) -> Manager | None:
+        """Give the service manager that hears of this process; whoever takes over has one of his own."""
+        return notify.take({**self._environment}, os.getpid())
+
+    def _rest(self, manager: Manager | None) -> bool:
+        """Wait a moment, and tell the service manager that we do and why; `False` if we are told to end meanwhile."""
+        until, step = monotonic() + _AGAIN_SECONDS, _AGAIN_SECONDS
+        if manager is not None:
+            manager.tell(notify.status(f"cannot take over, trying again: {self.failure}"))
+            step = manager.seconds_of_silence(step)
+        while (left := until - monotonic()) > 0:
+            if manager is not None:
+                manager.tell(notify.WATCHDOG)
+            if signal.sigtimedwait(_ENDS, min(step, left)) is not None:
+                return False
+        return True
 
     def _execute(self, estate: Estate, words: tuple[str, ...]) -> None:
         will = os.memfd_create("scpd-estate", os.MFD_CLOEXEC)

@@ -259,18 +259,57 @@ def test_a_successor_with_a_defect_tries_again_and_nobody_is_refused(
     assert server.stop() == 0
 
 
+def test_who_tries_again_tells_the_service_manager_that_it_lives_and_why_it_waits(
+    scpd: ServerFactory, installed: Path, options: Path, manager: NotifySocket
+) -> None:
+    surroundings = {
+        "NOTIFY_SOCKET": manager.address,
+        "WATCHDOG_USEC": "400000",
+        "PYTHONPATH": str(installed),
+    }
+    server = scpd("-v", "--fork", f"@{options}", env=surroundings)
+    manager.wait_for("READY=1")
+    start = installed / "scpd" / "start.py"
+    sound = start.read_text(encoding="utf-8")
+    start.write_text(f"{sound}\nraise RuntimeError('a defect\\nREADY=1')\n", encoding="utf-8")
+    server.may_be_broken = True
+    server.signal(signal.SIGHUP)
+    waiting = "STATUS=cannot take over, trying again: "
+    manager.wait_for(f"{waiting}a defect READY=1")
+    signs = manager.heard().count("WATCHDOG=1")
+    wait_until(lambda: manager.heard().count("WATCHDOG=1") >= signs + 8, what="signs of life")
+    assert manager.heard().count("READY=1") == 1
+    start.write_text(sound, encoding="utf-8")
+    # As the last failure of a command line, whose fault no check has seen.
+    options.write_text("-v\n--no-such-option\n", encoding="utf-8")
+    wait_until(
+        lambda: any(line.startswith(waiting) and "--no-such-option" in line for line in manager.heard()),
+        what="the other fault",
+    )
+    options.write_text("-v\n--peers /nonexistent\n", encoding="utf-8")
+    wait_until(
+        lambda: any(line.startswith(waiting) and "/nonexistent" in line for line in manager.heard()),
+        what="a third one",
+    )
+    options.write_text("-v\n", encoding="utf-8")
+    server.wait_for_log(RELOADED, 20)
+    wait_until(lambda: manager.heard().count("READY=1") == 2, what="READY=1")
+    assert server.stop() == 0
+
+
 class TestSurrender:
     """A successor that tries again and is told to end."""
 
     @pytest.fixture
     def begin(
-        self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], installed: Path
+        self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], installed: Path, manager: NotifySocket
     ) -> Callable[..., tuple[Server, RawPeer]]:
         """`begin(option...)` gives such a server, and a peer that is in the middle of an object."""
 
         def begin(*options: str) -> tuple[Server, RawPeer]:
             words = ("-v", "--fork", "--pidfile", f"{installed}/pid", *options)
-            server = scpd(*words, env={"PYTHONPATH": str(installed)})
+            surroundings = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "400000"}
+            server = scpd(*words, env={"PYTHONPATH": str(installed), **surroundings})
             server.may_be_broken = True
             peer = raw_peer(server)
             peer.associate(calling="LONG")
@@ -284,13 +323,17 @@ class TestSurrender:
         return begin
 
     def test_it_lets_in_nobody_and_its_workers_finish_in_time(
-        self, begin: Callable[..., tuple[Server, RawPeer]], installed: Path
+        self, begin: Callable[..., tuple[Server, RawPeer]], installed: Path, manager: NotifySocket
     ) -> None:
         server, peer = begin("--grace", "60", "-xcr", "true")
         (silent := RawPeer(server.port)).send(wire.associate_request(CONTEXTS))
         server.signal(signal.SIGTERM)
         server.wait_for(lambda: not is_listening(server.port), 20, "the listener's end")
         assert [*server.inbox.glob(".scpd/control*")] == []
+        manager.wait_for("STOPPING=1")
+        manager.wait_for("STATUS=draining, 1 association")
+        signs = manager.heard().count("WATCHDOG=1")
+        wait_until(lambda: manager.heard().count("WATCHDOG=1") >= signs + 3, what="signs of life")
         assert (installed / "pid").read_text(encoding="ascii") == f"{server.pid}\n"
         send_rest(peer, IMAGE)
         assert peer.receive_response().status == 0

@@ -117,3 +117,18 @@ def test_the_variables_are_for_nobody_that_comes_after_us() -> None:
 
 def test_a_reload_begins_at_a_time_in_microseconds() -> None:
     assert notify.reloading(1_234_567_890) == ("RELOADING=1", "MONOTONIC_USEC=1234567")
+
+
+@pytest.mark.parametrize(
+    ("patience", "most", "seconds"), [(None, 60.0, 60.0), (30.0, 60.0, 15.0), (30.0, 1.0, 1.0)]
+)
+def test_signs_of_life_come_twice_in_its_patience(
+    patience: float | None, most: float, seconds: float
+) -> None:
+    manager = notify.Manager("/nowhere", patience)
+    assert manager.seconds_of_silence(most) == seconds
+    manager.close()
+
+
+def test_a_status_is_one_line() -> None:
+    assert notify.status("a fault\nREADY=1\r\n") == "STATUS=a fault READY=1"
