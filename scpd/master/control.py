@@ -16,10 +16,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from struct import Struct
 from time import monotonic
 
 from scpd.master.plainjson import encode
+from scpd.process import unixsocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ _SOME_MORE = 1 << 16
 _PATIENCE_SECONDS = 2.0
 _MOST_CLIENTS = 8
 _REST_SECONDS = 1.0
-# struct ucred of unix(7): process id, user id, group id.
-_CREDENTIALS = Struct("3i")
 _ROOT = 0
 
 
@@ -225,8 +223,7 @@ class Control:
 def _may_ask(sock: socket.socket) -> bool:
     """Tell whether root or our own user is at the other end; whoever passed the connection on has answered for that."""
     try:
-        found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, user, _ = unixsocket.credentials(sock)
     except OSError:
         return False
-    _, user, _ = _CREDENTIALS.unpack(found)
     return user in {_ROOT, os.geteuid()}

@@ -12,6 +12,7 @@ from struct import Struct
 
 MOST_BYTES = 107
 _TIME = Struct("ll")  # struct timeval
+_CREDENTIALS = Struct("3i")  # struct ucred of unix(7)
 
 
 def address(path: str, directory: int) -> str:
@@ -43,6 +44,13 @@ def connect(path: str, timeout: float) -> socket.socket:
     finally:
         os.close(directory)
     return sock
+
+
+def credentials(sock: socket.socket) -> tuple[int, int, int]:
+    """Give process, user and group id of who connected, or of who began to listen; raises `OSError`."""
+    found = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, group = _CREDENTIALS.unpack(found)
+    return process, user, group
 
 
 def is_listening(path: str) -> bool:

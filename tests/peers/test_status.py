@@ -401,6 +401,26 @@ def test_a_path_may_be_longer_than_the_address_of_a_socket(scpd: ServerFactory, 
     assert list((deep / ".scpd").glob("*.sock")) == []
 
 
+def test_of_two_daemons_with_one_lock_directory_each_can_be_asked(
+    scpd: ServerFactory, tmp_path: Path
+) -> None:
+    locks = tmp_path / "locks"
+    servers = [
+        scpd("--fork", "--lock-directory", str(locks), "--pidfile", str(tmp_path / f"pid-{number}"))
+        for number in range(2)
+    ]
+    done = scpctl("reload", "--lock-directory", locks)
+    assert (done.returncode, done.stdout) == (1, "")
+    there = sorted(f"{locks}/control-{server.port}.sock (pid {server.pid})" for server in servers)
+    assert done.stderr == (
+        f"scpctl: several daemons listen in {locks}, say which by --port, --pidfile or --socket: {', '.join(there)}\n"
+    )
+    for number, server in enumerate(servers):
+        for which in (("--port", server.port), ("--pidfile", tmp_path / f"pid-{number}")):
+            asked = scpctl("status", "--json", "--lock-directory", locks, *map(str, which))
+            assert json.loads(asked.stdout)["pid"] == server.pid
+
+
 def test_in_its_runtime_directory_it_is_found_by_its_port(scpd: ServerFactory, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scpd.ctl import daemon as daemon_module
 from scpd.ctl import status as status_module
 from scpd.ctl.main import main
 
@@ -354,10 +353,48 @@ def test_of_several_daemons_it_names_the_sockets(
     daemon(FACTS, "control-11112.sock")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "control-1.sock"))
-    names = f"{tmp_path}/control-104.sock, {tmp_path}/control-11112.sock"
+    there = ", ".join(f"{tmp_path}/control-{port}.sock (pid {os.getpid()})" for port in (104, 11112))
     assert failure(capsys, "status", "--lock-directory", str(tmp_path)) == (
-        f"several daemons: say which by --socket: {names}"
+        f"several daemons listen in {tmp_path}, say which by --port, --pidfile or --socket: {there}"
     )
+    assert failure(capsys, "status", "--lock-directory", str(tmp_path), "--port", "1") == (
+        f"no daemon with port 1 listens in {tmp_path}, but {there}"
+    )
+
+
+@pytest.mark.parametrize("name", ["control-104.sock", "control-104-2.sock"])
+def test_of_several_daemons_a_port_says_which(
+    daemon: Callable[..., Daemon], tmp_path: Path, name: str
+) -> None:
+    meant = daemon({"ready": True}, name)
+    for other in ("control-1041.sock", "control-10.sock", "control-4.sock"):
+        daemon({"ready": False}, other)
+    assert main(["ready", "--lock-directory", str(tmp_path), "--port", "104"]) == 0
+    assert meant.heard
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "cannot read {}: No such file or directory"),
+        ("", "{} has no process id"),
+        ("x\n", "{} has no process id"),
+        ("1\n", "no daemon with process id 1 listens at that socket, but {socket} (pid {ours})"),
+    ],
+)
+def test_what_a_pid_file_lacks_is_one_line(
+    daemon: Callable[..., Daemon],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: str | None,
+    text: str,
+) -> None:
+    daemon({"ready": True})
+    path, socket_path = tmp_path / "pid", tmp_path / "control-104.sock"
+    if content is not None:
+        path.write_text(content, encoding="ascii")
+    said = failure(capsys, "ready", "--socket", str(socket_path), "--pidfile", str(path))
+    assert said == text.format(path, socket=socket_path, ours=os.getpid())
 
 
 def test_without_a_word_it_is_the_only_one_in_the_runtime_directory(
@@ -366,7 +403,8 @@ def test_without_a_word_it_is_the_only_one_in_the_runtime_directory(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(daemon_module, "RUNTIME_DIRECTORY", str(tmp_path))
+    # As it is told to what a unit runs: there may be another unit, with a directory of its own.
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"{tmp_path}:/nowhere")
     daemon({"ready": True}, "104.sock")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "11112.sock"))
