@@ -7,12 +7,12 @@ place.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from scpd.lockdir.layout import PUBLISH, LockDirectory
 from scpd.master.entrance import SERVING
 from scpd.master.tellers import READY
 from scpd.process.locks import release, share
+from scpd.process.proc import is_stopped
 from scpd.store.sink import OutputDirectory
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ def status(facts: Facts, sources: Sources) -> Facts:
     facts["keeper"] = {
         **facts["keeper"],
         "wanted": sources.wants_keeper,
-        "alive": _has_keeper(facts, sources),
+        "alive": not _fault_of_keeper(facts, sources),
     }
     facts["studies"] = facts["jobs"] = None
     if sources.count is not None:
@@ -102,25 +102,33 @@ def ready(facts: Facts, sources: Sources) -> Facts:
         fault = _fault_of_locks(sources.lock_directory)
         if fault:
             why.append(f"cannot lock in {sources.lock_directory}: {fault}")
-        elif sources.wants_keeper and not _has_keeper(facts, sources):
-            why.append("there is no keeper")
+        elif sources.wants_keeper and (fault := _fault_of_keeper(facts, sources)):
+            why.append(fault)
     return {"ready": not why, "why": why}
 
 
-def _has_keeper(facts: Facts, sources: Sources) -> bool:
-    """Tell whether somebody is the keeper, and, if it is ours, gives signs of life."""
-    if sources.lock_directory is None:
+def _fault_of_keeper(facts: Facts, sources: Sources) -> str:
+    """Say why nobody does a keeper's work, if it is ours by its signs of life, too; empty if somebody does."""
+    pid, silence = facts["keeper"]["pid"], facts["keeper"]["silence"]
+    try:
+        if pid is not None and is_stopped(pid):  # before it has been silent for long
+            return f"keeper {pid} is stopped"
+        if silence is not None and silence > _SILENCE_SECONDS:
+            return f"keeper {pid} has given no sign of life for {silence:.0f} s"
+        return "" if _is_kept(sources.lock_directory) else "there is no keeper"
+    except OSError as error:
+        return f"cannot look for the keeper: {_text(error)}"
+
+
+def _is_kept(path: str | None) -> bool:
+    """Tell whether somebody is elected; raises `OSError`."""
+    if path is None:
         return False
-    silence = facts["keeper"]["silence"]
-    if silence is not None and silence > _SILENCE_SECONDS:
-        return False
-    with suppress(OSError):
-        lockdir = LockDirectory(sources.lock_directory)
-        try:
-            return lockdir.has_keeper()
-        finally:
-            lockdir.close()
-    return False
+    lockdir = LockDirectory(path)
+    try:
+        return lockdir.has_keeper()
+    finally:
+        lockdir.close()
 
 
 def _space(path: str) -> Facts:

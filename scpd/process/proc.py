@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 _GONE = frozenset((b"Z", b"X"))
+_STOPPED = frozenset((b"T", b"t"))  # by a signal, by a debugger
 _LARGEST_ENVIRONMENT = 1 << 22
 
 
@@ -26,9 +27,7 @@ class Process:
 
 def look_up(pid: int, *, even_dead: bool = False) -> Process | None:
     """Give a process; `None` if there is none, or only the status that its parent has not asked for."""
-    data = _read(f"/proc/{pid}/stat", 4096)
-    # The name in parentheses may hold anything, parentheses and spaces too.
-    fields = data.rpartition(b")")[2].split()
+    fields = _fields(pid)
     if len(fields) < 20 or (fields[0] in _GONE and not even_dead):
         return None
     return Process(int(fields[2]), int(fields[3]), int(fields[19]))
@@ -38,6 +37,11 @@ def lives(pid: int, start_time: int) -> bool:
     """Tell whether the process that was started then still runs."""
     found = look_up(pid)
     return found is not None and found.start_time == start_time
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process does nothing until somebody lets it go on (SIGSTOP); `False` too if there is none."""
+    return not _STOPPED.isdisjoint(_fields(pid)[:1])
 
 
 def has_in_environment(pid: int, name: str, value: str) -> bool:
@@ -56,6 +60,12 @@ def open_watch(pid: int) -> int:
         return os.pidfd_open(pid)
     except OSError:
         return -1
+
+
+def _fields(pid: int) -> list[bytes]:
+    """Give what /proc/PID/stat has from the state on; nothing without such a process."""
+    # The name in parentheses may hold anything, parentheses and spaces too.
+    return _read(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
 
 
 def _read(path: str, most: int) -> bytes:

@@ -222,6 +222,20 @@ class TestReady:
         done = scpctl("ready", "-od", server.inbox)
         assert (done.returncode, done.stderr) == (1, "scpctl: not ready: there is no keeper\n")
 
+    def test_it_is_not_while_its_keeper_is_stopped(self, scpd: ServerFactory) -> None:
+        server = scpd("--fork", "-xcr", "true")
+        pid = wait_for_status(server, lambda now: now["keeper"]["alive"])["keeper"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            found = wait_for_status(server, lambda now: not now["keeper"]["alive"])
+            done = scpctl("ready", "-od", server.inbox)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert found["keeper"]["pid"] == pid
+        assert (done.returncode, done.stderr) == (1, f"scpctl: not ready: keeper {pid} is stopped\n")
+        wait_for_status(server, lambda now: now["keeper"]["alive"])
+        assert scpctl("ready", "-od", server.inbox).returncode == 0
+
     def test_it_is_not_while_it_drains(self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer]) -> None:
         server = scpd("--fork")
         peer = raw_peer(server)

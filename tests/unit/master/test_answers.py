@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def facts(state: str = "serving", silence: float | None = None) -> dict[str, Any]:
-    pid = None if silence is None else 4711
-    return {"state": state, "keeper": {"pid": pid, "silence": silence}, "more": 1}
+OURS = os.getpid()  # a keeper that is not stopped
+
+
+def facts(state: str = "serving", silence: float | None = None, pid: int = OURS) -> dict[str, Any]:
+    keeper = None if silence is None else pid
+    return {"state": state, "keeper": {"pid": keeper, "silence": silence}, "more": 1}
 
 
 def sources(
@@ -94,11 +97,17 @@ def test_a_disk_with_less_room_than_is_to_stay_free_is_not_ready(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("silence", "is_elected", "is_ready"),
-    [(None, False, False), (None, True, True), (1.0, True, True), (61.0, True, False), (1.0, False, False)],
+    ("silence", "is_elected", "why"),
+    [
+        (None, False, ["there is no keeper"]),
+        (None, True, []),
+        (1.0, True, []),
+        (61.0, True, [f"keeper {OURS} has given no sign of life for 61 s"]),
+        (1.0, False, ["there is no keeper"]),
+    ],
 )
 def test_where_a_keeper_is_wanted_one_must_be_at_work(
-    tmp_path: Path, locks: Path, silence: float | None, is_elected: bool, is_ready: bool
+    tmp_path: Path, locks: Path, silence: float | None, is_elected: bool, why: list[str]
 ) -> None:
     lockdir = LockDirectory(str(locks))
     election = Election(lockdir)
@@ -108,8 +117,8 @@ def test_where_a_keeper_is_wanted_one_must_be_at_work(
     told = answer("status", facts(silence=silence), sources(tmp_path, locks=locks))
     election.resign()
     lockdir.close()
-    assert found == {"ready": is_ready, "why": [] if is_ready else ["there is no keeper"]}
-    assert told["keeper"]["alive"] is is_ready
+    assert found == {"ready": not why, "why": why}
+    assert told["keeper"]["alive"] is (not why)
 
 
 def test_a_lock_directory_whose_files_cannot_be_locked_is_not_ready(
