@@ -37,6 +37,10 @@ log = logging.getLogger("dcmtk.apps.storescp")
 # How it is.
 SERVING, RESTING, DRAINING = "serving", "resting", "draining"
 
+# Who was let in so long before the end was asked for, and has not said a word, is about to or never will: a request
+# comes right behind its connection, but for a lost packet.
+LAST_MOMENT_SECONDS = 1.0
+
 _STDERR = 2
 
 
@@ -142,18 +146,30 @@ class Entrance:
             self._watch.remove(arrival)
         arrival.sock.close()
 
-    def close(self) -> None:
-        """Close listeners and connections, for good."""
+    def shut(self) -> None:
+        """Let in nobody more, for good.
+
+        Who waits for a worker has none, but who has just come in and is silent still may be about to speak.
+        """
         self._let(is_open=False)
         self._is_closed = True
         close_all(self._listeners)
-        while (arrival := self._waiting.oldest()) is not None:
-            self._forget(arrival)
         if self._turnstile is not None:
             for arrival in self._waiting.ready:
                 self._watch.remove(arrival)
             self._turnstile.close()
-        self._waiting.close_all()
+        self._waiting.close_ready()
+        self._waiting.hurry(LAST_MOMENT_SECONDS)
+
+    def close(self) -> None:
+        """Close listeners and connections, for good."""
+        self.shut()
+        while (arrival := self._waiting.oldest()) is not None:
+            self._forget(arrival)
+
+    def is_empty(self) -> bool:
+        """Tell whether nobody is here who may still be served."""
+        return not self._waiting.all()
 
     def keep_free(self, count: int) -> bool:
         """Let silent connections make room for a reload; tell whether so many descriptors are free."""

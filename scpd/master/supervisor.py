@@ -162,14 +162,20 @@ class Supervisor:
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
         self._show()
-        while self._drain is None or self._children:
+        while not self._is_over():
             self._turn(monotonic())
         log.info("ended")
         return exitcodes.OK
 
+    def _is_over(self) -> bool:
+        """Tell whether we are to end, and nobody is left who has to be waited for."""
+        return self._drain is not None and not self._children and self._entrance.is_empty()
+
     def _turn(self, now: float) -> None:
         """Do what the time demands, wait, do what has happened."""
         self._keep_time(now)
+        if self._is_over():  # time has closed the last connection, and nothing else would wake us
+            return
         self._entrance.open_or_shut(now)
         self._watch.wait(self._seconds_to_wait(now))
         self._serve_ready()
@@ -191,8 +197,9 @@ class Supervisor:
         """Insist where that is due; the keeper ends when all others have, whom it may serve until then."""
         number = drain.due(now)
         if number is not None:
+            self._entrance.close()
             self._children.send(number)
-        if self._children.has_others_than(KEEPER, TELLER):
+        if self._children.has_others_than(KEEPER, TELLER) or not self._entrance.is_empty():
             self._upkeep.keep(now)
         else:
             self._upkeep.end(now, drain.next_deadline())
@@ -356,7 +363,7 @@ class Supervisor:
     def _begin_to_end(self, drain: Drain) -> None:
         self._drain = drain
         self._renewal.stop()
-        self._entrance.close()
+        self._entrance.shut()
         self._standbys.dismiss()
         self._show()
 

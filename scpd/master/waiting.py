@@ -100,9 +100,12 @@ class Waiting:
         """Give every connection, those that wait for a worker first."""
         return [*self.ready, *self._silent]
 
-    def close_all(self) -> None:
-        """Close every connection."""
-        for arrival in self.all():
+    def hurry(self, seconds: float) -> None:
+        """Let nobody be silent for longer than this, from now on."""
+        self._acse_timeout = min(self._acse_timeout, seconds)
+
+    def close_ready(self) -> None:
+        """Close every connection that waits for a worker."""
+        for arrival in self.ready:
             arrival.sock.close()
-        self._silent.clear()
         self.ready.clear()

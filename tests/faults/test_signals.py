@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import wire
+from tests.harness.clients import scpctl
 from tests.harness.objects import ct_image
 from tests.harness.ports import is_listening
 from tests.harness.processes import command_line
@@ -51,6 +53,16 @@ def storing(
     send_half(peer, image)
     wait_for_temporaries(server, before + 1)
     return peer, image
+
+
+def wait_until_silent(server: Server, count: int) -> None:
+    """Wait until the master has let in so many connections."""
+
+    def waiting() -> int:
+        done = scpctl("status", "--json", "-od", server.inbox)
+        return int(json.loads(done.stdout)["waiting"]["silent"])
+
+    server.wait_for(lambda: waiting() == count, what="silent connections")
 
 
 def wait_until_draining(server: Server) -> None:
@@ -142,6 +154,44 @@ def test_silent_and_waiting_peers_are_closed_at_the_first_signal(
     assert waiting.receive_until_closed() == []
     assert finish(peer, image).status == 0
     peer.release()
+    assert server.wait() == 0
+
+
+def test_who_came_just_before_may_still_begin(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], installed: Path
+) -> None:
+    entrance = installed / "scpd" / "master" / "entrance.py"
+    text = entrance.read_text(encoding="utf-8")
+    assert text.count("LAST_MOMENT_SECONDS = 1.0\n") == 1
+    # Longer than any machine is busy.
+    entrance.write_text(
+        text.replace("LAST_MOMENT_SECONDS = 1.0\n", "LAST_MOMENT_SECONDS = 25.0\n"), encoding="utf-8"
+    )
+    server = scpd("--fork", "--grace", "60", env={"PYTHONPATH": str(installed)})
+    late, silent = raw_peer(server), raw_peer(server)
+    wait_until_silent(server, 2)
+    server.signal(signal.SIGTERM)
+    wait_until_draining(server)
+    late.associate()
+    image = ct_image(1000)
+    assert store(late, image).status == 0
+    late.release()
+    assert server.is_running
+    assert complaints(server) == []
+    server.signal(signal.SIGTERM)  # which ends the moment, too
+    assert silent.receive_until_closed() == []
+    assert server.wait() == 0
+    assert_holds(server, image)
+
+
+def test_who_is_silent_does_not_keep_the_server(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    server = scpd("--fork", "--grace", "600")
+    silent = raw_peer(server)
+    wait_until_silent(server, 1)
+    server.signal(signal.SIGTERM)
+    assert silent.receive_until_closed() == []
     assert server.wait() == 0
 
 

@@ -170,6 +170,28 @@ def test_at_the_end_all_are_closed(scene: Callable[..., Scene], most: int | None
     here.turn()
 
 
+@both
+def test_who_has_just_come_has_a_moment_to_speak_though_nobody_is_let_in(
+    scene: Callable[..., Scene], most: int | None
+) -> None:
+    here = scene(most)
+    ready, silent, late = here.come(b"\1"), here.come(), here.come()
+    here.entrance.shut()
+    assert here.is_closed(ready)
+    assert not here.entrance.is_empty()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(here.address)
+    late.send(b"\1")
+    here.turn()
+    assert here.serve() == HERE
+    expiry = here.entrance.next_times()[0]
+    assert expiry is not None
+    assert expiry < monotonic() + SECONDS - 1
+    here.entrance.keep_time(expiry)
+    assert here.is_closed(silent)
+    assert here.entrance.is_empty()
+
+
 def test_while_all_workers_are_busy_connections_stay_in_the_backlog(scene: Callable[..., Scene]) -> None:
     here = scene()
     here.full = True

@@ -35,6 +35,11 @@ def until_readable(sock: socket.socket) -> None:
     assert poll.poll(10_000)
 
 
+def close(waiting: Waiting) -> None:
+    for arrival in waiting.all():
+        arrival.sock.close()
+
+
 def arrivals(*times: float) -> list[Arrival]:
     return [Arrival(socket.socket(), ADDRESS, time) for time in times]
 
@@ -110,7 +115,7 @@ class TestWaiting:
 
         waiting.spoke(second)
         assert waiting.next_expiry() == 135.0
-        waiting.close_all()
+        close(waiting)
 
     def test_who_has_spoken_waits_for_a_worker_in_the_order_of_speaking(self) -> None:
         waiting = Waiting(30.0)
@@ -123,7 +128,7 @@ class TestWaiting:
 
         assert list(waiting.ready) == [third, first]
         assert waiting.oldest() is second
-        waiting.close_all()
+        close(waiting)
 
     def test_who_has_spoken_takes_no_silent_ones_place(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(waiting_module, "MOST_SILENT", 2)
@@ -137,7 +142,7 @@ class TestWaiting:
         waiting.spoke(first)
 
         assert not waiting.is_full()
-        waiting.close_all()
+        close(waiting)
 
     def test_the_oldest_of_the_host_that_has_most_is_known(self) -> None:
         waiting = Waiting(30.0)
@@ -155,7 +160,7 @@ class TestWaiting:
         waiting.spoke(second)
         assert waiting.oldest_of_most() is alone
         first.sock.close()
-        waiting.close_all()
+        close(waiting)
 
     def test_a_thousand_may_be_silent(self) -> None:
         waiting = Waiting(30.0)
@@ -165,20 +170,31 @@ class TestWaiting:
         assert not waiting.is_full()
         waiting.add(Arrival(sock, ADDRESS, 1e4))
         assert waiting.is_full()
-        waiting.close_all()
+        close(waiting)
 
-    def test_at_the_end_every_connection_is_closed_and_forgotten(self) -> None:
+    def test_who_waits_for_a_worker_can_be_closed_and_forgotten(self) -> None:
         waiting = Waiting(30.0)
         silent, spoken = arrivals(1.0, 2.0)
         waiting.add(silent)
         waiting.add(spoken)
         waiting.spoke(spoken)
 
-        waiting.close_all()
+        waiting.close_ready()
 
-        assert (silent.fileno(), spoken.fileno()) == (-1, -1)
-        assert waiting.oldest() is None
-        assert not waiting.ready
+        assert spoken.fileno() == -1
+        assert waiting.all() == [silent]
+        silent.sock.close()
+
+    @pytest.mark.parametrize(("seconds", "expiry"), [(1.0, 11.0), (60.0, 40.0)])
+    def test_who_is_silent_can_be_given_less_time_and_never_more(self, seconds: float, expiry: float) -> None:
+        waiting = Waiting(30.0)
+        (silent,) = arrivals(10.0)
+        waiting.add(silent)
+
+        waiting.hurry(seconds)
+
+        assert waiting.next_expiry() == expiry
+        silent.sock.close()
 
     def test_one_that_was_taken_out_is_not_closed_at_the_end(self) -> None:
         # A worker takes its own connection out of the table, and closes all that is left there.
@@ -188,7 +204,7 @@ class TestWaiting:
         waiting.spoke(own)
         waiting.ready.popleft()
 
-        waiting.close_all()
+        close(waiting)
 
         assert own.fileno() != -1
         own.sock.close()
