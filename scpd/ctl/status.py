@@ -182,8 +182,8 @@ def _certificate(expires: float, now: float) -> str:
 
 def _reload(verdict: Facts) -> str:
     when = f"{_local(verdict['time'])} " if "time" in verdict else ""
-    what = "done" if verdict.get("ok") is True else "failed, all is as before"
-    return when + "; ".join([what, *map(str, verdict.get("lines", ()))])
+    what = [] if verdict.get("ok") is True else ["failed, all is as before"]
+    return when + "; ".join([*what, *map(str, verdict.get("lines", ()))])
 
 
 def _row(worker: Facts) -> tuple[str, ...]:

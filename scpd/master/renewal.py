@@ -42,6 +42,9 @@ LISTENERS, PID_FILE, WAITING, CHILDREN = "listeners", "pid_file", "waiting", "ch
 GRACE = "grace"
 _VERSION = "version"  # of the program that leaves it
 
+# Why nobody gives way to a successor, where that is so.
+ENDING = "the master is ending"
+
 _CHECK_SECONDS = 60.0
 # In a row, while requests come faster than they can be checked.
 _MOST_CHECKS = 4
@@ -200,6 +203,7 @@ class Renewal:
             os.kill(self._pid, signal.SIGKILL)
         self._forget()
         self._asked_again = self._is_granted = False
+        self._answer_all(_verdict(ENDING, is_done=False))
 
     def reaped(self, child: Child, now: float) -> None:
         """Hear what the check says, if it is that which has ended."""
@@ -226,8 +230,11 @@ class Renewal:
         for complaint in complaints:
             log.error(_REFUSAL, complaint)
         self.verdict = _verdict(*complaints, is_done=False)
+        self._answer_all(self.verdict)
+
+    def _answer_all(self, verdict: Document) -> None:
         for answer in self._askers:
-            answer(self.verdict)
+            answer(verdict)
         self._askers.clear()
 
     def _give_way(self) -> None:

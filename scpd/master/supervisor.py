@@ -23,7 +23,7 @@ from scpd.master.control import ASKERS, DOOR, Control
 from scpd.master.drain import Drain
 from scpd.master.entrance import Entrance
 from scpd.master.listeners import names
-from scpd.master.renewal import CHILDREN, LISTENERS, WAITING, Renewal
+from scpd.master.renewal import CHILDREN, ENDING, LISTENERS, WAITING, Renewal
 from scpd.master.rest import Rest
 from scpd.master.tellers import QUESTIONS, Tellers
 from scpd.master.turnstile import Turnstile
@@ -324,7 +324,7 @@ class Supervisor:
         if self._drain is None:
             self._renewal.begin(monotonic(), answer)
         else:
-            answer({"ok": False, "lines": ["the master is ending"]})
+            answer({"ok": False, "lines": [ENDING]})
 
     def _reopen(self, answer: Answer) -> None:
         self._reopen_logs()

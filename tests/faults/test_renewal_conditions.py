@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.process import unixsocket
 from tests.faults.test_renewal import REFUSED, RELOADED, renew
 from tests.harness import wire
 from tests.harness.activated import Activator, NotifySocket
@@ -185,6 +187,25 @@ def test_a_request_to_end_does_not_wait_for_a_check_that_lasts(
         "RELOADING=1",
         "STOPPING=1",
     ]
+
+
+def test_who_waits_for_a_verdict_hears_of_the_end_before_the_last_association_ends(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
+) -> None:
+    server = scpd("--fork", "--grace", "600", f"@{options}")
+    peer = raw_peer(server)
+    peer.associate()
+    hold_up(options)
+    with unixsocket.connect(f"{server.inbox}/.scpd/control-{server.port}.sock", 10) as asker:
+        asker.settimeout(20)
+        asker.sendall(b"reload\n")
+        check_of(server)
+        server.signal(signal.SIGTERM)
+        verdict = json.loads(asker.recv(9999))
+    assert (verdict["ok"], verdict["lines"]) == (False, ["the master is ending"])
+    assert server.is_running
+    peer.release()
+    assert server.wait() == 0
 
 
 def test_a_fault_is_named_even_if_one_asks_again_meanwhile(

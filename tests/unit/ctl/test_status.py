@@ -216,6 +216,28 @@ def test_the_keeper_is_told_as_it_is(
     assert f"\nkeeper        {text}\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (
+            {"ok": True, "lines": ["upgraded from version 1 to version 2"]},
+            "upgraded from version 1 to version 2",
+        ),
+        ({"ok": False, "lines": ["a: b", "c"]}, "failed, all is as before; a: b; c"),
+    ],
+)
+def test_the_last_reload_is_told_as_it_ended(
+    daemon: Callable[..., Daemon],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    verdict: dict[str, Any],
+    text: str,
+) -> None:
+    daemon({**FACTS, "reload": verdict})
+    assert main(["status", "--lock-directory", str(tmp_path)]) == 0
+    assert f"\nreload        {text}\n" in capsys.readouterr().out
+
+
 def test_for_programs_there_is_all_of_it(
     daemon: Callable[..., Daemon], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
