@@ -79,12 +79,16 @@ def run_drain(options: Namespace) -> int:
 
 def run_reopen(options: Namespace) -> int:
     """Have the log files opened anew."""
-    return FAILURE if ask(options, "reopen", _SECONDS) is None else SUCCESS
+    return _carried_out(ask(options, "reopen", _SECONDS))
 
 
 def run_reload(options: Namespace) -> int:
     """Have the configuration read anew; give the verdict, line by line."""
-    answer = ask(options, "reload", _RELOAD_SECONDS)
+    return _carried_out(ask(options, "reload", _RELOAD_SECONDS))
+
+
+def _carried_out(answer: Facts | None) -> int:
+    """Say how an order was carried out; give the exit code."""
     if answer is None:
         return FAILURE
     lines = [escape(str(line)) for line in answer.get("lines", ())]

@@ -30,8 +30,9 @@ class Appender(logging.Handler):
         """Tell whether a socket is connected again when the other end has been restarted."""
         return False
 
-    def reopen(self, now: float) -> None:
-        """Open anew what may have been moved away."""
+    def reopen(self, now: float) -> bool:  # noqa: ARG002 - for those that have a file
+        """Open anew what may have been moved away; `False` if that cannot be opened."""
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show the record."""
@@ -68,9 +69,9 @@ class FileAppender(Appender):
         """Give the file's."""
         return (self._file.path,)
 
-    def reopen(self, now: float) -> None:
-        """Open what the path names now."""
-        self._file.reopen(now)
+    def reopen(self, now: float) -> bool:
+        """Open what the path names now; `False` if that cannot be opened, and the old file goes on."""
+        return self._file.reopen(now)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record."""

@@ -72,12 +72,16 @@ class Logging:
         self.unseen = unseen
         self._appenders = appenders
 
-    def reopen(self) -> None:
-        """Open all files anew, since somebody has moved them away (SIGUSR1, logrotate(8))."""
+    def reopen(self) -> list[str]:
+        """Open all files anew, since somebody has moved them away (SIGUSR1, logrotate(8)).
+
+        Gives the paths of those that cannot be opened, and whose old file goes on.
+        """
         from time import time  # nothing else needs the wall clock here
 
-        for appender in self._appenders:
-            appender.reopen(time())
+        now = time()
+        failed = [appender for appender in self._appenders if not appender.reopen(now)]
+        return [path for appender in failed for path in appender.files()]
 
     def give_to(self, user: int, group: int) -> None:
         """Let log files that we have opened be somebody else's, who is to open them anew; raises nothing.

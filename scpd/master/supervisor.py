@@ -314,10 +314,17 @@ class Supervisor:
         self._entrance.keep_free(_SPARE_DESCRIPTORS)
         self._renewal.begin(monotonic())
 
-    def _reopen_logs(self) -> None:
-        """Open the log files anew, after logrotate(8) moved them; workers see for themselves that theirs have moved."""
-        self._roles.logs.reopen()
-        log.info("log files reopened")
+    def _reopen_logs(self) -> list[str]:
+        """Open the log files anew, after logrotate(8) moved them, and say which cannot be opened.
+
+        Workers see for themselves that theirs have moved.
+        """
+        faults = [f"cannot open {path}: what was open is written to" for path in self._roles.logs.reopen()]
+        for fault in faults:
+            log.error("%s", fault)
+        if not faults:
+            log.info("log files reopened")
+        return faults
 
     def _reload(self, answer: Answer) -> None:
         """Take scpctl's request to reload; it hears the verdict, of us or of our successor."""
@@ -327,8 +334,8 @@ class Supervisor:
             answer({"ok": False, "lines": [ENDING]})
 
     def _reopen(self, answer: Answer) -> None:
-        self._reopen_logs()
-        answer({"ok": True})
+        faults = self._reopen_logs()
+        answer({"ok": not faults, "lines": faults})
 
     def _accept_no_more(self, answer: Answer) -> None:
         """Take scpctl's request to end: let those inside finish, however long that takes."""

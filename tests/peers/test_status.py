@@ -309,6 +309,28 @@ def test_when_reopen_has_returned_log_files_are_opened_anew(scpd: ServerFactory,
     assert path.exists()
 
 
+def test_a_log_file_that_cannot_be_opened_anew_is_told(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+) -> None:
+    folder, configuration = tmp_path / "logs", tmp_path / "logger.cfg"
+    folder.mkdir()
+    configuration.write_text(
+        "log4cplus.rootLogger=INFO, F\nlog4cplus.appender.F=log4cplus::FileAppender\n"
+        f"log4cplus.appender.F.File={folder}/scpd.log\n"
+    )
+    server = scpd("--fork", "-lc", str(configuration))
+    folder.rename(tmp_path / "moved")
+    done = scpctl("reopen", "-od", server.inbox)
+    fault = f"cannot open {folder}/scpd.log: what was open is written to"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"scpctl: {fault}\n")
+    assert_serves(server, raw_peer)
+    assert f"ERROR - {fault}\n" in (tmp_path / "moved" / "scpd.log").read_text()
+    folder.mkdir()
+    assert scpctl("reopen", "-od", server.inbox).returncode == 0
+    assert (folder / "scpd.log").exists()
+    server.may_be_broken = True
+
+
 def test_a_word_that_it_does_not_know_is_an_error(scpd: ServerFactory) -> None:
     server = scpd("--fork")
     with control(server) as sock:

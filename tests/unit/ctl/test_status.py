@@ -310,6 +310,7 @@ def test_ready_is_an_exit_code_and_a_line_of_why_not(
         ("drain", {"ok": True, "associations": 3}, 0, ("draining, 3 associations left\n", "")),
         ("drain", {"ok": True, "associations": 1}, 0, ("draining, 1 association left\n", "")),
         ("reopen", {"ok": True}, 0, ("", "")),
+        ("reopen", {"ok": False, "lines": ["no \x1b"]}, 1, ("", "scpctl: no \\x1b\n")),
         ("reload", {"ok": True, "lines": []}, 0, ("", "")),
         ("reload", {"ok": False, "lines": ["a: b", "c"]}, 1, ("", "scpctl: a: b\nscpctl: c\n")),
     ],
