@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import sys
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL._util import ffi, lib
 
 from scpd.errors import NotDicom
-from scpd.tls.names import described
+from scpd.tls.names import UNREADABLE, described, parsed
 from scpd.tls.profiles import LEAST_RSA_BITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
-    from cryptography import x509
     from OpenSSL import SSL
     from OpenSSL.crypto import X509
 
@@ -36,6 +36,26 @@ class Unwanted(Exception):
     """Ends a handshake from within a callback; never seen outside."""
 
 
+def set_verifier(context: SSL.Context, mode: int, profile: Profile) -> None:
+    """Have a context ask `verifier`, and tell a peer that it is its certificate which was refused.
+
+    pyOpenSSL's own callback says no without a reason where only we have one, and the peer hears of an "internal error".
+    So it is called from within another, made as it is, which gives the reason: the alert is then bad_certificate.
+    """
+    context.set_verify(mode, verifier(profile))
+    ask: Any = context._verify_callback  # noqa: SLF001 - as said
+
+    def ask_and_give_a_reason(is_good: int, store: object) -> int:
+        answer = int(ask(is_good, store))
+        if not answer and lib.X509_STORE_CTX_get_error(store) == lib.X509_V_OK:
+            lib.X509_STORE_CTX_set_error(store, lib.X509_V_ERR_CERT_REJECTED)
+        return answer
+
+    # The context has to keep it alive, and each of its connections does so by this name.
+    context._verify_callback = ffi.callback("int (*)(int, X509_STORE_CTX *)", ask_and_give_a_reason)  # noqa: SLF001
+    lib.SSL_CTX_set_verify(context._context, mode, context._verify_callback)  # noqa: SLF001
+
+
 def verifier(profile: Profile) -> Callable[[SSL.Connection, X509, int, int, int], bool]:
     """Make what is asked about every certificate of a peer's chain, from the root on."""
     is_judged_by_openssl = profile.security_level > 0
@@ -44,8 +64,11 @@ def verifier(profile: Profile) -> Callable[[SSL.Connection, X509, int, int, int]
         del depth
         if is_good and is_judged_by_openssl:
             return True
-        shown = certificate.to_cryptography()
-        reason = weakness(shown, profile) if is_good else _reason(error)
+        shown = parsed(certificate)
+        if not is_good:
+            reason = _reason(error)
+        else:
+            reason = "certificate cannot be read" if shown is None else weakness(shown, profile)
         if reason:
             _note(connection, f"{reason}: {described(shown)}")
         return not reason
@@ -64,10 +87,10 @@ def weakness(certificate: x509.Certificate, profile: Profile) -> str:
     try:
         algorithm = certificate.signature_hash_algorithm
         key = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError):
-        return ""  # for OpenSSL to say whether it knows better
-    is_root = certificate.subject == certificate.issuer  # whose signature nobody looks at
-    if algorithm is not None and algorithm.name in hashes and not is_root:
+    except UNREADABLE:
+        # Where weak ones are allowed OpenSSL may say whether it knows better.
+        return "certificate has a key or signature of an unknown kind" if profile.is_strict else ""
+    if algorithm is not None and algorithm.name in hashes and not _has_signed_itself(certificate):
         return f"certificate is signed with {algorithm.name.upper()}"
     if profile.is_strict and isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS:
         return f"certificate has an RSA key of only {key.key_size} bits"
@@ -78,6 +101,24 @@ def weakness(certificate: x509.Certificate, profile: Profile) -> str:
     ):
         return f"certificate has an EC key of only {key.key_size} bits"
     return ""
+
+
+def _has_signed_itself(certificate: x509.Certificate) -> bool:
+    """Tell whether it is its own authority as OpenSSL sees it: by name, and by what it says of that one's key.
+
+    Nobody looks at the signature of such a one.  An authority that is succeeded by itself, with a new key, may have a
+    certificate with the same name on both sides, whose signature counts.
+    """
+    try:
+        if certificate.subject != certificate.issuer:
+            return False
+        issuer = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+        own = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return True
+    except UNREADABLE:
+        return False
+    return issuer.key_identifier in {None, own.digest}
 
 
 def name_checker(server_name: str) -> Callable[[SSL.Connection], None]:

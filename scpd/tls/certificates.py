@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from scpd.errors import StartError
 from scpd.tls import pem
 from scpd.tls.keys import PEM
+from scpd.tls.names import UNREADABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def certificates(path: str, content: bytes, form: str) -> list[x509.Certificate]
         found = list(pem.blocks(content, pem.CERTIFICATES)) if form == PEM else [content]
         if found:
             return [x509.load_der_x509_certificate(each) for each in found]
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         reason = "it is PEM, not DER" if _is_pem(content, form) else _first_words(error)
         raise StartError(f"cannot load certificate from {path}: {reason}") from None
     hint = " (is it DER? --der-keys)" if content.startswith(_DER_SEQUENCE) else ""
@@ -35,7 +35,7 @@ def crls(path: str, content: bytes) -> list[x509.CertificateRevocationList]:
         if content.startswith(_DER_SEQUENCE):
             return [x509.load_der_x509_crl(content)]
         found = crls_within(content)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise StartError(f"cannot load revocation list from {path}: {_first_words(error)}") from None
     if not found:
         raise StartError(f"cannot load revocation list from {path}: there is none in it")
@@ -43,7 +43,7 @@ def crls(path: str, content: bytes) -> list[x509.CertificateRevocationList]:
 
 
 def crls_within(content: bytes) -> list[x509.CertificateRevocationList]:
-    """Give the revocation lists that a PEM file has beside others; raises `ValueError`."""
+    """Give the revocation lists that a PEM file has beside others; raises what is `UNREADABLE`."""
     return [x509.load_der_x509_crl(each) for each in pem.blocks(content, pem.CRLS)]
 
 

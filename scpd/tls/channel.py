@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from cryptography import x509
+    from OpenSSL.crypto import X509
 
 # As much of the socket's at a time as is worth a write.
 _PIECE = 1 << 18
@@ -124,9 +124,9 @@ class Channel:
 
     # What has come about.
 
-    def peer_certificate(self) -> x509.Certificate | None:
+    def peer_certificate(self) -> X509 | None:
         """Give the peer's certificate; that of a session that goes on is the one of its begin."""
-        return self._tls.get_peer_certificate(as_cryptography=True)
+        return self._tls.get_peer_certificate()
 
     def version(self) -> str:
         """Name the protocol, such as TLSv1.3."""

@@ -52,7 +52,7 @@ def make(policy: Policy, material: Material) -> SSL.Context:
         if any(name.startswith("DHE-") for name in policy.suites):
             _set_dh(context, material.dh_parameters)
         _set_trust(context, policy, material)
-    except SSL.Error as error:
+    except (SSL.Error, crypto.Error) as error:
         raise StartError(f"TLS: {_reason(error)}") from None
     context.set_options(_OPTIONS)
     _set_resumption(context, policy)
@@ -112,7 +112,7 @@ def _set_trust(context: SSL.Context, policy: Policy, material: Material) -> None
     mode = SSL.VERIFY_PEER
     if policy.peer_certificate == REQUIRE:
         mode |= SSL.VERIFY_FAIL_IF_NO_PEER_CERT
-    context.set_verify(mode, callbacks.verifier(policy.profile))
+    callbacks.set_verifier(context, mode, policy.profile)
     store = context.get_cert_store()
     if store is None:
         raise StartError("TLS: OpenSSL gives no store for certificates")
@@ -135,6 +135,6 @@ def _set_resumption(context: SSL.Context, policy: Policy) -> None:
         context.set_options(SSL.OP_NO_TICKET)
 
 
-def _reason(error: SSL.Error) -> str:
+def _reason(error: SSL.Error | crypto.Error) -> str:
     queue = error.args[0] if error.args else ()
     return ", ".join(str(entry[-1]) for entry in queue) or "OpenSSL gives no reason"

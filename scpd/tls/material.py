@@ -16,6 +16,7 @@ from scpd.process.renewable import closed, not_renewed
 from scpd.tls import certificates, dh, keys
 from scpd.tls.files import Files
 from scpd.tls.keys import PEM, Locked
+from scpd.tls.names import UNREADABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Material:
         if form == PEM:
             try:
                 self.crls += ((path, crl) for crl in certificates.crls_within(content))
-            except ValueError as error:
+            except UNREADABLE as error:
                 raise StartError(f"cannot load revocation list from {path}: {error}") from None
 
     def _add_directory(self, directory: str) -> None:
@@ -140,7 +141,11 @@ def load(sources: Sources, former: Mapping[str, Any] | None = None, *, may_ask: 
     is_same = estate[_FILES].get(sources.key) == _text(content)
     former_key = keys.from_bytes(b64decode(estate[_KEY])) if is_same else None
     material = Material(sources, files, _key(sources, files, content, former_key, may_ask=may_ask))
-    if material.key.public_key() != material.chain[0].public_key():
+    try:
+        is_of_key = material.chain[0].public_key() == material.key.public_key()
+    except UNREADABLE as error:
+        raise StartError(f"cannot load certificate from {sources.certificate}: {error}") from None
+    if not is_of_key:
         raise StartError(f"Private key '{sources.key}' and certificate '{sources.certificate}' do not match")
     return material
 

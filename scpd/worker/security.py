@@ -20,7 +20,7 @@ from OpenSSL import SSL
 
 from scpd.errors import Gone, Insecure, Reject, Silent, Stopped
 from scpd.tls.channel import Channel, begin, reason
-from scpd.tls.names import Identity, is_allowed
+from scpd.tls.names import Identity, is_allowed, parsed
 from scpd.ul import noise
 from scpd.ul.negotiation import CALLING_AE_TITLE_NOT_RECOGNIZED, PERMANENT, SERVICE_USER
 
@@ -115,7 +115,7 @@ class Security:
         """Say who the peer is; `None` without a certificate."""
         if self._identity is None:
             certificate = self.channel.peer_certificate()
-            self._identity = None if certificate is None else Identity(certificate)
+            self._identity = None if certificate is None else Identity(parsed(certificate))
         return self._identity
 
     def names(self) -> tuple[str, str]:
