@@ -10,14 +10,14 @@ import datetime as dt
 
 from scpd.errors import StartError
 from scpd.process.renewable import not_renewed
-from scpd.tls import dates, dh, library, material, profiles, seed
+from scpd.tls import dates, dh, keys, library, material, profiles, seed
 from scpd.tls.callbacks import weakness
 from scpd.tls.endpoint import Tls
 from scpd.tls.material import Sources
 from scpd.tls.passwords import Password
 from scpd.tls.policy import IGNORE, LEAF, Policy
 from scpd.tls.profiles import Profile
-from scpd.tls.suites import BY_OPENSSL_NAME, has_forward_secrecy, openssl_name
+from scpd.tls.suites import BY_OPENSSL_NAME, certificate_kind, has_forward_secrecy, openssl_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,15 +107,17 @@ def _check_strength(settings: Settings, rules: Policy, found: Material) -> None:
                 f"Diffie-Hellman parameters of {settings.dh_parameters} have only {bits} bits: "
                 f"{profile.option} demands {profiles.LEAST_DH_BITS}"
             )
-    if profile.highest < "1.3" and not _usable(rules, found):
+    is_dsa = keys.kind(found.key) == keys.DSS
+    if is_dsa and not profile.allows_dsa:
+        raise StartError(f"private key {key} is a DSA key, which {profile.option} does not allow")
+    if (profile.highest < "1.3" or is_dsa) and not _usable(rules, found):
         raise StartError(f"private key {key}: {profile.option} has no suite for keys of its kind")
 
 
 def _usable(rules: Policy, found: Material) -> bool:
     """Tell whether a suite of TLS 1.2 and older can be used with our key."""
-    kind = type(found.key).__name__
-    is_rsa = "RSA" in kind
-    return any(("ECDSA" in name) != is_rsa for name in rules.suites)
+    kind = keys.kind(found.key)
+    return any(certificate_kind(name) == kind for name in rules.suites)
 
 
 def _of_rules(settings: Settings, rules: Policy) -> Iterator[str]:
@@ -142,6 +144,8 @@ def _of_material(settings: Settings, rules: Policy, found: Material) -> Iterator
     yield from _of_sizes(settings, found)
     if rules.profile.highest >= "1.3" and not _usable(rules, found):
         yield f"{rules.profile.option} has no suite for such a key in TLS 1.2: clients need TLS 1.3"
+    if rules.profile.highest >= "1.3" and keys.kind(found.key) == keys.DSS:
+        yield "TLS 1.3 has no DSA, as our key is: clients need TLS 1.2"
     if rules.peer_certificate == IGNORE:
         return
     if not found.authorities:
@@ -162,7 +166,7 @@ def _of_sizes(settings: Settings, found: Material) -> Iterator[str]:
                 f"{profiles.LEAST_DH_BITS} bits, but the key in file '{settings.dh_parameters}' is only {bits} bits."
             )
     size = getattr(found.key, "key_size", profiles.LEAST_RSA_BITS)
-    if "RSA" in type(found.key).__name__ and size < profiles.LEAST_RSA_BITS:
+    if keys.kind(found.key) == keys.RSA and size < profiles.LEAST_RSA_BITS:
         yield (
             f"Key length of RSA public key too short: RFC 9325 recommends at least {profiles.LEAST_RSA_BITS} bits "
             f"for RSA keys, but the key in certificate file '{settings.tls[1] if settings.tls else ''}' "

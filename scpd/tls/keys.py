@@ -1,11 +1,12 @@
 """A private key: from what a file has to what it is.
 
-PEM or DER; RSA, EC or Ed25519; as PKCS 8 or in the older forms, under a password or not.  Raises `StartError`.
+PEM or DER; RSA, EC, Ed25519 or DSA; as PKCS 8 or in the older forms, under a password or not.  Raises `StartError`.
 """
 
 from __future__ import annotations
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 PEM, DER = "pem", "der"
+RSA, DSS, ECDSA = "RSA", "DSS", "ECDSA"
 
 _DER_SEQUENCE = b"\x30"
 
@@ -68,6 +70,18 @@ def _complaint(path: str, content: bytes, form: str, password: bytes | None, err
     if isinstance(error, UnsupportedAlgorithm):
         return f"cannot load private key {path}: {error}"
     return f"cannot load private key {path}: it is damaged, or of an unknown kind"
+
+
+def kind(key: PrivateKeyTypes) -> str:
+    """Say what suites of TLS 1.2 and older call certificates of such keys; empty for what only TLS 1.3 has."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return RSA
+    if isinstance(key, dsa.DSAPrivateKey):
+        return DSS
+    is_of_curve = isinstance(
+        key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+    )
+    return ECDSA if is_of_curve else ""
 
 
 def to_bytes(key: PrivateKeyTypes) -> bytes:

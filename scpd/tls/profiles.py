@@ -23,6 +23,7 @@ LEAST_RSA_BITS = LEAST_DH_BITS = 2048
 LEAST_EC_BITS = 224
 _LEAST_EC_BITS_MODIFIED = 256
 _MODIFIED = "8996-mod"
+_IN_FORCE = frozenset((DEFAULT, _MODIFIED))  # PS3.15 B.12 and B.13
 
 # storescp has from P-256 on; X25519 before it, and the hybrid with ML-KEM that TLS 1.3 can use, are what BCP 195 and
 # today's clients prefer.  A question mark: where the library has it (OpenSSL 4 has no secp256k1 and none of sect*).
@@ -63,6 +64,11 @@ class Profile:
     def is_strict(self) -> bool:
         """Whether weak keys and hashes are refused."""
         return self.lowest >= "1.2"
+
+    @property
+    def allows_dsa(self) -> bool:
+        """Whether our own key may be DSA: not in the profiles in force, as in DCMTK since 3.6.8."""
+        return self.key not in _IN_FORCE
 
     @property
     def least_ec_bits(self) -> int:

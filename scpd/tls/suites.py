@@ -56,6 +56,11 @@ def has_forward_secrecy(name: str) -> bool:
     return not name.startswith("TLS_RSA_")
 
 
+def certificate_kind(theirs: str) -> str:
+    """Say of which kind the server's certificate is, by OpenSSL's name of a suite: RSA, DSS or ECDSA."""
+    return next((kind for kind in _CERTIFICATES if f"-{kind}-" in theirs), "RSA")
+
+
 def encrypts(name: str) -> bool:
     """Tell whether it keeps anything secret."""
     return "_NULL_" not in name

@@ -38,7 +38,8 @@ log = logging.getLogger("dcmtk.apps.storescp")
 
 _HANDSHAKE = 0x16  # the type of a record (RFC 8446 5.1)
 _MAJOR = 0x03  # the first byte of its version, whichever that is
-_VERSIONS = {0: "SSL 3.0", 1: "TLS 1.0", 2: "TLS 1.1", 3: "TLS 1.2 or later"}
+# Every profile has TLS 1.2: who says so and is refused for his version has later ones only (RFC 8446 4.2.1).
+_VERSIONS = {0: "SSL 3.0", 1: "TLS 1.0", 2: "TLS 1.1", 3: "TLS 1.3"}
 _CLIENT_VERSION = 10  # where the second byte of what a hello offers stands, unless it is cut before
 _LONGEST_HELLO = 1 << 14
 _LONGEST_POLL = 86_400_000  # milliseconds; poll(2) takes an int
@@ -48,6 +49,7 @@ _REASONS = {
     "peer did not return a certificate": "the peer has no certificate",
     "no shared cipher": "no cipher suite in common",
     "no suitable key share": "no group in common for the key exchange",
+    "wrong curve": "the peer's certificate has an EC key of another group than ours",
     "unsupported protocol": "no version in common, the peer offers {version}",
     "wrong version number": "damaged, or not TLS",
 }
@@ -185,6 +187,6 @@ def _not_tls(first: bytes) -> str:
 
 
 def _version(hello: bytes) -> str:
-    """Say up to which version a client hello goes (RFC 8446 4.1.2: what is later than TLS 1.2 says 1.2 here)."""
+    """Say up to which version a client hello goes."""
     offered = hello[_CLIENT_VERSION] if len(hello) > _CLIENT_VERSION else None
     return "none of ours" if offered is None else _VERSIONS.get(offered, "none of ours")

@@ -6,6 +6,8 @@
     of-intermediate       a client of the intermediate; its chain file sends that too
     foreign               a client of another root, foreign-ca
     self-signed           a client of nobody
+    dsa                   a server or client with a DSA key, of 2048 bits; `dsa-weak` the same with 1024
+    small-curve           a client with an EC key of 224 bits
 
 A `Pair` NAME has the files NAME.key and NAME.crt (PEM, its own certificate first), NAME.key.der and NAME.crt.der, and
 NAME.locked.key and NAME.locked.der (PKCS 8, under `PASSWORD`).  Keys are RSA of 2048 bits where nothing else is said.
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -36,7 +38,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | dsa.DSAPrivateKey
 
 PASSWORD = "secret"
 DAY = dt.timedelta(days=1)
@@ -252,6 +254,20 @@ class Infrastructure:
     @cached_property
     def self_signed(self) -> Pair:
         return self.issue("self-signed", None)
+
+    @cached_property
+    def dsa(self) -> Pair:
+        return self.issue(
+            "dsa", self.ca, names=("localhost", "127.0.0.1"), key=dsa.generate_private_key(2048)
+        )
+
+    @cached_property
+    def dsa_weak(self) -> Pair:
+        return self.issue("dsa-weak", self.ca, names=("localhost",), key=dsa.generate_private_key(1024))
+
+    @cached_property
+    def small_curve(self) -> Pair:
+        return self.issue("small-curve", self.ca, key=ec_key(ec.SECP224R1()))
 
     @cached_property
     def current_crl(self) -> str:

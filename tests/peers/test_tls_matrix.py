@@ -321,3 +321,39 @@ def test_allowed_names_shut_out_who_need_not_show_a_certificate_and_shows_none(
     assert result.returncode != 0
     assert "Calling AE Title Not Recognized" in result.stdout + result.stderr
     server.wait_for_log("Association Rejected: --allow-peer-cn: the peer has shown no certificate")
+
+
+DSA_TOO = "DSA+SHA256:RSA+SHA256:RSA-PSS+SHA256:ECDSA+SHA256"
+# What only we do, by client and options: the reason is that of the other weak keys.
+WEAKER = {("dsa_weak", ()), ("dsa_weak", ("+py",))}
+
+
+@pytest.mark.parametrize("options", [(), ("+py",), ("+px",), ("+pa",)], ids=" ".join)
+def test_dsa_and_small_curves_are_taken_where_storescp_takes_them(
+    certificates: Infrastructure,
+    scpd: ServerFactory,
+    storescp: ServerFactory,
+    server_words: list[str],
+    options: tuple[str, ...],
+) -> None:
+    servers = [start(*server_words, "--fork", *options) for start in (scpd, storescp)]
+    base = ["-tls1_2", "-sigalgs", DSA_TOO, "-cipher", "ALL:@SECLEVEL=0"]
+    for client in ("dsa", "dsa_weak", "small_curve"):
+        pair = getattr(certificates, client)
+        words = [*base, "-cert", pair.crt, "-key", pair.key]
+        ours, theirs = (agrees(server, certificates, *words) for server in servers)
+        assert theirs == (client != "small_curve")
+        assert ours == (theirs and (client, options) not in WEAKER), client
+
+
+@pytest.mark.parametrize("options", [("+py",), ("+px",)], ids=" ".join)
+def test_a_dsa_key_of_ours_serves_who_takes_tls_1_2_as_in_storescp(
+    certificates: Infrastructure, scpd: ServerFactory, storescp: ServerFactory, options: tuple[str, ...]
+) -> None:
+    own, suite = certificates.dsa, "TLS_DHE_DSS_WITH_AES_256_GCM_SHA384"
+    words = ["+tls", own.key, own.crt, "+cf", certificates.ca.crt, "--fork", *options, "+cs", suite]
+    for start in (scpd, storescp):
+        server = start(*words)
+        old = ("-tls1_2", "-sigalgs", DSA_TOO, "-cipher", "DHE-DSS-AES256-GCM-SHA384:@SECLEVEL=0")
+        assert agrees(server, certificates, *old)
+        assert not agrees(server, certificates, "-tls1_3")

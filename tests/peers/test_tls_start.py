@@ -153,8 +153,36 @@ CASES = {
         "W: Key length of RSA public key too short: ",
         "F: certificate has an RSA key of only 1024 bits, which --profile-bcp195-nd does not allow: {weak}",
     ),
+    "DSA key": (
+        "+tls {dsa_key} {dsa} -ic",
+        RUNS,
+        "F: private key {dsa_key} is a DSA key, which --profile-8996 does not allow",
+    ),
+    "DSA key without a suite": (
+        "+tls {dsa_key} {dsa} -ic +pa",
+        RUNS,
+        "F: private key {dsa_key}: --profile-aes has no suite for keys of its kind",
+    ),
+    "DSA key without a suite, where there is TLS 1.3": (
+        "+tls {dsa_key} {dsa} -ic +py",
+        RUNS,
+        "F: private key {dsa_key}: --profile-bcp195-nd has no suite for keys of its kind",
+    ),
+    "DSA key with a suite": (
+        "+tls {dsa_key} {dsa} -ic +py +cs TLS_DHE_DSS_WITH_AES_256_GCM_SHA384",
+        "W: Ciphersuite 'TLS_DHE_DSS_WITH_AES_256_GCM_SHA384' uses NO RSA key transport.",
+        "W: TLS 1.3 has no DSA, as our key is: clients need TLS 1.2",
+    ),
+    "weak DSA key": (
+        "+tls {dsa_weak_key} {dsa_weak} -ic +py +cs TLS_DHE_DSS_WITH_AES_256_GCM_SHA384",
+        "W: Ciphersuite 'TLS_DHE_DSS_WITH_AES_256_GCM_SHA384' uses NO RSA key transport.",
+        "F: TLS: ee key too small",
+    ),
     "missing seed": ("+tls {key} {crt} -ic +rs {seed} +ws", RUNS, RUNS),
 }
+
+
+NAMED = ("expired", "future", "weak", "dsa", "dsa_weak")
 
 
 @pytest.fixture(scope="module")
@@ -176,8 +204,8 @@ def places(certificates: Infrastructure) -> dict[str, str]:
         "crl": infrastructure.current_crl,
         "crl_der": f"{infrastructure.current_crl}.der",
         "other": infrastructure.good.crt,
-        **{name: getattr(infrastructure, name).crt for name in ("expired", "future", "weak")},
-        **{f"{name}_key": getattr(infrastructure, name).key for name in ("expired", "future", "weak")},
+        **{name: getattr(infrastructure, name).crt for name in NAMED},
+        **{f"{name}_key": getattr(infrastructure, name).key for name in NAMED},
     }
 
 

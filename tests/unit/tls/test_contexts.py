@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP224R1
 from OpenSSL import SSL
 from OpenSSL._util import lib
@@ -14,10 +17,9 @@ from scpd.tls.callbacks import weakness
 from scpd.tls.profiles import Profile
 from tests.harness.certificates import ec_key
 from tests.harness.handshakes import Client, load, shake
+from tests.harness.programs import real_program
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scpd.tls.endpoint import Tls
     from tests.harness.certificates import Infrastructure
 
@@ -194,6 +196,18 @@ def test_weak_keys_are_a_matter_of_the_profile(server_words: list[str], certific
     ]
 
 
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+@pytest.mark.parametrize(("profile", "who"), [("+pg", "weak"), ("+pm", "weak"), ("+px", "md5")])
+def test_whose_certificate_is_too_weak_hears_that_it_is_his(
+    profile: str, who: str, version: int, server_words: list[str], certificates: Infrastructure
+) -> None:
+    # By OpenSSL's judgement and by ours alike: not that something is wrong with the server (internal error).
+    client = signed_with("md5", certificates) if who == "md5" else Client(certificates.weak)
+    outcome = shake(load(*server_words, profile)[0], client.versions(version, version))
+    assert len(outcome.findings) == 1
+    assert outcome.alert.endswith("alert bad certificate")
+
+
 @pytest.mark.parametrize(
     ("profile", "is_refused"), [("+pg", True), ("+pm", True), ("+py", True), ("+px", False)]
 )
@@ -230,6 +244,29 @@ def test_md5_is_refused_everywhere(
     outcome = shake(load(*server_words, profile)[0], signed_with("md5", certificates))
     assert outcome.error == REFUSED
     assert "MD5" in outcome.findings[0] or "too weak" in outcome.findings[0]
+
+
+def test_the_signature_of_an_authority_counts_unless_it_is_of_its_own_key(
+    certificates: Infrastructure, tmp_path: Path
+) -> None:
+    # Both have the same name on both sides: the second is the first one's successor, issued with the first one's key.
+    root, successor = tmp_path / "root", tmp_path / "successor"
+    Path(f"{root}.key").write_bytes(Path(certificates.ca.key).read_bytes())
+    extensions = tmp_path / "extensions"
+    extensions.write_text("subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+    name = ["-subj", "/CN=authority", "-key"]
+    issued = ["-CA", f"{root}.crt", "-CAkey", f"{root}.key", "-extfile", str(extensions)]
+    for words in (
+        ["req", "-x509", "-sha1", *name, f"{root}.key", "-out", f"{root}.crt"],
+        ["req", "-new", *name, certificates.good.key, "-out", f"{successor}.csr"],
+        ["x509", "-req", "-sha1", *issued, "-in", f"{successor}.csr", "-out", f"{successor}.crt"],
+    ):
+        subprocess.run([real_program("openssl"), *words], check=True, capture_output=True, timeout=30)
+    found = [
+        weakness(x509.load_pem_x509_certificate(Path(f"{each}.crt").read_bytes()), Profile("8996-mod"))
+        for each in (root, successor)
+    ]
+    assert found == ["", "certificate is signed with SHA1"]
 
 
 def test_an_intermediate_may_be_sent_or_known(certificates: Infrastructure) -> None:
@@ -431,8 +468,6 @@ def is_resumed_by(connection: SSL.Connection) -> bool:
 def test_diffie_hellman_uses_the_built_in_group_or_that_of_the_file(
     certificates: Infrastructure, server_words: list[str]
 ) -> None:
-    import subprocess
-
     path = certificates.directory / "dh.pem"
     subprocess.run(
         f"openssl genpkey -genparam -algorithm DH -pkeyopt group:modp_3072 -out {path}",

@@ -136,6 +136,44 @@ def test_an_old_version_is_named(tls: Tls, wakeup: Wakeup, version: int, offered
     assert str(error) == f"no version in common, the peer offers {offered}"
 
 
+def test_who_has_newer_versions_only_is_told_apart_from_who_has_older_ones(
+    certificates: Infrastructure, wakeup: Wakeup
+) -> None:
+    server = certificates.server
+    old, _ = load("+tls", server.key, server.crt, "-ic", "+pa")
+    error = outcome(
+        old, wakeup, hello(Client().versions(SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION)), leaves=False
+    )
+    assert str(error) == "no version in common, the peer offers TLS 1.3"
+
+
+def test_an_ec_key_of_a_group_that_is_not_ours_is_named(
+    certificates: Infrastructure, tls: Tls, wakeup: Wakeup
+) -> None:
+    client = Client(certificates.small_curve).old()
+    assert failure(tls, wakeup, client) == "the peer's certificate has an EC key of another group than ours"
+
+
+def failure(tls: Tls, wakeup: Wakeup, client: Client) -> str:
+    """Give what a whole handshake of a client comes to."""
+    ours, theirs = socket.socketpair()
+    connection = SSL.Connection(client.context, None)
+    connection.set_connect_state()
+    with ours, theirs:
+        security = Security(ours, tls)
+        with suppress(SSL.WantReadError):
+            connection.do_handshake()
+        theirs.sendall(connection.bio_read(65536))
+        security.channel.shake(security.channel.arrive() or b"")
+        connection.bio_write(theirs.recv(65536))
+        with suppress(SSL.WantReadError):
+            connection.do_handshake()
+        theirs.sendall(connection.bio_read(65536))
+        with pytest.raises(Insecure) as caught:
+            security.establish(wakeup, monotonic() + 10)
+    return str(caught.value)
+
+
 def test_no_common_suite_is_named(tls: Tls, wakeup: Wakeup) -> None:
     error = outcome(tls, wakeup, hello(Client().old().suites("AES128-SHA")), leaves=False)
     assert str(error) == "no cipher suite in common"
