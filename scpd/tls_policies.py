@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+
 from scpd.errors import StartError
 from scpd.process.renewable import not_renewed
 from scpd.tls import dates, dh, keys, library, material, profiles, seed
@@ -107,6 +109,12 @@ def _check_strength(settings: Settings, rules: Policy, found: Material) -> None:
                 f"Diffie-Hellman parameters of {settings.dh_parameters} have only {bits} bits: "
                 f"{profile.option} demands {profiles.LEAST_DH_BITS}"
             )
+    if (curve := keys.curve(found.key)) not in profiles.CURVES:
+        raise StartError(f"private key {key}: TLS has no group for its curve, {curve}")
+    if found.chain[0].public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        raise StartError(
+            f"private key {key} is for RSA-PSS signatures only, which is not supported: take one for RSA"
+        )
     is_dsa = keys.kind(found.key) == keys.DSS
     if is_dsa and not profile.allows_dsa:
         raise StartError(f"private key {key} is a DSA key, which {profile.option} does not allow")

@@ -26,6 +26,8 @@ def certificates(path: str, content: bytes, form: str) -> list[x509.Certificate]
         reason = "it is PEM, not DER" if _is_pem(content, form) else _first_words(error)
         raise StartError(f"cannot load certificate from {path}: {reason}") from None
     hint = " (is it DER? --der-keys)" if content.startswith(_DER_SEQUENCE) else ""
+    if b"-----BEGIN TRUSTED CERTIFICATE-----" in content:
+        hint = " but such as only OpenSSL reads (openssl x509 makes a plain one of it)"
     raise StartError(f"cannot load certificate from {path}: there is none in it{hint}")
 
 

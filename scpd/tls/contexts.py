@@ -32,9 +32,9 @@ _VERSIONS = {
 }
 # What signs sessions has to have a name, or they cannot be resumed where certificates are asked for.
 _SESSION_ID = b"scpd"
-# PS3.15 B.13: SHA-2 only; where OpenSSL's security level says so, nobody has to.
+# PS3.15 B.13: SHA-2 and SHA-3 only; where OpenSSL's security level says so, nobody has to.
 _STRICT_SIGNATURES = (
-    b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
+    b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
     b"RSA+SHA256:RSA+SHA384:RSA+SHA512"
 )
 _OPTIONS = (

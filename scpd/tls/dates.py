@@ -29,10 +29,17 @@ def warnings(certificates: Iterable[tuple[str, x509.Certificate]], now: dt.datet
 
 
 def stale(crls: Iterable[tuple[str, x509.CertificateRevocationList]], now: dt.datetime) -> Iterator[str]:
-    """Say which revocation lists are out of date: whom they are about is refused."""
+    """Say which revocation lists are out of date, and no newer one is there: whom they are about is refused."""
+    crls = tuple(crls)
+    current = [crl.issuer for _, crl in crls if not _is_over(crl, now)]
     for path, crl in crls:
-        if crl.next_update_utc is not None and crl.next_update_utc < now:
-            yield f"revocation list {path} is out of date since {_day(crl.next_update_utc)}: peers will be refused"
+        if _is_over(crl, now) and crl.issuer not in current:
+            since = _day(crl.next_update_utc or now)
+            yield f"revocation list {path} is out of date since {since}: peers will be refused"
+
+
+def _is_over(crl: x509.CertificateRevocationList, now: dt.datetime) -> bool:
+    return crl.next_update_utc is not None and crl.next_update_utc < now
 
 
 def _day(when: dt.datetime) -> str:

@@ -84,6 +84,11 @@ def kind(key: PrivateKeyTypes) -> str:
     return ECDSA if is_of_curve else ""
 
 
+def curve(key: PrivateKeyTypes) -> str:
+    """Name the curve of an EC key as SEC 2 and RFC 5639 do; empty for other kinds."""
+    return key.curve.name if isinstance(key, ec.EllipticCurvePrivateKey) else ""
+
+
 def to_bytes(key: PrivateKeyTypes) -> bytes:
     """Give a key as PKCS 8 (DER) without password, for `from_bytes` alone."""
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

@@ -19,7 +19,13 @@ DH_PARAMETERS = (b"DH PARAMETERS", b"X9.42 DH PARAMETERS")
 
 
 def blocks(text: bytes, labels: tuple[bytes, ...]) -> Iterator[bytes]:
-    """Give what the blocks of these labels hold, in order: DER.  Raises `ValueError`."""
+    """Give what the blocks of these labels hold, in order: DER.  Raises `ValueError`, also for one that has no end.
+
+    A file that was cut would lose its last block without a word.
+    """
+    begun = sum(text.count(b"-----BEGIN " + label + b"-----") for label in labels)
+    if begun > sum(match[1] in labels for match in _BLOCK.finditer(text)):
+        raise ValueError("a block is cut off, or does not begin a line")
     for match in _BLOCK.finditer(text):
         if match[1] in labels:
             yield binascii.a2b_base64(match[2], strict_mode=False)

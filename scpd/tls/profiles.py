@@ -38,6 +38,10 @@ _GROUPS = (
     "?brainpoolP512r1",
     "?secp256k1",
 )
+# What EC keys of ours may be of, so that a peer can have the group: "" are keys of other kinds.
+CURVES = frozenset(
+    ("", "secp256r1", "secp384r1", "secp521r1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1")
+)
 # RFC 7919: a client that names some of these uses no other group for DHE, whatever parameters we have.
 _FIELDS = ("?ffdhe2048", "?ffdhe3072", "?ffdhe4096")
 

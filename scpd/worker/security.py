@@ -49,6 +49,8 @@ _REASONS = {
     "peer did not return a certificate": "the peer has no certificate",
     "no shared cipher": "no cipher suite in common",
     "no suitable key share": "no group in common for the key exchange",
+    "no suitable signature algorithm": "no signature algorithm in common",
+    "no shared signature algorithms": "no signature algorithm in common",
     "wrong curve": "the peer's certificate has an EC key of another group than ours",
     "unsupported protocol": "no version in common, the peer offers {version}",
     "wrong version number": "damaged, or not TLS",

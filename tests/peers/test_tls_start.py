@@ -178,17 +178,35 @@ CASES = {
         "W: Ciphersuite 'TLS_DHE_DSS_WITH_AES_256_GCM_SHA384' uses NO RSA key transport.",
         "F: TLS: ee key too small",
     ),
+    "key for RSA-PSS": (
+        "+tls {pss_key} {pss} -ic",
+        RUNS,
+        "F: private key {pss_key} is for RSA-PSS signatures only, which is not supported: take one for RSA",
+    ),
+    "EC key of a curve that TLS clients do not have": (
+        "+tls {small_curve_key} {small_curve} -ic",
+        RUNS,
+        "F: private key {small_curve_key}: TLS has no group for its curve, secp224r1",
+    ),
     "missing seed": ("+tls {key} {crt} -ic +rs {seed} +ws", RUNS, RUNS),
 }
 
 
-NAMED = ("expired", "future", "weak", "dsa", "dsa_weak")
+NAMED = ("expired", "future", "weak", "dsa", "dsa_weak", "small_curve")
 
 
 @pytest.fixture(scope="module")
 def places(certificates: Infrastructure) -> dict[str, str]:
     """What the names in `CASES` stand for."""
     (certificates.directory / "junk").write_text("no such thing\n")
+    pss_key, pss = (str(certificates.directory / f"pss.{suffix}") for suffix in ("key", "crt"))
+    words = ["req", "-x509", "-newkey", "rsa-pss", "-nodes", "-days", "99", "-subj", "/CN=pss"]
+    subprocess.run(
+        [real_program("openssl"), *words, "-keyout", pss_key, "-out", pss],
+        check=True,
+        capture_output=True,
+        timeout=SECONDS,
+    )
     server, infrastructure = certificates.server, certificates
     return {
         "none": str(certificates.directory / "none"),
@@ -204,6 +222,8 @@ def places(certificates: Infrastructure) -> dict[str, str]:
         "crl": infrastructure.current_crl,
         "crl_der": f"{infrastructure.current_crl}.der",
         "other": infrastructure.good.crt,
+        "pss": pss,
+        "pss_key": pss_key,
         **{name: getattr(infrastructure, name).crt for name in NAMED},
         **{f"{name}_key": getattr(infrastructure, name).key for name in NAMED},
     }

@@ -330,6 +330,14 @@ class TestRevocation:
         assert [text for text in odd if certificates.stale_crl in text and "out of date since" in text]
         assert shake(tls, good).findings[0].startswith("CRL has expired: ")
 
+    def test_one_that_is_out_of_date_is_not_told_beside_a_newer_one(
+        self, server_words: list[str], certificates: Infrastructure, good: Client
+    ) -> None:
+        lists = ["+crl", certificates.stale_crl, "+crl", certificates.current_crl]
+        tls, odd = load(*server_words, *lists)
+        assert odd == []
+        assert not shake(tls, good).error
+
     def test_one_in_the_file_of_an_authority_counts_if_it_is_asked_for(
         self, tmp_path: Path, certificates: Infrastructure
     ) -> None:

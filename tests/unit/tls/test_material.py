@@ -173,6 +173,28 @@ class TestMistakes:
             assert refusal(sources).startswith("cannot load ")
             assert str(path) in refusal(sources)
 
+    def test_a_file_that_was_cut_is_named(self, tmp_path: Path, certificates: Infrastructure) -> None:
+        # Its last certificate would be missing without a word.
+        path = tmp_path / "cut"
+        whole = Path(certificates.foreign_ca.crt).read_bytes()
+        path.write_bytes(Path(certificates.ca.crt).read_bytes() + whole[:500])
+        said = f"cannot load certificate from {path}: a block is cut off, or does not begin a line"
+        assert refusal(of(certificates.server, authorities=(str(path),))) == said
+        sources = of(certificates.server)
+        sources.certificate = str(path)
+        assert refusal(sources) == said
+
+    def test_a_certificate_in_openssls_own_form_is_told(
+        self, tmp_path: Path, certificates: Infrastructure
+    ) -> None:
+        path = tmp_path / "trusted"
+        text = Path(certificates.ca.crt).read_text()
+        path.write_text(text.replace("CERTIFICATE", "TRUSTED CERTIFICATE"))
+        assert refusal(of(certificates.server, authorities=(str(path),))) == (
+            f"cannot load certificate from {path}: there is none in it but such as only OpenSSL reads "
+            "(openssl x509 makes a plain one of it)"
+        )
+
     def test_pem_for_der_and_back_is_told(self, certificates: Infrastructure) -> None:
         pair = certificates.server
         said = [

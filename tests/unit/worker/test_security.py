@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from OpenSSL import SSL
+from OpenSSL._util import lib
 
 from scpd.errors import Gone, Insecure, PeerError, Reject, Silent, Stopped
 from scpd.worker.peer import Peer
@@ -145,6 +146,13 @@ def test_who_has_newer_versions_only_is_told_apart_from_who_has_older_ones(
         old, wakeup, hello(Client().versions(SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION)), leaves=False
     )
     assert str(error) == "no version in common, the peer offers TLS 1.3"
+
+
+def test_no_common_signature_is_named(certificates: Infrastructure, tls: Tls, wakeup: Wakeup) -> None:
+    client = Client(certificates.good).versions(SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION)
+    assert lib.SSL_CTX_set1_sigalgs_list(client.context._context, b"ed25519")
+    error = outcome(tls, wakeup, hello(client), leaves=False)
+    assert str(error) == "no signature algorithm in common"
 
 
 def test_an_ec_key_of_a_group_that_is_not_ours_is_named(
