@@ -179,9 +179,9 @@ def read_accounts(
             continue
         for fields in records.decode_all(_lines(descriptor)):
             match fields:
-                case ["settled", job]:
+                case ["settled", job, *_]:
                     settled.add(job)
-                case ["tried", job, times] if is_number(times):
+                case ["tried", job, times, *_] if is_number(times):
                     tried[job] = max(tried.get(job, 0), int(times))
     return settled, tried
 
@@ -213,7 +213,7 @@ def read_failed(lockdir: LockDirectory, job: str) -> dict[str, str] | None:
     except OSError:
         return None
     lines = records.decode_all(data.splitlines())
-    return {fields[0]: fields[1] for fields in lines if len(fields) == 2} or None
+    return {fields[0]: fields[1] for fields in lines if len(fields) >= 2} or None
 
 
 def remove_failed(lockdir: LockDirectory, job: str) -> None:

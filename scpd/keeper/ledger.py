@@ -233,18 +233,18 @@ class Ledger:
         match fields:
             case [record.OBJECT, *_]:
                 self._take_object(association, ObjectRecord.decode(fields))
-            case [record.STORED, number, name, inode] if is_number(number) and is_number(inode):
+            case [record.STORED, number, name, inode, *_] if is_number(number) and is_number(inode):
                 found = association.pending.pop(int(number), None)
                 if found is not None and (not name or is_plain_name(name)):
                     self._stored(association, found, name, int(inode), news)
-            case [record.FAILED, number] if is_number(number):
+            case [record.FAILED, number, *_] if is_number(number):
                 association.pending.pop(int(number), None)
-            case [record.WAITS, number] if is_number(number):
+            case [record.WAITS, number, *_] if is_number(number):
                 association.waiting_for = int(number)
                 self._waiting[association.maker] = association
-            case [record.CERTIFICATE, subject, issuer]:
+            case [record.CERTIFICATE, subject, issuer, *_]:
                 association.sender.certify(subject, issuer)
-            case [record.OPENED, key, generation]:
+            case [record.OPENED, key, generation, *_]:
                 association.at_generation = generation
                 news.opened.append((key, generation))
 

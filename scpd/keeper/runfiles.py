@@ -151,7 +151,7 @@ def _read(directory: int, name: str, kind: str, count: int) -> list[str] | None:
     finally:
         os.close(descriptor)
     fields = records.decode(data[:-1]) if data.endswith(b"\n") else None
-    if fields is None or len(fields) != count or fields[0] != kind:
+    if fields is None or len(fields) < count or fields[0] != kind:
         raise StrangeFileError
     return fields
 

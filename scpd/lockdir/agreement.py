@@ -129,7 +129,7 @@ def _difference(descriptor: int, options: Options) -> str:
     """Use it together with the others; give what their options say otherwise, empty if nothing."""
     wait_to_share(descriptor, _IN_USE)
     lines = os.pread(descriptor, _MOST, 0).splitlines()
-    theirs = {fields[0]: fields[1] for fields in records.decode_all(lines) if len(fields) == 2}
+    theirs = {fields[0]: fields[1] for fields in records.decode_all(lines) if len(fields) >= 2}
     for name, ours in options:
         other = theirs.get(name, "")
         if other != ours:

@@ -7,6 +7,11 @@ character like others) that is no printable ASCII, a space or a percent sign sta
 and cut with cut(1).  CHECKSUM is the CRC-32 of all before it, tabs included, as eight hexadecimal digits.  It protects
 against power cuts and full disks, not against forgers: who reads takes every field as hostile.
 
+Versions live side by side: an upgraded receiver writes for a keeper that still runs, and back.  So a line is never
+changed but by fields behind those that it has, or by a line of a new kind, and only for what who does not know it can
+do without; whoever reads passes over both.  Where a field may be missing, and a later one is not, it is empty.
+Requests are read to the letter: who does not know all that is asked for does nothing.
+
 Pure; any fields survive, each line has one spelling, and `decode` raises nothing.
 """
 

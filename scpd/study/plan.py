@@ -5,7 +5,8 @@
     move NAME INODE NEW-NAME                                          for each file that is to be renamed
     end  MOVES                                                        how many: a plan without it is none
 
-SUBJECT and ISSUER are those of the peer's certificate; the line has them if it has shown one.
+SUBJECT and ISSUER are those of the peer's certificate; the line has them if it has shown one.  What a later version
+adds is passed over (`lockdir.records`): fields behind these, and lines of other kinds between the first and the last.
 
 With --rename-on-eostudy each file becomes `<two letters><six digits>`: the letters of its SOP class, and a number that
 goes on behind the highest one in the directory.  The order is that of arrival; an object that was sent again keeps the
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _PREFIX = 2  # letters
 _DIGITS = 6
-_PLAN, _MOVE, _END = "plan", "move", "end"
+_PLAN, _MOVE, _END = _KINDS = "plan", "move", "end"
 
 
 class Move:
@@ -106,16 +107,17 @@ class Plan:
     def decode(cls, data: bytes) -> Plan | None:
         """Read the file's contents."""
         lines = [records.decode(line) for line in data.splitlines()]
-        if len(lines) < 2 or lines[-1] != [_END, str(len(lines) - 2)]:
+        if len(lines) < 2 or None in lines:
             return None
-        moves = [move for line in lines[1:-1] if (move := _move(line)) is not None]
-        if len(moves) != len(lines) - 2:
+        head, *between, end = [line for line in lines if line is not None]
+        moves = [move for line in between if (move := _move(line)) is not None]
+        if len(moves) != sum(line[0] in _KINDS for line in between) or end[:2] != [_END, str(len(moves))]:
             return None
-        match lines[0]:
-            case ["plan", uid, directory, calling, called, host, name, syntax, objects, *rest] if is_number(
-                objects
-            ) and len(rest) in {0, 2}:
-                subject, issuer = rest or ("", "")
+        match head:
+            case ["plan", uid, directory, calling, called, host, name, syntax, objects, *rest] if (
+                is_number(objects) and len(rest) != 1
+            ):
+                subject, issuer = rest[:2] or ("", "")
                 return cls(
                     study_instance_uid=uid,
                     directory=directory,
@@ -132,9 +134,9 @@ class Plan:
         return None
 
 
-def _move(line: list[str] | None) -> Move | None:
+def _move(line: list[str]) -> Move | None:
     match line:
-        case ["move", name, inode, new_name] if is_number(inode):
+        case ["move", name, inode, new_name, *_] if is_number(inode):
             return Move(name, int(inode), new_name)
     return None
 

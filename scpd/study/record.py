@@ -19,7 +19,8 @@ directory of this association, if --peers gives it one of its own: then the line
 An object counts from its `stored` line on.  Where that is missing and the worker gone, the file decides: if something
 in the directory has the inode, it was stored.
 
-The `tls` line came later: who does not know it passes it by, as any line of a kind that he does not know.
+The `tls` line came later: who does not know it passes it by, as any line of a kind, and any field behind these, that
+he does not know (`lockdir.records`).
 
 Pure; `decode` gives `None` for what cannot be, and raises nothing.
 """
@@ -88,9 +89,9 @@ class Sender:
     @classmethod
     def decode(cls, fields: list[str]) -> Sender | None:
         """Read the first line of a journal."""
-        if len(fields) not in {7, 8} or fields[0] != JOURNAL or fields[7:] == [""]:
+        if len(fields) < 7 or fields[0] != JOURNAL or fields[7:] == [""]:
             return None
-        return cls(*fields[1:])
+        return cls(*fields[1:8])
 
 
 class ObjectRecord:
@@ -163,10 +164,10 @@ class ObjectRecord:
     @classmethod
     def decode(cls, fields: list[str]) -> ObjectRecord | None:
         """Read the line."""
-        if len(fields) != 13 or fields[0] != OBJECT:
+        if len(fields) < 13 or fields[0] != OBJECT:
             return None
-        _, number, at, generation, directory, name, inode, size, sop_class, instance, study, syntax, hook = (
-            fields
+        number, at, generation, directory, name, inode, size, sop_class, instance, study, syntax, hook = (
+            fields[1:13]
         )
         if not all(map(is_number, (number, at, inode, size))):
             return None

@@ -112,10 +112,8 @@ class About:
     def decode(cls, data: bytes) -> About | None:
         """Read the file's contents; `None` if nobody can have written that."""
         match records.decode(data.rstrip(b"\n")):
-            case ["study", generation, uid, rules, *place] if _is_generation(generation) and (
-                not place or (len(place) == 1 and place[0])
-            ):
-                return cls(generation, uid, rules, *place)
+            case ["study", generation, uid, rules, *rest] if _is_generation(generation) and rest != [""]:
+                return cls(generation, uid, rules, *rest[:1])  # a later version may say more
         return None
 
 

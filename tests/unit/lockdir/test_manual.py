@@ -55,9 +55,11 @@ PLAN = Plan(
     transfer_syntax_uid="2",
     objects=1,
     moves=[Move("a", 1, "b")],
+    subject="s",
+    issuer="i",
 )
 LINES = [
-    Sender("boot", "A", "B", "h", "p", "xs", "/place").encode(),
+    *Sender("boot", "A", "B", "h", "p", "xs", "/place", "s", "i").encode().splitlines(keepends=True),
     OBJECT.encode(),
     record.encode_opened("KEY", "g"),
     record.encode_stored(1, "n", 2),

@@ -134,8 +134,8 @@ def test_a_number_that_is_none_or_too_long_makes_no_object(at: int, number: str)
     assert ObjectRecord.decode(fields) is None
 
 
-@pytest.mark.parametrize("fields", [[], ["object"], AN_OBJECT.split()[:-1], [*AN_OBJECT.split(), ""]])
-def test_too_few_or_too_many_fields_make_no_object(fields: list[str]) -> None:
+@pytest.mark.parametrize("fields", [[], ["object"], AN_OBJECT.split()[:-1]])
+def test_too_few_fields_make_no_object(fields: list[str]) -> None:
     assert ObjectRecord.decode(fields) is None
 
 

@@ -131,7 +131,6 @@ def test_a_study_without_a_place_of_its_own_says_nothing_of_one() -> None:
     generation = "0123456789abcdef"
     assert records.decode(About(generation, UID, RULES).encode()[:-1]) == ["study", generation, UID, RULES]
     assert About.decode(records.encode(("study", generation, UID, RULES, ""))) is None
-    assert About.decode(records.encode(("study", generation, UID, RULES, "/ct", "x"))) is None
 
 
 def test_a_state_that_says_another_place_is_no_study_of_ours(lockdir: LockDirectory, path: Path) -> None:
