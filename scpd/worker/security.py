@@ -43,6 +43,7 @@ _VERSIONS = {0: "SSL 3.0", 1: "TLS 1.0", 2: "TLS 1.1", 3: "TLS 1.3"}
 _CLIENT_VERSION = 10  # where the second byte of what a hello offers stands, unless it is cut before
 _LONGEST_HELLO = 1 << 14
 _LONGEST_POLL = 86_400_000  # milliseconds; poll(2) takes an int
+_CLOSED = "connection closed by the peer within the TLS handshake"
 
 # OpenSSL's words > ours.
 _REASONS = {
@@ -52,6 +53,7 @@ _REASONS = {
     "no suitable signature algorithm": "no signature algorithm in common",
     "no shared signature algorithms": "no signature algorithm in common",
     "wrong curve": "the peer's certificate has an EC key of another group than ours",
+    "version too low": "no version in common, the peer offers {version}",
     "unsupported protocol": "no version in common, the peer offers {version}",
     "wrong version number": "damaged, or not TLS",
 }
@@ -82,8 +84,10 @@ class Security:
             while not is_done:
                 came = self._await(wakeup, deadline)
                 if not came:
-                    raise Gone("connection closed by the peer within the TLS handshake")
+                    raise Gone(_CLOSED)
                 is_done = self.channel.shake(came)
+        except SSL.ZeroReturnError:  # with a word (close_notify)
+            raise Gone(_CLOSED) from None
         except SSL.Error as error:
             raise Insecure(self._explained(reason(error), hello)) from None
 

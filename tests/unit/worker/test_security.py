@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
 from types import SimpleNamespace
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 REQUEST = wire.associate_request(CONTEXTS, called="STORESCP", calling="CT_1")
 UNKNOWN_CA = b"\x15\x03\x03\x00\x02\x02\x30"  # a fatal alert (RFC 8446 6)
+CLOSE_NOTIFY = b"\x15\x03\x03\x00\x02\x01\x00"
 INTERNAL_ERROR = b"\x15\x03\x03\x00\x02\x02\x50"
 PEER = Peer(("192.0.2.1", 4711))
 
@@ -124,6 +127,12 @@ def test_whoever_says_no_more_has_until_the_deadline(tls: Tls, wakeup: Wakeup, l
     assert 0.2 <= monotonic() - begin < 5
 
 
+def test_who_says_that_he_closes_is_gone_too(tls: Tls, wakeup: Wakeup) -> None:
+    error = outcome(tls, wakeup, hello(Client()) + CLOSE_NOTIFY, leaves=False)
+    assert type(error) is Gone
+    assert str(error) == "connection closed by the peer within the TLS handshake"
+
+
 def test_a_signal_ends_the_wait(tls: Tls, wakeup: Wakeup) -> None:
     wakeup.signal()
     assert isinstance(outcome(tls, wakeup, hello(Client())[:50], leaves=False), Stopped)
@@ -135,6 +144,13 @@ def test_a_signal_ends_the_wait(tls: Tls, wakeup: Wakeup) -> None:
 def test_an_old_version_is_named(tls: Tls, wakeup: Wakeup, version: int, offered: str) -> None:
     error = outcome(tls, wakeup, hello(Client().versions(version, version)), leaves=False)
     assert str(error) == f"no version in common, the peer offers {offered}"
+
+
+def test_ssl_3_is_named(tls: Tls, wakeup: Wakeup) -> None:
+    said = hello(Client().old())
+    ssl_3 = said[:1] + b"\x03\x00" + said[3:9] + b"\x03\x00" + said[11:]
+    error = outcome(tls, wakeup, ssl_3, leaves=False)
+    assert str(error) == "no version in common, the peer offers SSL 3.0"
 
 
 def test_who_has_newer_versions_only_is_told_apart_from_who_has_older_ones(
@@ -231,6 +247,45 @@ def shake(security: Security, theirs: socket.socket, pair: Pair | None) -> None:
         theirs.sendall(client.bio_read(65536))
         is_done = security.channel.shake(security.channel.arrive() or b"")
         client.bio_write(theirs.recv(65536))
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_a_handshake_with_any_bytes_changed_is_done_or_a_failure_of_the_peer(
+    certificates: Infrastructure, tls: Tls, wakeup: Wakeup, version: int, is_long: bool
+) -> None:
+    chance, failed = random.Random(version), 0
+    context = Client(certificates.good).versions(version, version).context
+    for _ in range(3000 if is_long else 100):
+        ours, theirs = socket.socketpair()
+        with ours, theirs, ThreadPoolExecutor(1) as pool:
+            pool.submit(damaged_handshake, SSL.Connection(context, None), theirs, chance)
+            try:
+                Security(ours, tls).establish(wakeup, monotonic() + 10)
+            except (Insecure, Gone):
+                failed += 1
+            ours.shutdown(socket.SHUT_RDWR)
+    assert failed > 20
+
+
+def damaged_handshake(client: SSL.Connection, sock: socket.socket, chance: random.Random) -> None:
+    """Do a handshake as a client that sends some bytes otherwise, and leave."""
+    client.set_connect_state()
+    sock.settimeout(0.2)  # a length that was changed has the server wait for more
+    with suppress(OSError, SSL.Error):
+        for _ in range(3):
+            with suppress(SSL.WantReadError):
+                client.do_handshake()
+            said = bytearray(client.bio_read(65536))
+            for _ in range(chance.choice((0, 1, 1, 2, 5))):
+                said[chance.randrange(len(said))] = chance.choice(
+                    (0, 1, 0x16, 0x7F, 0xFF, chance.randrange(256))
+                )
+            sock.sendall(said)
+            client.bio_write(sock.recv(65536))
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
 
 
 @pytest.fixture
