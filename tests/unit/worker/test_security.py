@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic
@@ -17,7 +18,7 @@ from OpenSSL._util import lib
 
 from scpd.errors import Gone, Insecure, PeerError, Reject, Silent, Stopped
 from scpd.worker.peer import Peer
-from scpd.worker.security import Security, preparation
+from scpd.worker.security import Security, _version, preparation
 from tests.harness import wire
 from tests.harness.handshakes import Client, load
 from tests.harness.raw_peer import CONTEXTS
@@ -133,6 +134,74 @@ def test_who_says_that_he_closes_is_gone_too(tls: Tls, wakeup: Wakeup) -> None:
     assert str(error) == "connection closed by the peer within the TLS handshake"
 
 
+def test_who_resets_the_connection_is_gone_too(tls: Tls, wakeup: Wakeup) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    with ours:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        security = Security(ours, tls)
+        with pytest.raises(Silent):  # nothing had come
+            security.establish(wakeup, monotonic() + 10)
+
+
+def test_however_long_the_deadline_is_it_is_waited_for(tls: Tls, wakeup: Wakeup) -> None:
+    wakeup.signal()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(Stopped):
+        Security(ours, tls).establish(wakeup, 1e15)
+
+
+def test_a_peer_that_takes_our_answer_late_gets_it(
+    certificates: Infrastructure, tls: Tls, wakeup: Wakeup
+) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as pool:
+        ours.setblocking(False)
+        filled = 0
+        with suppress(BlockingIOError):
+            while True:
+                filled += ours.send(bytes(1000))
+        ours.setblocking(True)
+        done = pool.submit(
+            late_handshake, SSL.Connection(Client(certificates.good).context, None), theirs, filled
+        )
+        security = Security(ours, tls)
+        security.establish(wakeup, monotonic() + 10)
+        ours.shutdown(socket.SHUT_RDWR)
+        done.result()
+        assert security.subject() == certificates.good.subject
+
+
+def late_handshake(client: SSL.Connection, sock: socket.socket, before: int) -> None:
+    """Say hello, take what lies there before the answer, then go on."""
+    client.set_connect_state()
+    with suppress(SSL.WantReadError):
+        client.do_handshake()
+    sock.sendall(client.bio_read(65536))
+    while before:
+        before -= len(sock.recv(min(before, 65536)))
+    while came := sock.recv(65536):
+        client.bio_write(came)
+        with suppress(SSL.WantReadError):
+            client.do_handshake()
+        with suppress(SSL.WantReadError):
+            sock.sendall(client.bio_read(65536))
+
+
+def test_a_certificate_that_is_refused_is_named(
+    certificates: Infrastructure, tls: Tls, wakeup: Wakeup
+) -> None:
+    assert failure(tls, wakeup, Client(certificates.expired).old()) == (
+        f"certificate has expired: {certificates.expired.subject}, issued by {certificates.ca.subject}"
+    )
+
+
+def test_who_has_not_said_his_version_yet_has_none_of_ours() -> None:
+    assert _version(b"\x16\x03\x01") == "none of ours"
+
+
 def test_a_signal_ends_the_wait(tls: Tls, wakeup: Wakeup) -> None:
     wakeup.signal()
     assert isinstance(outcome(tls, wakeup, hello(Client())[:50], leaves=False), Stopped)
@@ -207,6 +276,8 @@ def test_no_common_suite_is_named(tls: Tls, wakeup: Wakeup) -> None:
     ("alert", "text"),
     [
         (UNKNOWN_CA, "the peer does not accept our certificate (unknown ca)"),
+        (UNKNOWN_CA[:-1] + b"\x2d", "the peer does not accept our certificate (certificate expired)"),
+        (UNKNOWN_CA[:-1] + b"\x2a", "the peer does not accept our certificate (bad certificate)"),
         (INTERNAL_ERROR, "the peer gives up (internal error)"),
     ],
 )
@@ -342,6 +413,14 @@ def test_whose_name_is_allowed_may_come(
     certificates: Infrastructure, established: Callable[..., Security], pattern: str
 ) -> None:
     established(certificates.good, "--allow-peer-cn", "other", "--allow-peer-cn", pattern).check()
+
+
+@pytest.mark.parametrize("pattern", ["*O=Hospital*", "CN=good*", "DE"])
+def test_a_common_name_or_dns_name_is_all_that_counts(
+    certificates: Infrastructure, established: Callable[..., Security], pattern: str
+) -> None:
+    with pytest.raises(Reject):
+        established(certificates.good, "--allow-peer-cn", pattern).check()
 
 
 @pytest.mark.parametrize("options", [("--allow-peer-cn", "other"), ("--allow-peer-cn", "other", "-vc")])
