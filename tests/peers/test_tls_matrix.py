@@ -256,7 +256,8 @@ def talking(server: Server, certificates: Infrastructure, *options: str) -> subp
     words = [real_program("openssl"), "s_client", "-connect", f"{server.host}:{server.port}", *options]
     words += ["-cert", certificates.good.crt, "-key", certificates.good.key, "-CAfile", certificates.ca.crt]
     pipe = subprocess.PIPE
-    return subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
+    # Without a buffer: `communicate` would not see what is in it.
+    return subprocess.Popen(words, bufsize=0, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT)
 
 
 def told(client: subprocess.Popen[bytes], said: bytes, awaited: bytes) -> None:
