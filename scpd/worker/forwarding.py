@@ -1,8 +1,9 @@
 """An object that is written anew while it arrives, into the file that will be published (`dataset.forward`).
 
-Begins when all up to the pixel data is in memory and these are not.  What came is not kept as it came, but can be had
-back if it turns out to be odd in the end: `restored`.  Raises `OSError`; `EndOfData` and `Refused` if it turns out not
-to be understood.
+Begins as soon as all up to the pixel data is in memory, even if all behind it is too: it need not be copied then, and
+headers that were written before are not written again (`dataset.template`).  What came is not kept as it came, but can
+be had back if it turns out to be odd in the end: `restored`.  Raises `OSError`; `EndOfData` and `Refused` if it turns
+out not to be understood.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _TOP = 0  # where the level of the data set itself begins
 
 
 def can_forward(scan: Scan, size: int, transfer_syntax: str) -> bool:
-    """Tell whether a data set of which `size` bytes have come can be written anew while the rest arrives."""
+    """Tell whether a data set of which `size` bytes have come can be written anew while the rest arrives, if any."""
     _, value, end = scan.pixel_data
-    return value <= size < end and end - value <= LONGEST and transfer_syntax not in DEFLATED_DATA_SETS
+    return value <= size and end - value <= LONGEST and transfer_syntax not in DEFLATED_DATA_SETS
 
 
 class Forwarding:
