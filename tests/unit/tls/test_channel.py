@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
+from scpd.tls import channel as channel_module
 from scpd.tls.channel import Channel, begin, reason
 from tests.harness.waiting import is_readable
 
@@ -214,6 +215,29 @@ def test_a_waiting_call_goes_on_when_half_a_record_comes(scene: Scene) -> None:
         scene.channel._sock = real
 
 
+def test_a_waiting_call_does_not_wait_for_ever_for_a_record_that_drips(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The limits of whoever receives (--dimse-timeout, --min-rate) are looked at between calls.
+    scene.shake()
+    parts = [bytes((byte,)) for byte in scene.client.seal(bytes(1000))]
+    whole, real = len(parts), scene.ours
+    clock = iter(range(10_000))
+    monkeypatch.setattr(channel_module, "monotonic", lambda: next(clock) / 100)  # a byte in 10 ms
+
+    class Dripping(socket.socket):
+        def recv_into(self, buffer: memoryview, *_: int) -> int:  # type: ignore[override]
+            buffer[:1] = parts.pop(0)
+            return 1
+
+    with Dripping(fileno=socket.dup(real.fileno())) as dripping:
+        scene.channel._sock = dripping
+        with pytest.raises(BlockingIOError):
+            scene.receive(flags=0)
+        scene.channel._sock = real
+    assert whole - 20 < len(parts) < whole
+
+
 def test_all_that_has_come_is_given_at_once(scene: Scene) -> None:
     scene.shake()
     data = bytes(range(256)) * 400  # seven records
@@ -295,6 +319,28 @@ def test_a_peer_that_takes_nothing_is_waited_for_and_gets_it_once(scene: Scene) 
     assert waited
     whole = b"".join(data)
     assert received + scene.client.read(len(whole) - len(received)) == whole
+
+
+def test_the_same_data_is_sent_as_often_as_it_is_asked_for(scene: Scene) -> None:
+    scene.shake()
+    data = b"the same object"
+    for _ in range(2):
+        scene.channel.send(data)
+    assert scene.client.read(2 * len(data)) == data * 2
+
+
+def test_what_openssl_says_is_told_in_words() -> None:
+    assert reason(SSL.Error()) == reason(SSL.Error([])) == "no reason given"
+    assert reason(SSL.Error([("asn1 routines", "", "wrong tag"), ("SSL routines", "", "bad")])) == "bad"
+    assert reason(SSL.Error([("asn1 routines", "", "a"), ("x509 routines", "", "b")])) == "a, b"
+    assert reason(SSL.SysCallError(104, "ECONNRESET")) == "(104, 'ECONNRESET')"
+
+
+def test_to_send_behind_the_end_is_an_error_of_the_system(scene: Scene) -> None:
+    scene.shake()
+    scene.channel.shutdown(SHUT_WR)
+    with pytest.raises(OSError, match=r"^TLS: "):
+        scene.channel.send(b"more")
 
 
 def test_to_shut_down_is_a_close_notify_and_leaves_the_other_direction_open(scene: Scene) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP224R1
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from OpenSSL._util import lib
 
@@ -267,6 +268,22 @@ def test_the_signature_of_an_authority_counts_unless_it_is_of_its_own_key(
         for each in (root, successor)
     ]
     assert found == ["", "certificate is signed with SHA1"]
+    # A root that cannot be told to be one: two extensions of a kind.
+    der = x509.load_pem_x509_certificate(Path(f"{root}.crt").read_bytes()).public_bytes(Encoding.DER)
+    twice = der.replace(bytes.fromhex("0603551d0e"), bytes.fromhex("0603551d23"), 1)
+    odd = x509.load_der_x509_certificate(twice)
+    assert weakness(odd, Profile("8996-mod")) == "certificate is signed with SHA1"
+
+
+@pytest.mark.parametrize(("key", "is_refused"), [("8996-mod", True), ("bcp195", False)])
+def test_a_key_of_an_unknown_kind_is_left_to_openssl_unless_weak_ones_are_refused(
+    key: str, is_refused: bool, certificates: Infrastructure
+) -> None:
+    der = certificates.good.certificate.public_bytes(Encoding.DER)
+    rsa, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d010163")
+    odd = x509.load_der_x509_certificate(der.replace(rsa, unknown, 1))
+    expected = "certificate has a key or signature of an unknown kind" if is_refused else ""
+    assert weakness(odd, Profile(key)) == expected
 
 
 def test_an_intermediate_may_be_sent_or_known(certificates: Infrastructure) -> None:
