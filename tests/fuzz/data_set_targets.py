@@ -10,15 +10,17 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
 
+from scpd.dataset.elements import EndOfData
+from scpd.dataset.lengths import GroupTooLongError
 from scpd.dataset.likeness import Likeness
 from scpd.dataset.plain import SOP_CLASS_UID, SOP_INSTANCE_UID
 from scpd.errors import Refused
 from scpd.tables.transfer_syntaxes import DEFLATED, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from tests.fuzz.target import Target, demand
 from tests.harness.corpus import oddities
-from tests.harness.hostile import cut, mutated, right_data_set
+from tests.harness.hostile import cut, image_data_set, mutated, right_data_set
 from tests.harness.objects import pydicom_test_files
-from tests.harness.recoding import ENCODINGS, SYNTAXES, Found, recoded, scan
+from tests.harness.recoding import ENCODINGS, PLAIN_SYNTAXES, SYNTAXES, Found, forwarded, recoded, scan
 from tests.harness.trees import data_set
 
 if TYPE_CHECKING:
@@ -43,6 +45,17 @@ def data_sets() -> tuple[bytes, ...]:
     for seed in range(_RANDOM):
         number = seed % len(SYNTAXES)
         found.append(bytes([number, seed]) + right_data_set(seed, SYNTAXES[number]))
+    return tuple(found)
+
+
+@cache
+def images() -> tuple[bytes, ...]:
+    """Give data sets with pixel data, made up, as above."""
+    found = []
+    for seed in range(_RANDOM):
+        number = seed % len(PLAIN_SYNTAXES)
+        head = bytes([SYNTAXES.index(PLAIN_SYNTAXES[number]), seed])
+        found.append(head + image_data_set(Random(seed), PLAIN_SYNTAXES[number], _LARGEST_FILE))
     return tuple(found)
 
 
@@ -132,6 +145,21 @@ def _recode(data: bytes) -> str:
     return f"{_kind(found)} written"
 
 
+def _forward(data: bytes) -> str:
+    """See that what is written anew while its pixel data arrive becomes what it becomes when all is there."""
+    rest, syntax, encoding = _parts(data)
+    if syntax not in PLAIN_SYNTAXES:
+        return "cannot be forwarded"
+    try:
+        anew = forwarded(rest, syntax, encoding, cut(rest, Random(data)))
+    except (EndOfData, GroupTooLongError, Refused) as error:
+        return type(error).__name__
+    if anew is None:
+        return "not forwarded"
+    demand(anew == recoded(rest, syntax, encoding), "other than at once")
+    return f"{_kind(scan(rest, syntax, encoding))} forwarded"
+
+
 def _likeness(data: bytes) -> str:
     """See that a look that remembers others sees what one sees that does not."""
     rest, syntax, encoding = _parts(data)
@@ -170,6 +198,16 @@ TARGETS = (
         _size,
         milliseconds_per_kb=20.0,
         weight=3,
+    ),
+    Target(
+        "forward",
+        "any image is written anew while it arrives as it is when all of it is there",
+        images,
+        _forward,
+        _mutate,
+        _size,
+        milliseconds_per_kb=30.0,
+        weight=2,
     ),
     Target(
         "likeness",

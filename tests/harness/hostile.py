@@ -7,10 +7,24 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.harness.corpus import JPEG_BASELINE, identified, random_nodes
+from tests.harness.corpus import JPEG_BASELINE, identified, random_nodes, us
 from tests.harness.recoding import ENCODINGS, SYNTAXES
-from tests.harness.trees import PIXEL_DATA, Element, Fragments, data_set, padded
+from tests.harness.trees import (
+    PIXEL_DATA,
+    Element,
+    Fragments,
+    GroupLength,
+    Item,
+    Node,
+    Sequence,
+    data_set,
+    padded,
+)
 
+SIGNATURES = 0xFFFAFFFA  # a sequence that comes behind pixel data
+NAME = Element(0x00100010, "PN", b"Doe^Jane")
+SIGNED, SMALLEST = us(0x00280103, 1), 0x00280106  # US or SS
+BEHIND = Element(0x7FE10010, "LO", b"ME")
 SOP_CLASS, SOP_INSTANCE = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"
 # What hurts most where it stands by chance: delimiters, items, lengths.
 _BARBS = (
@@ -38,6 +52,21 @@ class Sent(NamedTuple):
 
     data: bytes
     transfer_syntax: str
+
+
+def image_data_set(chance: random.Random, transfer_syntax: str, most_pixels: int) -> bytes:
+    """Give a data set with pixel data of so many bytes at most, perhaps with something behind them."""
+    nodes = (
+        [node for node in random_nodes(chance) if node.group < 0x7FE0]
+        if chance.random() < 0.5
+        else [NAME, SIGNED]
+    )
+    lengths = [length for length in (2, 300, 3001, 70_000) if length <= most_pixels]
+    pixels = Element(PIXEL_DATA, chance.choice(("OB", "OW")), chance.randbytes(chance.choice(lengths)))
+    item = Item((Element(SMALLEST, "US", b"ab"), *random_nodes(chance)))
+    behind: list[Node] = [BEHIND, Sequence(SIGNATURES, (item,), chance.random() < 0.5)]
+    groups: list[Node] = [GroupLength(0x7FE0, chance.choice((0, 2)))] if chance.random() < 0.3 else []
+    return data_set((*nodes, *groups, pixels, *behind[: chance.randrange(3)]), transfer_syntax)
 
 
 def right_data_set(seed: int, transfer_syntax: str) -> bytes:

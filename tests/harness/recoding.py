@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from scpd.dataset.dictionary import builtin
 from scpd.dataset.encoding import CREATE, RECALCULATE, REMOVE, Encoding
+from scpd.dataset.forward import Forward, original
 from scpd.dataset.recode import Source, recode
 from scpd.dataset.scan import Scan
 from scpd.errors import Refused
@@ -139,6 +140,43 @@ def recoded(
         data = zlib.decompress(data, wbits=-zlib.MAX_WBITS)
     target = Memory()
     recode(Source(memoryview(data), transfer_syntax, set(unordered)), encoding, dictionary, target, before)
+    return bytes(target.content)
+
+
+def forwarded(
+    data: bytes, syntax: str, encoding: Encoding, pieces: Sequence[bytes | list[bytes]], before: int = 0
+) -> bytes | None:
+    """Write a data set anew as its pieces arrive; `None` if that cannot be done from its pixel data on."""
+    found = scan(data, syntax, encoding)
+    if found.refused:
+        return None
+    looking = Scan(syntax, encoding, DICTIONARY)
+    at_hand = b""
+    pieces = list(pieces)
+    while pieces and not looking.pixel_data[1]:
+        piece = pieces.pop(0)
+        at_once = piece if isinstance(piece, list) else [piece]
+        looking.feed(at_once, sum(map(len, at_once)))
+        at_hand += b"".join(at_once)
+    begin, value, end = looking.pixel_data
+    if not 0 < value <= len(at_hand):
+        return None
+    target = Memory()
+    source = Source(memoryview(at_hand[:value]), syntax, set(looking.unordered))
+    forward = Forward(source, begin, encoding, DICTIONARY, target, before)
+    left = end - value
+    for piece in [at_hand[value:], *pieces]:
+        of_value = (b"".join(piece) if isinstance(piece, list) else piece)[:left]
+        left -= len(of_value)
+        forward.take([bytearray(of_value)])
+    forward.end_value()
+    given_back = bytes(target.content[forward.value.begin : forward.value.begin + forward.value.length])
+    if not left or forward.value.unit == 1:
+        assert original(given_back, forward.value.unit) == data[value:end]
+    if found.oddity or 0 in found.unordered:
+        return None
+    rest = Source(memoryview(data[end:]), syntax, {place - end for place in found.unordered if place >= end})
+    forward.finish(rest)
     return bytes(target.content)
 
 

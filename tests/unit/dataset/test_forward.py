@@ -4,85 +4,25 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scpd.dataset.forward import Forward, original
-from scpd.dataset.recode import Source
-from scpd.dataset.scan import Scan
+from scpd.dataset.forward import original
 from scpd.tables.transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from tests.harness.corpus import random_nodes, us
-from tests.harness.hostile import chances, cut, encodings, mutated
-from tests.harness.recoding import DICTIONARY, ENCODINGS, PLAIN_SYNTAXES, Memory, recoded, scan
-from tests.harness.trees import PIXEL_DATA, Element, GroupLength, Item, Node, Sequence, data_set, swapped
+from tests.harness.corpus import us
+from tests.harness.hostile import NAME, SIGNATURES, SMALLEST, chances, cut, encodings, image_data_set, mutated
+from tests.harness.recoding import ENCODINGS, PLAIN_SYNTAXES, forwarded, recoded
+from tests.harness.trees import PIXEL_DATA, Element, Item, Sequence, data_set, swapped
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence as Pieces
-
-    from scpd.dataset.encoding import Encoding
-
-SIGNATURES = 0xFFFAFFFA  # a sequence that comes behind pixel data
-NAME = Element(0x00100010, "PN", b"Doe^Jane")
-SIGNED, SMALLEST = us(0x00280103, 1), 0x00280106  # US or SS
-BEHIND = Element(0x7FE10010, "LO", b"ME")
 EXAMPLES = settings(max_examples=200)
 
 
-def forwarded(
-    data: bytes, syntax: str, encoding: Encoding, pieces: Pieces[bytes | list[bytes]], before: int = 0
-) -> bytes | None:
-    """Write a data set anew as its pieces arrive; `None` if that cannot be done from its pixel data on."""
-    found = scan(data, syntax, encoding)
-    if found.refused:
-        return None
-    looking = Scan(syntax, encoding, DICTIONARY)
-    at_hand = b""
-    pieces = list(pieces)
-    while pieces and not looking.pixel_data[1]:
-        piece = pieces.pop(0)
-        at_once = piece if isinstance(piece, list) else [piece]
-        looking.feed(at_once, sum(map(len, at_once)))
-        at_hand += b"".join(at_once)
-    begin, value, end = looking.pixel_data
-    if not value <= len(at_hand) < end:
-        return None
-    target = Memory()
-    source = Source(memoryview(at_hand[:value]), syntax, set(looking.unordered))
-    forward = Forward(source, begin, encoding, DICTIONARY, target, before)
-    left = end - value
-    for piece in [at_hand[value:], *pieces]:
-        of_value = (b"".join(piece) if isinstance(piece, list) else piece)[:left]
-        left -= len(of_value)
-        forward.take([bytearray(of_value)])
-    forward.end_value()
-    given_back = bytes(target.content[forward.value.begin : forward.value.begin + forward.value.length])
-    if not left or forward.value.unit == 1:
-        assert original(given_back, forward.value.unit) == data[value:end]
-    if found.oddity or 0 in found.unordered:
-        return None
-    rest = Source(memoryview(data[end:]), syntax, {place - end for place in found.unordered if place >= end})
-    forward.finish(rest)
-    return bytes(target.content)
-
-
 def image(seed: int, syntax: str) -> bytes:
-    """Give a data set with pixel data, perhaps with something behind them."""
+    """Give a data set with pixel data, now and then a spoilt one."""
     chance = random.Random(seed)
-    nodes = (
-        [node for node in random_nodes(chance) if node.group < 0x7FE0]
-        if chance.random() < 0.5
-        else [NAME, SIGNED]
-    )
-    pixels = Element(
-        PIXEL_DATA, chance.choice(("OB", "OW")), chance.randbytes(chance.choice((2, 300, 3001, 70_000)))
-    )
-    item = Item((Element(SMALLEST, "US", b"ab"), *random_nodes(chance)))
-    behind: list[Node] = [BEHIND, Sequence(SIGNATURES, (item,), chance.random() < 0.5)]
-    groups: list[Node] = [GroupLength(0x7FE0, chance.choice((0, 2)))] if chance.random() < 0.3 else []
-    data = data_set((*nodes, *groups, pixels, *behind[: chance.randrange(3)]), syntax)
+    data = image_data_set(chance, syntax, 70_000)
     return mutated(data, chance) if chance.random() < 0.2 else data
 
 
