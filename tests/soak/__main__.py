@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,8 @@ def main() -> int:
     seed = int.from_bytes(os.urandom(4), "big") if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
     become_subreaper()
+    # By nohup(1) the daemons would not hear that they shall reload.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with tempfile.TemporaryDirectory(prefix="scpd-soak-", dir=arguments.directory) as name:
         folder = Path(name)
         factory, certificates = scpd_factory(folder), folder / "certificates"
