@@ -11,6 +11,7 @@ from scpd.ctl.listing import as_json, say, span, table
 from scpd.ctl.lockdir import ask_keeper, complain, with_survey
 from scpd.ctl.survey import arrived
 from scpd.keeper.requests import COMPLETE
+from scpd.log.counted import counted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -99,5 +100,4 @@ def _as_text(found: list[dict[str, Any]]) -> str:
         for facts in found
     ]
     count = sum(facts["state"] == OPEN for facts in found)
-    last = f"{count} open {'study' if count == 1 else 'studies'}\n"
-    return (table(_HEADINGS, rows) if rows else "") + last
+    return (table(_HEADINGS, rows) if rows else "") + f"{counted(count, 'open study', 'open studies')}\n"

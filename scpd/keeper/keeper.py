@@ -244,9 +244,8 @@ class Keeper:
         return list(self._running.descriptors())
 
     def __str__(self) -> str:
-        studies = len(self._studies)
-        nouns = "study" if studies == 1 else "studies"
-        return f"{studies} open {nouns}, {counted(self.commands.count, 'command')}"
+        studies = counted(len(self._studies), "open study", "open studies")
+        return f"{studies}, {counted(self.commands.count, 'command')}"
 
     def close(self) -> None:
         """Let all go; commands that run go on."""

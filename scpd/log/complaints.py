@@ -127,6 +127,6 @@ def _identity(descriptor: int) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def counted(held_back: int) -> str:
+def and_more(held_back: int) -> str:
     """Say behind a complaint how many like it were held back."""
     return f" ({held_back} more like it in the last minute)" if held_back else ""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from time import monotonic
 
 from scpd.log.association import Association
-from scpd.log.complaints import Complaints, counted
+from scpd.log.complaints import Complaints, and_more
 from scpd.log.escape import make_record
 from scpd.log.levels import LEVELS, OFF, TRACE
 from scpd.log.lines import LineHandler
@@ -175,7 +175,7 @@ def _follow(
         """Say what is wrong with an appender; it may fail for every record, in every process."""
         held_back = complaints.admit("log", text, monotonic())
         if held_back is not None:
-            say("ERROR", f"{text}{counted(held_back)}")
+            say("ERROR", f"{text}{and_more(held_back)}")
 
     for complaint in configuration.complaints:
         _say(str(complaint), complaint.severity, to_journal=policy.to_journal)

@@ -15,14 +15,30 @@ _REST_SECONDS = 0.5
 _COMPLAINT_SECONDS = 60.0
 
 
+class Minute:
+    """Whether a minute has passed since something was last said as an error."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether it may be said again (`now` in monotonic seconds); then the next minute begins."""
+        if now < self._next:
+            return False
+        self._next = now + _COMPLAINT_SECONDS
+        return True
+
+
 class Rest:
     """The rest, if there is one; `until` is its end (monotonic seconds), `None` once that was noticed."""
 
-    __slots__ = ("_next_complaint", "until")
+    __slots__ = ("_minute", "until")
 
     def __init__(self) -> None:
         self.until: float | None = None
-        self._next_complaint = 0.0
+        self._minute = Minute()
 
     def begin(self, why: str) -> None:
         """Rest for a moment from now on."""
@@ -37,7 +53,5 @@ class Rest:
 
     def complain(self, text: str) -> None:
         """Say what the machine lacks, once a minute."""
-        now = monotonic()
-        if now >= self._next_complaint:
+        if self._minute.is_over(monotonic()):
             log.error("%s", text)
-            self._next_complaint = now + _COMPLAINT_SECONDS

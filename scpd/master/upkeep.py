@@ -18,6 +18,7 @@ from struct import Struct
 from time import monotonic
 
 from scpd.master.children import KEEPER, Child
+from scpd.master.rest import Minute
 from scpd.process.fork import spawn
 
 TYPE_CHECKING = False
@@ -32,7 +33,6 @@ LEAST_GRACE = 10.0
 _LATER = 1.0  # than a keeper that ends by itself, which is killed else
 _LONGEST_DELAY = 30.0
 _A_WHILE = 60.0  # a keeper that lived so long is not at fault
-_COMPLAINT_SECONDS = 60.0
 _TIME = Struct("d")
 
 log = logging.getLogger("dcmtk.apps.storescp")
@@ -63,11 +63,11 @@ class Upkeep:
 
     __slots__ = (
         "_children",
-        "_complain_at",
         "_delay",
         "_ends_at",
         "_heartbeat",
         "_kept",
+        "_minute",
         "_pid",
         "_role",
         "_start_at",
@@ -89,7 +89,7 @@ class Upkeep:
         self._heartbeat: Heartbeat | None = None  # made for the first keeper
         self._pid = 0
         self._delay = 0.0
-        self._complain_at = 0.0
+        self._minute = Minute()
         self._started = 0.0
         self._start_at = 0.0 if role is not None else float("inf")
         self._ends_at: float | None = None
@@ -108,18 +108,12 @@ class Upkeep:
         try:
             self._pid = spawn(lambda: role(self._wakeup, heartbeat), self._wakeup, kept)
         except OSError as error:
-            self._complain(f"cannot fork a keeper: {error.strerror}", now)
+            level = logging.ERROR if self._minute.is_over(now) else logging.INFO
+            log.log(level, "cannot fork a keeper: %s", error.strerror)
             self._put_off(now)
             return
         self._started = now
         self._children.add(Child(self._pid, KEEPER))
-
-    def _complain(self, text: str, now: float) -> None:
-        """Say what the machine lacks, as an error once a minute."""
-        is_due = now >= self._complain_at
-        log.log(logging.ERROR if is_due else logging.INFO, "%s", text)
-        if is_due:
-            self._complain_at = now + _COMPLAINT_SECONDS
 
     def take_over(self, pid: int, now: float) -> None:
         """Wait for the end of a keeper whose master we succeed: it ends, as his pipe is broken."""

@@ -16,7 +16,7 @@ import logging
 from time import monotonic
 
 from scpd.errors import Denied, PeerError, Reject
-from scpd.log.complaints import counted
+from scpd.log.complaints import and_more
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.connection import LINGER_SECONDS, Connection
 from scpd.ul.negotiation import SERVICE_PROVIDER_PRESENTATION, TEMPORARY_CONGESTION, TRANSIENT
@@ -128,7 +128,7 @@ class _Refusal:
             kind, source = alike(error, text, self._peer.host)
             admitted = self._around.logs.complaints.admit(kind, source, monotonic())
             level, held_back = (logging.DEBUG, 0) if admitted is None else (level, admitted)
-        log.log(level, "%s (%s, %s)%s", text, self._name, self._why, counted(held_back))
+        log.log(level, "%s (%s, %s)%s", text, self._name, self._why, and_more(held_back))
         return row.exit_code
 
 

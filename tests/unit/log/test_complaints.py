@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.log.complaints import Complaints, counted
+from scpd.log.complaints import Complaints, and_more
 from tests.harness.forked import exit_code, forked, in_child
 
 if TYPE_CHECKING:
@@ -123,5 +123,5 @@ def test_without_memory_every_complaint_is_made_and_no_other_file_is_touched(
 
 
 def test_the_count_is_told() -> None:
-    assert counted(0) == ""
-    assert counted(3) == " (3 more like it in the last minute)"
+    assert and_more(0) == ""
+    assert and_more(3) == " (3 more like it in the last minute)"

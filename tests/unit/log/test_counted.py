@@ -13,3 +13,8 @@ from scpd.log.counted import counted
 )
 def test_one_is_not_many(number: int, text: str) -> None:
     assert counted(number, "association") == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1 open study"), (2, "2 open studies")])
+def test_a_plural_may_be_another(number: int, text: str) -> None:
+    assert counted(number, "open study", "open studies") == text
