@@ -1,8 +1,9 @@
 """What becomes of memory that was freed: it stays, for the next object (mallopt(3), by `ctypes`).
 
 The C library gives back what is free at the end of its heap, 128 kB and more, and takes it anew a moment later: for a
-worker that writes images anew that is 130 new pages for each, which cost as much as the swapping of its pixels
-(`python -m bench --only big`).  What is kept is little beside the bound of a worker's memory.
+worker that deflates images that is 37 new pages for each, and one or two images in a hundred (`python -m bench --only
+deflated`); for one that swaps an image it has in whole, 128.  What is kept is little beside the bound of a worker's
+memory.
 
 Without glibc nothing happens.
 """
