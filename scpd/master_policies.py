@@ -45,14 +45,15 @@ def roles(
     from scpd.keeper_policies import keeper_role, keeper_vacancy
     from scpd.master.roles import Roles
     from scpd.status_policies import teller
-    from scpd.worker.rehearsal import learn
+    from scpd.worker.rehearsal import Rehearsal
 
     environment = dict(os.environ)  # which itself encodes and decodes at each look, and raises errors within
     places = () if peers is None else peers.directories()
     vacancy = keeper_vacancy(settings)
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
     prepare = _prepare(policy)
-    learn(policy)
+    rehearsal = Rehearsal(policy)
+    rehearsal.learn()
     policy.confinement = of_master(settings, logs, peers)
     return Roles(
         _serve_assignment(policy, title, logs, environment),
@@ -63,6 +64,7 @@ def roles(
         refresh=_refresh(policy),
         tell=teller(settings, title, places, policy.bounds, policy.tls),
         prepare=prepare,
+        rehearse=rehearsal.play,
         kept=() if policy.confinement is None else policy.confinement.descriptors(),
         **often,
     )

@@ -41,9 +41,9 @@ class Roles:
     `refuse(sock, peer, count, wakeup)` is for connections beyond `Limits.per_host`, `count` being what the host has.
     `keep` is `None` if no keeper is wanted, `refuse` if there is no such limit.  `logs` are the log files and what else
     logging holds open: every child keeps it, and the descriptors `kept`.  `prepare()` is called by a worker that stands
-    by, to make ready what it can.  `refresh()` reads anew what children find read, if it has changed; it is the
-    master's, and called as often as it sweeps.  `tell(question, facts)` makes an answer for scpctl of what the master
-    knows.
+    by, to make ready what it can; `rehearse()` plays all that a worker does then.  `refresh()` reads anew what children
+    find read, if it has changed; it is the master's, and called as often as it sweeps.  `tell(question, facts)` makes
+    an answer for scpctl of what the master knows.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Roles:
         "prepare",
         "refresh",
         "refuse",
+        "rehearse",
         "serve",
         "sweep",
         "sweep_seconds",
@@ -70,10 +71,12 @@ class Roles:
         refresh: Callable[[], None] | None = None,
         tell: Tell | None = None,
         prepare: Callable[[], None] | None = None,
+        rehearse: Callable[[], None] | None = None,
         kept: tuple[int, ...] = (),
     ) -> None:
         self.kept = kept
         self.prepare = prepare
+        self.rehearse = rehearse
         self.tell = tell
         self.refresh = refresh
         self.serve = serve

@@ -15,7 +15,6 @@ from functools import partial
 from time import monotonic
 
 from scpd.log.counted import counted
-from scpd.master import standbys
 from scpd.master.books import SCOREBOARD, Books
 from scpd.master.children import KEEPER, STANDBY, SWEEPER, TELLER, Child, Children
 from scpd.master.condition import Condition
@@ -25,12 +24,13 @@ from scpd.master.entrance import Entrance
 from scpd.master.listeners import names
 from scpd.master.renewal import CHILDREN, ENDING, LISTENERS, WAITING, Renewal
 from scpd.master.rest import Rest
+from scpd.master.standby import Standby
 from scpd.master.tellers import QUESTIONS, Tellers
 from scpd.master.turnstile import Turnstile
 from scpd.master.upkeep import Upkeep
 from scpd.master.waiting import Waiting
 from scpd.master.watch import Watch
-from scpd.process import exitcodes, signals
+from scpd.process import exitcodes, pins, signals
 from scpd.process.fork import spawn
 from scpd.process.standby import Assignment, await_assignment
 from scpd.process.succession import DESCRIPTORS
@@ -39,6 +39,7 @@ from scpd.worker.peer import Peer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from scpd.master.control import Answer
     from scpd.master.door import Door
@@ -82,9 +83,8 @@ class Supervisor:
         self._watch = Watch()
         self._rest = Rest()
         self._wakeup = signals.Wakeup(limits.grace)
-        most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
         self._kept = (*roles.logs.descriptors(), *roles.kept)
-        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept, books.scoreboard)
+        self._standby = Standby(self._stand_by, self._wakeup, self._kept, books.scoreboard)
         self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
         self._turnstile = None
         if limits.per_host is not None and roles.refuse is not None:
@@ -134,7 +134,7 @@ class Supervisor:
 
     def _give_up(self) -> Estate:
         """Let go of what no successor can use, and give what there is for it; `OSError` if it could not start."""
-        self._standbys.dismiss()
+        self._standby.dismiss()
         if not self._entrance.keep_free(_SPARE_DESCRIPTORS):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         listeners, waiting = self._entrance.estate()
@@ -161,6 +161,8 @@ class Supervisor:
         signals.let_in(signals.MASTER)  # whatever the program before us, or who started us, held back
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
+        if self._roles.rehearse is not None:
+            pins.pin_what_is_copied(partial(self._rehearse, self._roles.rehearse), self._wakeup, self._kept)
         self._show()
         while not self._is_over():
             self._turn(monotonic())
@@ -220,47 +222,47 @@ class Supervisor:
         return limit is not None and self._children.workers >= limit
 
     def _serve_ready(self) -> None:
-        """Give workers to the connections that have spoken, as many as may be, then fork more ahead."""
+        """Give workers to the connections that have spoken, as many as may be, then fork one ahead."""
         entrance = self._entrance
         while (arrival := entrance.first()) is not None and not self._is_full():
-            if not self._standbys and not self._fork_ahead():
+            if not self._standby and not self._fork_ahead():
                 break
             if self._hand_over(arrival):
                 entrance.let_go()
-        if self._drain is None and self._standbys.are_few():
-            while not self._standbys.are_enough() and self._fork_ahead():
-                continue
+        if self._drain is None and not self._standby:
+            self._fork_ahead()
 
     def _fork_ahead(self) -> bool:
-        """Fork one more worker to stand by, unless the machine does not allow it for now."""
+        """Fork a worker to stand by, unless the machine does not allow it for now."""
         if not self._rest.is_over(monotonic()):
             return False
         try:
-            self._children.add(self._standbys.fork())
+            self._children.add(self._standby.fork())
         except OSError as error:
-            self._no_more_workers(f"cannot fork a worker: {error.strerror}")
+            self._rest.begin(f"cannot fork a worker: {error.strerror}")
             return False
         return True
 
-    def _no_more_workers(self, why: str) -> None:
-        """Go on with the workers that stand by, if there are any, else rest."""
-        if self._standbys:
-            self._rest.complain(why)
-        else:
-            self._rest.begin(why)
-
     def _stand_by(self, worker_end: socket.socket, score: Score) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
-        self._report.title.show("standby worker")
-        if self._roles.prepare is not None:
-            self._roles.prepare()
+        self._begin_to_stand_by()
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup, score)
 
+    def _rehearse(self, play: Callable[[], None]) -> None:
+        """Play the part of a worker, in a child."""
+        self._begin_to_stand_by()
+        play()
+
+    def _begin_to_stand_by(self) -> None:
+        self._report.title.show("standby worker")
+        if self._roles.prepare is not None:
+            self._roles.prepare()
+
     def _hand_over(self, arrival: Arrival) -> bool:
-        """Hand a connection to a worker that stands by; `False` if that one has died."""
+        """Hand a connection to the worker that stands by; `False` if that one has died."""
         deadline = min(arrival.since, monotonic()) + self._limits.acse_timeout
-        child = self._standbys.hand_over(Assignment(arrival.sock, arrival.address, deadline))
+        child = self._standby.hand_over(Assignment(arrival.sock, arrival.address, deadline))
         if child is None:
             return False
         self._children.employ(child, Peer(arrival.address))
@@ -295,7 +297,7 @@ class Supervisor:
             if not by_its_own_will and child.kind != TELLER:
                 self._next_sweep = 0.0
             self._books.reaped(child)
-            self._standbys.forget(child)
+            self._standby.forget(child)
             if self._turnstile is not None:
                 self._turnstile.reaped(child)
             self._upkeep.reaped(child.pid, now)
@@ -371,7 +373,7 @@ class Supervisor:
         self._drain = drain
         self._renewal.stop()
         self._entrance.shut()
-        self._standbys.dismiss()
+        self._standby.dismiss()
         self._show()
 
     def _show(self) -> None:

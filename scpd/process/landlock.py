@@ -22,6 +22,8 @@ import os
 from stat import S_ISDIR
 from struct import pack
 
+from scpd.process.syscalls import ask
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +96,7 @@ class Rules:
 
 def prepare(rules: Sequence[Rule]) -> Rules:
     """Give the rules as the kernel holds them; raises `OSError` where it cannot."""
-    abi = _ask(_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION)
+    abi = ask(_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION)
     if abi < _LEAST_ABI:
         raise OSError(errno.EOPNOTSUPP, f"ABI {abi} is too old")
     return Rules(rules, abi)
@@ -119,7 +121,7 @@ def _create(abi: int) -> int:
         attributes += pack("Q", _NET_OF_TCP)
     if abi >= 6:
         attributes += pack("Q", _SCOPES)
-    return _ask(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    return ask(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
 
 
 def _add(descriptor: int, path: str, granted: int) -> None:
@@ -131,14 +133,6 @@ def _add(descriptor: int, path: str, granted: int) -> None:
     try:
         if not S_ISDIR(os.fstat(place).st_mode):
             granted &= _OF_FILES
-        _ask(_ADD_RULE, descriptor, _RULE_PATH_BENEATH, pack("=Qi", granted, place), 0)
+        ask(_ADD_RULE, descriptor, _RULE_PATH_BENEATH, pack("=Qi", granted, place), 0)
     finally:
         os.close(place)
-
-
-def _ask(number: int, *arguments: object) -> int:
-    answer: int = ctypes.CDLL(None, use_errno=True).syscall(number, *arguments)
-    if answer < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return answer

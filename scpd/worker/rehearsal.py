@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from scpd.worker.filing import FilingPolicy
-    from scpd.worker.secure_rehearsal import Partner
+    from scpd.worker.secure_rehearsal import Partner, Stage
 
 log = logging.getLogger("dcmtk.apps.storescp")
 _progress_log = logging.getLogger("dcmtk.apps.storescp.progress")
@@ -141,39 +141,58 @@ class _Silent(Complaints):
         return None
 
 
-def learn(policy: ServicePolicy) -> None:
-    """Play so often that CPython learns all that it is going to; nothing is logged, nothing stored is left."""
-    scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
-    store = filing = None
-    with suppress(OSError):  # without memory to store in, the workers are slower by some hundredths
-        os.mkdir(scratch, 0o700)
-        store = policy.store and _elsewhere(policy.store, scratch)
-        filing = policy.filing and _filing_in(policy.filing, scratch)
-    offstage = ServicePolicy(
-        policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity(), filing
-    )
-    for _ in range(_ENOUGH):
-        _be_handed_a_connection()
-        rehearse(offstage)
-        _remove_below(scratch, but_directories=True)  # every object finds its name free
-    if policy.tls is not None:
-        _learn_tls(offstage, scratch)
-    _remove_below(scratch)
+class Rehearsal:
+    """The piece, as often as wanted; nothing is logged, and nothing stored is left."""
+
+    __slots__ = ("_policy", "_stage")
+
+    def __init__(self, policy: ServicePolicy) -> None:
+        self._policy = policy
+        self._stage: Stage | None = None
+        if policy.tls is not None:
+            from scpd.worker.secure_rehearsal import Stage  # which few need
+
+            self._stage = Stage()
+
+    def learn(self) -> None:
+        """Play so often that CPython learns all that it is going to."""
+        self.play(_ENOUGH)
+
+    def play(self, times: int = 1) -> None:
+        """Play the whole life of a worker, and with TLS the same in secret."""
+        scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
+        policy = self._offstage(scratch)
+        try:
+            for _ in range(times):
+                _be_handed_a_connection()
+                rehearse(policy)
+                _remove_below(scratch, but_directories=True)  # every object finds its name free
+                if self._stage is not None:
+                    _play_by_tls(policy, self._stage)
+                    _remove_below(scratch, but_directories=True)
+        finally:
+            _remove_below(scratch)
+
+    def _offstage(self, scratch: str) -> ServicePolicy:
+        """Give the same policy for a directory that is made."""
+        policy, store, filing = self._policy, None, None
+        with suppress(OSError):  # without memory to store in, the workers are slower by some hundredths
+            os.mkdir(scratch, 0o700)
+            store = policy.store and _elsewhere(policy.store, scratch)
+            filing = policy.filing and _filing_in(policy.filing, scratch)
+        return ServicePolicy(
+            policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity(), filing
+        )
 
 
-def _learn_tls(policy: ServicePolicy, scratch: str) -> None:
-    """Play the same by TLS."""
-    from scpd.worker.secure_rehearsal import Stage  # which few need
-
-    stage = Stage()
+def _play_by_tls(policy: ServicePolicy, stage: Stage) -> None:
+    readable = os.eventfd(1, os.EFD_CLOEXEC)
     policy.tls = stage  # type: ignore[assignment]  # it has what a worker asks for
     try:
-        for _ in range(_ENOUGH):
-            partner = stage.partner(_SCRIPT)
-            _serve(partner, partner.fileno(), policy)
-            _remove_below(scratch, but_directories=True)
+        _serve(stage.partner(_SCRIPT, readable), readable, policy)
     finally:
-        stage.close()
+        policy.tls = None
+        os.close(readable)
 
 
 def rehearse(policy: ServicePolicy) -> int:

@@ -9,7 +9,6 @@ alone.
 from __future__ import annotations
 
 import datetime as dt
-import os
 from contextlib import suppress
 
 from cryptography import x509
@@ -28,9 +27,9 @@ _RECORDS = 1 << 16
 
 
 class Stage:
-    """What stands for the TLS of the options, and the clients that connect to it; `close` it."""
+    """What stands for the TLS of the options, and the clients that connect to it."""
 
-    __slots__ = ("_client", "_context", "_readable", "allowed_names")
+    __slots__ = ("_client", "_context", "allowed_names")
 
     def __init__(self) -> None:
         key = rsa.generate_private_key(65537, _BITS)
@@ -44,21 +43,19 @@ class Stage:
             context.use_privatekey(key)
         self._context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
         self._context.set_session_id(b"rehearsal")
-        self._readable = os.eventfd(1, os.EFD_CLOEXEC)
 
     def context(self) -> SSL.Context:
         """Give what connections are made of."""
         return self._context
 
-    def partner(self, script: Iterable[bytes]) -> Partner:
-        """Give a client that says this after its handshake, as the socket by which it is reached."""
+    def partner(self, script: Iterable[bytes], readable: int) -> Partner:
+        """Give a client that says this after its handshake, as the socket by which it is reached.
+
+        It is polled by the descriptor `readable`, which always is.
+        """
         client = SSL.Connection(self._client, None)
         client.set_connect_state()
-        return Partner(client, script, self._readable)
-
-    def close(self) -> None:
-        """Let it go."""
-        os.close(self._readable)
+        return Partner(client, script, readable)
 
 
 class Partner:
@@ -72,7 +69,7 @@ class Partner:
         self._readable = readable
 
     def fileno(self) -> int:
-        """Give a descriptor that is always readable."""
+        """Give what is polled for it."""
         return self._readable
 
     def recv_into(self, room: memoryview, *_: int) -> int:

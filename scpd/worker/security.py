@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import re
 import select
-from contextlib import suppress
 from time import monotonic
 
 from OpenSSL import SSL
@@ -41,7 +40,6 @@ _MAJOR = 0x03  # the first byte of its version, whichever that is
 # Every profile has TLS 1.2: who says so and is refused for his version has later ones only (RFC 8446 4.2.1).
 _VERSIONS = {0: "SSL 3.0", 1: "TLS 1.0", 2: "TLS 1.1", 3: "TLS 1.3"}
 _CLIENT_VERSION = 10  # where the second byte of what a hello offers stands, unless it is cut before
-_LONGEST_HELLO = 1 << 14
 _LONGEST_POLL = 86_400_000  # milliseconds; poll(2) takes an int
 _CLOSED = "connection closed by the peer within the TLS handshake"
 
@@ -164,22 +162,9 @@ class Security:
 
 
 def preparation(policy: ServicePolicy, tls: Tls) -> Callable[[], None]:
-    """Give what a worker does while it stands by: it has the time, and a peer has not.
-
-    Nine tenths of what the first handshake of a process takes are pages that it has in common with its master, and
-    writes to.  So it answers a client hello, made here, that leads to nothing; then a connection is made ready.
-    """
-    client = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD), None)
-    client.set_connect_state()
-    with suppress(SSL.WantReadError):
-        client.do_handshake()
-    hello = client.bio_read(_LONGEST_HELLO)
+    """Give what a worker does while it stands by, since it has the time: it makes a connection ready."""
 
     def prepare() -> None:
-        trial = begin(tls.context())
-        trial.bio_write(hello)
-        with suppress(SSL.Error):
-            trial.do_handshake()
         policy.spare = begin(tls.context())
 
     return prepare

@@ -43,7 +43,6 @@ MOST_SILENT = 1024
 # Seconds of processor time that a server may use while nothing happens for a second.
 IDLE_SECONDS = 0.2
 OUT_OF_RESOURCES = 0xA700
-ENOUGH = 2  # workers that stand by: no more are forked then
 
 
 class Crowd:
@@ -103,18 +102,18 @@ def assert_is_at_rest(server: Server, quiet: socket.socket) -> None:
 
 
 def wait_until_at_rest(server: Server) -> None:
-    """Wait until nobody is served and as many workers stand by as ever will: the master forks no more by itself."""
+    """Wait until nobody is served and a worker stands by: the master forks no more by itself."""
 
     def is_at_rest() -> bool:
         master = process(server.pid)
         return (
-            len(standing_by(server)) >= ENOUGH
+            len(standing_by(server)) == 1
             and not server.workers()  # nor one that has no title yet
             and master is not None
             and master.state == "S"
         )
 
-    server.wait_for(is_at_rest, what="workers that stand by")
+    server.wait_for(is_at_rest, what="a worker that stands by")
 
 
 # Silent peers

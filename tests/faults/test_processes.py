@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.process import pins, syscalls
 from tests.harness.clients import run
 from tests.harness.descriptors import descriptors, sockets, tcp_sockets
 from tests.harness.objects import ct_image
@@ -183,6 +184,31 @@ def test_workers_that_stand_by_hold_no_connection(
     for pid in standing_by(server):
         assert tcp_sockets(pid) == []
         assert len(sockets(pid)) <= 1
+
+
+def test_what_workers_would_copy_is_pinned_by_the_master_alone(
+    scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
+) -> None:
+    try:
+        os.close(syscalls.ask(pins._SETUP, 1, bytes(pins._PARAMETERS_BYTES)))
+    except OSError as error:
+        pytest.skip(f"no io_uring: {error}")
+    server = scpd("--fork")
+    peer = raw_peer(server)
+    peer.associate(calling="PEER")
+    worker = worker_of(server, "PEER")
+    ring = "anon_inode:[io_uring]"
+    assert ring in descriptors(server.pid).values()
+    assert ring not in descriptors(worker).values()
+    # What it would have to copy one by one, without the 500 pages that were copied when it was forked.
+    assert page_faults(worker) < 300
+    peer.release()
+
+
+def page_faults(pid: int) -> int:
+    """Count the pages that a process has had to be given, without reading from a disk (proc_pid_stat(5))."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        return int(file.read().rpartition(")")[2].split()[7])
 
 
 @pytest.mark.parametrize("mode", ["--fork", "--single-process"])

@@ -20,7 +20,7 @@ from scpd.process import exitcodes
 from scpd.process.signals import Wakeup
 from scpd.store.sink import Incoming
 from scpd.worker import rehearsal
-from scpd.worker.rehearsal import learn, rehearse
+from scpd.worker.rehearsal import Rehearsal, rehearse
 from scpd.worker.secure_rehearsal import Stage
 from tests.harness import restricted
 from tests.harness.forked import in_child
@@ -53,7 +53,7 @@ def test_learning_leaves_no_trace(
 ) -> None:
     before = len(os.listdir("/proc/self/fd"))
     with caplog.at_level(level):
-        learn(policy)
+        Rehearsal(policy).learn()
 
         assert logging.getLogger("dcmtk.apps.storescp").isEnabledFor(level)
     assert caplog.records == []
@@ -70,7 +70,7 @@ def test_learning_to_file_touches_no_lock_directory(tmp_path: Path, words: list[
     def life() -> int:
         settings = parse("scpd", [*words, "-od", str(tmp_path), "11112"])
         assert isinstance(settings, Settings)
-        learn(service_policy(settings))
+        Rehearsal(service_policy(settings)).learn()
         journal = dis.get_instructions(Journal.write, adaptive=True)
         assert [name for name in os.listdir("/dev/shm") if name.startswith(f"scpd-{os.getpid()}-")] == []
         return 0 if any(each.opname not in dis.opmap for each in journal) else 1
@@ -84,7 +84,7 @@ def test_it_shows_no_progress_where_only_progress_is_shown(
 ) -> None:
     """A log configuration may have the progress line's logger at INFO and all others above."""
     with caplog.at_level(logging.WARNING), caplog.at_level(logging.INFO, "dcmtk.apps.storescp.progress"):
-        learn(policy)
+        Rehearsal(policy).learn()
     assert capfd.readouterr().out == ""
 
 
@@ -94,7 +94,7 @@ def test_a_signal_that_comes_meanwhile_is_still_heard_afterwards(policy: Service
     def life() -> int:
         wakeup = Wakeup()
         os.kill(os.getpid(), signal.SIGTERM)
-        learn(policy)
+        Rehearsal(policy).learn()
         return 0 if wakeup.signalled and signal.SIGTERM in wakeup.take() else 1
 
     assert in_child(life) == 0
@@ -104,7 +104,7 @@ def test_a_process_that_has_learnt_knows_the_way_to_the_disk_by_heart(policy: Se
     """Bytecode that is specialized shows instructions that no compiler writes."""
 
     def life() -> int:
-        learn(policy)
+        Rehearsal(policy).learn()
         instructions = dis.get_instructions(Incoming.publish, adaptive=True)
         return 0 if any(each.opname not in dis.opmap for each in instructions) else 1
 
@@ -115,7 +115,7 @@ def test_without_memory_to_store_in_it_learns_the_rest(
     policy: ServicePolicy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(rehearsal, "_SHARED_MEMORY", str(tmp_path / "none"))
-    learn(policy)
+    Rehearsal(policy).learn()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,7 +128,7 @@ def test_it_plays_where_no_tcp_socket_may_be_opened(tmp_path: Path, policy: Serv
         restricted.forbid_sockets()
         with pytest.raises(OSError, match="not supported"):
             socket.socket()
-        learn(policy)
+        Rehearsal(policy).learn()
         return "played"
 
     assert in_child(life) == "played"
@@ -145,7 +145,7 @@ def test_learning_by_tls_leaves_no_trace_and_the_real_key_alone(
 
     policy.tls = Unused()  # type: ignore[assignment]
     before = len(os.listdir("/proc/self/fd"))
-    learn(policy)
+    Rehearsal(policy).learn()
     assert caplog.records == []
     assert list(tmp_path.iterdir()) == []
     assert [name for name in os.listdir("/dev/shm") if name.startswith(f"scpd-{os.getpid()}-")] == []
@@ -155,7 +155,8 @@ def test_learning_by_tls_leaves_no_trace_and_the_real_key_alone(
 def test_the_rehearsal_by_tls_goes_to_its_end(tmp_path: Path, policy: ServicePolicy) -> None:
     stage = Stage()
     policy.tls = stage  # type: ignore[assignment]
-    partner = stage.partner(rehearsal._SCRIPT)
-    assert rehearsal._serve(partner, partner.fileno(), policy) == exitcodes.OK
+    readable = os.eventfd(1)
+    partner = stage.partner(rehearsal._SCRIPT, readable)
+    assert rehearsal._serve(partner, readable, policy) == exitcodes.OK
+    os.close(readable)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["CT.2.25.1"]
-    stage.close()
