@@ -159,11 +159,11 @@ class Supervisor:
         """Serve until a signal ends it and the last child has gone; give the exit code."""
         self._watch.add(self._wakeup, self._signalled)
         signals.let_in(signals.MASTER)  # whatever the program before us, or who started us, held back
+        self._show()
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
         if self._roles.rehearse is not None:
             pins.pin_what_is_copied(partial(self._rehearse, self._roles.rehearse), self._wakeup, self._kept)
-        self._show()
         while not self._is_over():
             self._turn(monotonic())
         log.info("ended")
@@ -245,17 +245,17 @@ class Supervisor:
 
     def _stand_by(self, worker_end: socket.socket, score: Score) -> int:
         """Wait in a forked worker for a connection and serve it; give the exit code."""
-        self._begin_to_stand_by()
+        self._begin_to_stand_by("standby worker")
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup, score)
 
     def _rehearse(self, play: Callable[[], None]) -> None:
         """Play the part of a worker, in a child."""
-        self._begin_to_stand_by()
+        self._begin_to_stand_by("rehearsal")
         play()
 
-    def _begin_to_stand_by(self) -> None:
-        self._report.title.show("standby worker")
+    def _begin_to_stand_by(self, title: str) -> None:
+        self._report.title.show(title)
         if self._roles.prepare is not None:
             self._roles.prepare()
 

@@ -89,7 +89,7 @@ def _survey(
         gc.disable()  # which looks at everything
         page_map = _own_page_map()
         play()
-        with os.fdopen(writer, "wb") as told:
+        with suppress(BrokenPipeError), os.fdopen(writer, "wb") as told:  # which nobody reads who was killed
             array("Q", _own_pages(page_map, regions)).tofile(told)
         return exitcodes.OK
 

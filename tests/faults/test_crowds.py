@@ -248,10 +248,10 @@ def test_who_cannot_be_refused_for_want_of_a_process_is_closed_and_others_are_se
     inbox = tmp_path / "inbox"
     inbox.mkdir()
     os.chown(inbox, unprivileged_user(), -1)
-    server = scpd_by_user(nproc=4)("--fork", LIMIT, "1", "--grace", "1", inbox=inbox)
+    server = scpd_by_user(nproc=3)("--fork", LIMIT, "1", "--grace", "1", inbox=inbox)
     peer = raw_peer(server)
     peer.associate()
-    server.wait_for(lambda: len(standing_by(server)) == 2, what="four processes")
+    server.wait_for(lambda: standing_by(server), what="three processes")
     assert ask(raw_peer(server)).receive() is None
     server.wait_for_log("cannot fork a worker to refuse it: Resource temporarily unavailable (the last one")
     assert_serves(server, partial(raw_peer, source=OTHER_HOST))
