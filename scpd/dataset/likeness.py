@@ -1,17 +1,19 @@
 """Data sets like the one before: their headers are compared, not read.
 
-The images of a series have the same elements, most of them with values of the same lengths.  A likeness knows where the
-headers of such a data set stand and what they are, up to its pixel data; it compares all of them at once, looks at the
-ends of texts and at UIDs, and takes down the attributes that are noted.  What passes would be judged as the data set
+The images of a series have the same elements, most of them with values of the same lengths, many with the same values.
+A likeness knows where the headers of such a data set stand and what they are, up to its pixel data; it compares all of
+them at once, with the values that never differed, looks at the ends of other texts and at other UIDs, and takes down
+the attributes that are noted.  What passes would be judged as the data set
 before; what does not is looked at element by element, and what differs in length only is from then on allowed to.
 
     segment    elements of known lengths, then perhaps the header of one whose length varies; then that value
 
-A CT image of 90 elements costs 5 microseconds instead of 35.  Never raises.
+A CT image of 90 elements costs 2 to 5 microseconds instead of 35.  Never raises.
 """
 
 from __future__ import annotations
 
+from itertools import starmap
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - it is a class, whatever its name
 
@@ -42,9 +44,12 @@ _PATIENCE = 8
 
 
 class _Field:
-    """A header that is known, and the value behind it; those of sequences and items have none."""
+    """A header that is known, and the value behind it; those of sequences and items have none.
 
-    __slots__ = ("fixed", "header", "is_nested", "kind", "length", "tag", "varies")
+    `value` is what all had there, `None` if they differ.
+    """
+
+    __slots__ = ("fixed", "header", "is_nested", "kind", "length", "tag", "value", "varies")
 
     def __init__(
         self, tag: int, header: bytes, fixed: int, kind: int, length: int, *, is_nested: bool
@@ -55,6 +60,7 @@ class _Field:
         self.kind = kind
         self.length = length
         self.is_nested = is_nested
+        self.value: bytes | None = b""
         self.varies = False
 
     def is_text(self) -> bool:
@@ -67,43 +73,95 @@ class _Field:
 
 
 class _Segment:
-    """Some fields, compiled; the length of the last one's value is read if it varies."""
+    """Some fields; the length of the last one's value is read if it varies.
 
-    __slots__ = ("ends_of_texts", "found", "found_tags", "headers", "known", "size", "uids", "varying")
+    `all_same` holds for what has the same values, too, as all before, where these had the same: two or three
+    comparisons for a series.  What it does not hold for is compared by its headers.
+    """
+
+    __slots__ = ("_fields", "all_same", "same_headers", "size", "varying")
 
     def __init__(self, fields: list[_Field]) -> None:
+        self._fields = fields
         self.varying = fields[-1] if fields[-1].varies else None
-        self.known = tuple(each.header[: each.fixed] if each.varies else each.header for each in fields)
-        self.headers = _compiled(fields, _header)
-        self.ends_of_texts = _compiled(fields, _end_of_text)
-        self.uids = _compiled(fields, _uid)
-        self.found = _compiled(fields, _noted)
-        self.found_tags = [each.tag for each in fields if each.is_noted() and not each.varies]
-        self.size = self.headers.size
+        self.same_headers = _Comparison([(each, None) for each in fields])
+        self.size = self.same_headers.size
+        self.all_same = self.same_headers  # until the values are known to look as they should
+
+    def let_differ(self, data: Data, position: int) -> None:
+        """Compare those values no more that are others in this data set."""
+        for field in self._fields:
+            begin = position + len(field.header)
+            position = begin + field.length
+            if field.value is not None and data[begin:position] != field.value:
+                field.value = None
+        self.compare_values()
+
+    def compare_values(self) -> None:
+        """Compare from now on the values that all have had."""
+        self.all_same = _Comparison([(each, each.value) for each in self._fields])
 
 
-def _compiled(fields: list[_Field], layout: Callable[[_Field], str]) -> Struct:
-    return Struct("<" + "".join(map(layout, fields)))
+class _Comparison:
+    """Fields with the values that they have to have, `None` for any that looks as it should, compiled."""
+
+    __slots__ = ("_ends_of_texts", "_found", "_found_tags", "_known", "_layout", "_same", "_uids", "size")
+
+    def __init__(self, fields: list[tuple[_Field, bytes | None]]) -> None:
+        self._layout, self._known = _blocks(fields)
+        self._ends_of_texts = _compiled(fields, _end_of_text)
+        self._uids = _compiled(fields, _uid)
+        self._found = _compiled(fields, _noted)
+        noted = [(field, value) for field, value in fields if field.is_noted() and not field.varies]
+        self._found_tags = [field.tag for field, value in noted if value is None]
+        self._same = {field.tag: value for field, value in noted if value is not None}
+        self.size = self._layout.size
+
+    def holds(self, data: Data, position: int, found: dict[int, bytes]) -> bool:
+        """Compare, and take down what is noted; raises `StructError` if there is less than that."""
+        if self._layout.unpack_from(data, position) != self._known:
+            return False
+        if b"  " in self._ends_of_texts.unpack_from(data, position):
+            return False
+        uids = b"".join(self._uids.unpack_from(data, position))
+        if b"\0\0" in uids or not is_presented_uid(uids):
+            return False
+        found.update(self._same)
+        found.update(zip(self._found_tags, self._found.unpack_from(data, position), strict=True))
+        return True
 
 
-def _header(field: _Field) -> str:
-    if field.varies:
-        return f"{field.fixed}s{len(field.header) - field.fixed}x"
-    return f"{len(field.header)}s{field.length}x"
+def _blocks(fields: list[tuple[_Field, bytes | None]]) -> tuple[Struct, tuple[bytes, ...]]:
+    """Give the layout of what is compared, headers and values that touch each other as one, and what that has to be."""
+    layout, blocks, block = "<", [], b""
+    for field, value in fields:
+        block += field.header[: field.fixed] if field.varies else field.header + (value or b"")
+        unseen = len(field.header) - field.fixed if field.varies else field.length if value is None else 0
+        if unseen:
+            layout += f"{len(block)}s{unseen}x"
+            blocks.append(block)
+            block = b""
+    return Struct(f"{layout}{len(block)}s"), (*blocks, block)
 
 
-def _end_of_text(field: _Field) -> str:
-    if field.is_text() and field.length >= 2 and not field.varies:
+def _compiled(
+    fields: list[tuple[_Field, bytes | None]], layout: Callable[[_Field, bytes | None], str]
+) -> Struct:
+    return Struct("<" + "".join(starmap(layout, fields)))
+
+
+def _end_of_text(field: _Field, value: bytes | None) -> str:
+    if field.is_text() and field.length >= 2 and value is None and not field.varies:
         return f"{len(field.header) + field.length - 2}x2s"
     return _unseen(field)
 
 
-def _uid(field: _Field) -> str:
-    return _value(field) if field.kind == UIDS and not field.varies else _unseen(field)
+def _uid(field: _Field, value: bytes | None) -> str:
+    return _value(field) if field.kind == UIDS and value is None and not field.varies else _unseen(field)
 
 
-def _noted(field: _Field) -> str:
-    return _value(field) if field.is_noted() and not field.varies else _unseen(field)
+def _noted(field: _Field, value: bytes | None) -> str:
+    return _value(field) if field.is_noted() and value is None and not field.varies else _unseen(field)
 
 
 def _value(field: _Field) -> str:
@@ -187,6 +245,8 @@ class Likeness:
         self.template = None
         if not self._behind_segments(data, level.syntax, {}):
             self._segments = []  # a value of it is to be changed: others will not have that
+        for segment in self._segments:
+            segment.compare_values()
 
     def _behind_segments(self, data: Data, syntax: Syntax, found: dict[int, bytes]) -> int:
         """Return the position behind all segments, 0 if they are unlike what is known or nothing is known."""
@@ -203,14 +263,10 @@ def _behind_segment(
     data: Data, position: int, segment: _Segment, syntax: Syntax, found: dict[int, bytes]
 ) -> int:
     """Compare a segment; give the position behind it, or raise `_UnlikeError` or `StructError`."""
-    if segment.headers.unpack_from(data, position) != segment.known:
-        raise _UnlikeError
-    if b"  " in segment.ends_of_texts.unpack_from(data, position):
-        raise _UnlikeError
-    uids = b"".join(segment.uids.unpack_from(data, position))
-    if b"\0\0" in uids or not is_presented_uid(uids):
-        raise _UnlikeError
-    found.update(zip(segment.found_tags, segment.found.unpack_from(data, position), strict=True))
+    if not segment.all_same.holds(data, position, found):
+        if not segment.same_headers.holds(data, position, found):
+            raise _UnlikeError
+        segment.let_differ(data, position)
     position += segment.size
     if segment.varying is None:
         return position
@@ -256,6 +312,8 @@ def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[
         elif is_creator(tag) and not vr:  # its value too is compared
             field.header += bytes(data[value:position])
             field.length = 0
+        if field.length:
+            field.value = bytes(data[value:position])
         fields.append(field)
     return fields
 
@@ -284,12 +342,14 @@ def _field(tag: int, vr: bytes, length: int, header: bytes, level: Level, dictio
 
 
 def _let_vary(before: list[_Field], fields: list[_Field]) -> None:
-    """Let those elements have any length that differ by it only from those of the data set before."""
+    """Let those elements have any length, or value, that differ by it only from those of the data set before."""
     if [_identity(each) for each in before] != [_identity(each) for each in fields]:
         return
     for earlier, field in zip(before, fields, strict=True):
         can_vary = not field.is_nested and field.kind in (TEXT, UIDS) and field.fixed
         field.varies = bool(can_vary) and (earlier.varies or earlier.length != field.length)
+        if earlier.value != field.value or field.varies:
+            field.value = None
 
 
 def _identity(field: _Field) -> tuple[int, bytes]:

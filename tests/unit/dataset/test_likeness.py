@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scpd.dataset.likeness import Likeness
+from scpd.dataset.likeness import Likeness, _Segment
 from scpd.dataset.plain import PATIENT_NAME, SOP_CLASS_UID, SOP_INSTANCE_UID
 from scpd.tables.transfer_syntaxes import (
     DEFLATED,
@@ -189,6 +189,25 @@ def test_data_sets_like_the_first_are_passed_over(syntax: str) -> None:
     for nodes in ((*UIDS, NAME), (*UIDS, *private, NAME), (*UIDS, items, NAME)):
         series = sets(*[(*nodes, us(0x00280010, rows), PIXELS) for rows in range(5)], syntax=syntax)
         assert see(series, syntax).passed == 4
+
+
+def test_a_value_that_differs_once_is_compared_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    differing: list[int] = []
+    let_differ = _Segment.let_differ
+
+    def counted(segment: _Segment, data: bytes, position: int) -> None:
+        differing.append(position)
+        let_differ(segment, data, position)
+
+    monkeypatch.setattr(_Segment, "let_differ", counted)
+    rows = [1, 1, 2, 1, 3, 3, 3, 4]
+    names = [b"A^B^", b"A^B^", b"A^B^", b"A^B^", b"C^D^", b"A^B^", b"A^B^", b"E^F^"]
+    nodes = [
+        (*UIDS, replace(NAME, value=name), us(0x00280010, each), PIXELS)
+        for each, name in zip(rows, names, strict=True)
+    ]
+    assert see(sets(*nodes)).passed == len(rows) - 1
+    assert len(differing) == 2  # rows, then the name
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG])
