@@ -7,6 +7,7 @@ warnings for what is weak, about to expire, or of no effect.
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 
@@ -84,6 +85,8 @@ def load(
 
     `former` is the estate of the program before us; `may_ask` allows to ask for the password of the key.
     """
+    # What the library thinks of a certificate, a peer's too, it would write to standard error, past the log.
+    warnings.simplefilter("ignore", UserWarning)
     rules = policy(settings)
     found = material.load(sources(settings), former, may_ask=may_ask)
     _check_strength(settings, rules, found)

@@ -6,7 +6,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
 
+from tests.harness.certificates import Pair
 from tests.harness.clients import storescu
 from tests.harness.objects import write_ct_images
 from tests.harness.tls_clients import PATIENCE, credentials, is_served
@@ -14,7 +18,7 @@ from tests.harness.tls_clients import PATIENCE, credentials, is_served
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.harness.certificates import Infrastructure, Pair
+    from tests.harness.certificates import Infrastructure
     from tests.harness.servers import Server, ServerFactory
 
 SHOW = 'printf "%s\\n" "${SCPD_TLS_SUBJECT-unset}" "${SCPD_TLS_ISSUER-unset}" end >>'
@@ -50,6 +54,35 @@ def test_a_name_with_what_means_something_to_a_shell_comes_as_it_is(
     server = scpd(*server_words, "--fork", "-xcr", f"{SHOW}{file}")
     send(server, certificates, pair, tmp_path / "images")
     assert "\n".join(told(server, file)) == f"{pair.subject}\n{certificates.ca.subject}"
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_a_certificate_that_the_library_wonders_at_is_told_as_any_other(
+    certificates: Infrastructure, scpd: ServerFactory, server_words: list[str], tmp_path: Path
+) -> None:
+    """A country has two letters (X.520); `cryptography` warns of others, past the log."""
+    country = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "Germany", _validate=False),
+            x509.NameAttribute(NameOID.COMMON_NAME, "CT 1"),
+        ]
+    )
+    model = certificates.good
+    certificate = (
+        x509.CertificateBuilder(extensions=list(model.certificate.extensions))
+        .subject_name(country)
+        .issuer_name(certificates.ca.certificate.subject)
+        .public_key(model.private.public_key())
+        .serial_number(7)
+        .not_valid_before(model.certificate.not_valid_before_utc)
+        .not_valid_after(model.certificate.not_valid_after_utc)
+        .sign(certificates.ca.private, hashes.SHA256())
+    )
+    pair = Pair(tmp_path, "germany", model.private, certificate).write()
+    server = scpd(*server_words, "--fork", "-v")
+    send(server, certificates, pair, tmp_path / "images")
+    server.wait_for_log("CN=CT 1,C=Germany")
+    assert "Warning" not in server.stderr
 
 
 @pytest.mark.parametrize("mode", ["-vc", "-ic"])
