@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
-from os import PRIO_PROCESS, _exit, closerange, fork, setpriority
+from os import _exit, closerange, fork
 
 from scpd.process.exitcodes import CRASHED, FAILED
 from scpd.process.signals import CHILD, hold, let_in, restore
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from scpd.process.signals import Wakeup
 
-# The nice value of whoever has no more to do.
-_LAST = 19
 # Behind the standard streams, and behind all that a process may have.  Where the kernel lacks close_range(2) Python
 # closes one by one: hence a bound on limits of a thousand million.
 _FIRST_OF_OURS = 3
@@ -66,9 +63,6 @@ def _run(role: Callable[[], int], wakeup: Wakeup, keep: tuple[int, ...]) -> None
     except Exception:
         log.exception("process %d failed", os.getpid())
     finally:
-        # To take down a memory takes a millisecond: whoever has a peer goes first.
-        with suppress(OSError):
-            setpriority(PRIO_PROCESS, 0, _LAST)
         _exit(code)
 
 

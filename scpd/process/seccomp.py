@@ -2,7 +2,7 @@
 
 What is not on the list fails with EPERM: a call that was forgotten is an error in a log, and no death.  The list is
 kept as a set of bits, a word for each 32 numbers, which is short: the kernel compiles the program anew in each process
-(some 40 microseconds).  Four calls are on it for some of their purposes only.  Calls of another architecture fail, and
+(some 40 microseconds).  Three calls are on it for some of their purposes only.  Calls of another architecture fail, and
 so do those of x32, whose numbers are large.
 
     prepare   the program, made once, before the forks
@@ -134,17 +134,15 @@ CALLS: dict[str, tuple[int | None, int | None]] = {
     "uname": (63, 160),
 }
 
-# Only for some purposes: numbers, and which arguments may be what.
-_FOR_SOME: dict[str, tuple[tuple[int, int], dict[int, tuple[int, ...]]]] = {
+# Only for some purposes: numbers, which argument says for what, and what it may be.
+_FOR_SOME: dict[str, tuple[tuple[int, int], int, tuple[int, ...]]] = {
     # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_OFD_*, F_DUPFD_CLOEXEC; not F_SETOWN
     # and F_SETSIG, by which any signal can be had sent to any process of this user.
-    "fcntl": ((72, 25), {1: (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030)}),
+    "fcntl": ((72, 25), 1, (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030)),
     # FIOCLEX, FIONCLEX, FIONBIO, FIONREAD, TCGETS; not TIOCSTI, which types at a terminal.
-    "ioctl": ((16, 29), {1: (0x5451, 0x5450, 0x5421, 0x541B, 0x5401)}),
+    "ioctl": ((16, 29), 1, (0x5451, 0x5450, 0x5421, 0x541B, 0x5401)),
     # PR_SET_NAME, for ps.
-    "prctl": ((157, 167), {0: (15,)}),
-    # PRIO_PROCESS and 0, which is the caller: to give way at the end.
-    "setpriority": ((141, 140), {0: (0,), 1: (0,)}),
+    "prctl": ((157, 167), 0, (15,)),
 }
 
 # What some options need besides: see `prepare`.
@@ -215,15 +213,12 @@ def _instructions(architecture: int, column: int, words: list[int]) -> Iterator[
     yield from _choice(words, 0, len(words))
     yield "others"
     yield _LOAD, _NUMBER, "", ""
-    for name, (numbers, arguments) in _FOR_SOME.items():
+    for name, (numbers, argument, values) in _FOR_SOME.items():
         yield _IF_EQUAL, numbers[column], "", f"not {name}"
-        for argument, values in arguments.items():
-            yield _LOAD, _ARGUMENTS + _ARGUMENT_BYTES * argument, "", ""
-            for value in values[:-1]:
-                yield _IF_EQUAL, value, f"{name}: {argument} is fine", ""
-            yield _IF_EQUAL, values[-1], "", "fail"
-            yield f"{name}: {argument} is fine"
-        yield _RETURN, _PERMIT, "", ""
+        yield _LOAD, _ARGUMENTS + _ARGUMENT_BYTES * argument, "", ""
+        for value in values[:-1]:
+            yield _IF_EQUAL, value, "permit", ""
+        yield _IF_EQUAL, values[-1], "permit", "fail"
         yield f"not {name}"
     yield "fail"
     yield _RETURN, _FAIL, "", ""

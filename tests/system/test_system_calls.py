@@ -85,7 +85,7 @@ def test_neither_makes_a_call_that_its_unit_forbids(
     assert server.stop() == 0
     made = calls(tmp_path)
     assert {"accept4", "fsync"} <= made
-    assert made - allowed(unit) <= {"setpriority"}  # to give way at the end; who may not goes on
+    assert made - allowed(unit) == set()
 
 
 def test_a_group_is_resolved() -> None:

@@ -26,8 +26,8 @@ HEADERS = {
     1: Path("/usr/include/asm-generic/unistd.h"),
 }
 MORE_THAN_ALL = 700
-FCNTL, IOCTL, PRCTL, SETPRIORITY = "fcntl", "ioctl", "prctl", "setpriority"
-PARTLY = {FCNTL: (72, 25), IOCTL: (16, 29), PRCTL: (157, 167), SETPRIORITY: (141, 140)}
+FCNTL, IOCTL, PRCTL = "fcntl", "ioctl", "prctl"
+PARTLY = {FCNTL: (72, 25), IOCTL: (16, 29), PRCTL: (157, 167)}
 
 
 def run(program: bytes, architecture: int, number: int, arguments: Sequence[int] = ()) -> int:
@@ -66,10 +66,8 @@ def test_what_is_on_the_list_is_permitted_and_nothing_else(machine: str, also: l
     program = seccomp.program(machine, also)
     rows = [*seccomp.CALLS.values(), *(seccomp.OTHERS[name] for name in also)]
     answers = {number: run(program, architecture, number) for number in range(MORE_THAN_ALL)}
-    # F_DUPFD is 0, and so are PRIO_PROCESS and whoever asks.
-    permitted = {row[column] for row in rows} - {None} | {
-        PARTLY[name][column] for name in (FCNTL, SETPRIORITY)
-    }
+    # F_DUPFD is 0.
+    permitted = {row[column] for row in rows} - {None} | {PARTLY[FCNTL][column]}
     assert {number for number, answer in answers.items() if answer == PERMITTED} == permitted
     assert set(answers.values()) == {PERMITTED, REFUSED}
 
@@ -96,9 +94,6 @@ def test_the_numbers_of_another_architecture_are_refused(machine: str) -> None:
         (IOCTL, (3, 0x5412), REFUSED),  # TIOCSTI
         (PRCTL, (15,), PERMITTED),
         (PRCTL, (22, 2), REFUSED),
-        (SETPRIORITY, (0, 0, 19), PERMITTED),
-        (SETPRIORITY, (0, 1, 19), REFUSED),  # of another process
-        (SETPRIORITY, (2, 0, 19), REFUSED),  # of all processes of the user
     ],
 )
 @pytest.mark.parametrize("machine", MACHINES)
