@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.harness import wire
 from tests.harness.clients import scpctl
+from tests.harness.files import remove
 from tests.harness.objects import ct_image
 from tests.harness.storing import (
     assert_holds,
@@ -251,7 +251,7 @@ def test_a_removed_output_directory_refuses_until_it_is_made_anew(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
 ) -> None:
     server = scpd("--fork")
-    shutil.rmtree(server.inbox)
+    remove(server.inbox)
     peer = associated(raw_peer, server)
     response = store(peer, ct_image(1000))
     assert (response.status, response.comment) == (
@@ -271,7 +271,7 @@ def test_an_association_that_has_stored_sees_its_directory_go_and_the_next_one_s
     server = scpd("--fork")
     peer, image = associated(raw_peer, server), ct_image(1000)
     assert store(peer, image).status == 0
-    shutil.rmtree(server.inbox)
+    remove(server.inbox)
     assert store(peer, image).status == OUT_OF_RESOURCES
     server.inbox.mkdir()
     # Its worker is confined to the directory that there was: the next one finds this one.
@@ -286,7 +286,7 @@ def test_a_worker_that_is_not_confined_finds_a_directory_that_came_back(
     server = scpd("--fork", "--no-confine")
     peer, image = associated(raw_peer, server), ct_image(1000)
     assert store(peer, image).status == 0
-    shutil.rmtree(server.inbox)
+    remove(server.inbox)
     assert store(peer, image).status == OUT_OF_RESOURCES
     server.inbox.mkdir()
     assert store(peer, image).status == 0
@@ -300,7 +300,7 @@ def test_an_object_is_refused_when_its_directory_is_removed_meanwhile(
     peer, image = associated(raw_peer, server), ct_image(300_000)
     send_half(peer, image)
     wait_for_temporaries(server, 1)
-    shutil.rmtree(server.inbox)
+    remove(server.inbox)
     assert finish(peer, image).status == OUT_OF_RESOURCES
     assert peer.echo() == 0
     server.inbox.mkdir()

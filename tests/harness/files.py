@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,3 +26,13 @@ def states_below(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
     for path in paths_below(root):
         with suppress(FileNotFoundError):
             yield path, path.lstat()
+
+
+def remove(folder: Path) -> None:
+    """Remove a directory with all that is in it, in which others still make files."""
+
+    def is_gone() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    wait_until(is_gone, what=f"{folder} to be gone")

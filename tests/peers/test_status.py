@@ -27,6 +27,7 @@ from tests.harness.programs import real_program
 from tests.harness.raw_peer import STORE_CONTEXT
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import announce, assert_serves, finish, send_half, store, worker_of
+from tests.harness.waiting import PATIENCE_SECONDS, wait_until
 from tests.harness.wrapped import require_root, unprivileged_words
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ def wait_for_status(server: Server, agrees: Callable[[dict[str, Any]], bool]) ->
     return found
 
 
+def seconds_to_answer(server: Server) -> float:
+    """Ask for the status without scpctl, which takes longer to start than to be answered."""
+    begun = time.monotonic()
+    with control(server) as sock:
+        sock.sendall(b"status\n")
+        assert sock.recv(1)
+    return time.monotonic() - begun
+
+
 def control(server: Server, path: str = "") -> socket.socket:
     """Connect to the control socket."""
     return unixsocket.connect(path or f"{server.inbox}/.scpd/control-{server.port}.sock", 10)
@@ -72,11 +82,7 @@ def test_while_fifty_associations_run_it_agrees_with_their_senders(
         for message_id in range(1, number % 5 + 1):
             assert store(peer, image, message_id).status == 0
         peers.append(peer)
-    begun = time.monotonic()
-    with control(server) as sock:  # to start scpctl takes longer than to be answered
-        sock.sendall(b"status\n")
-        assert sock.recv(1)
-    assert time.monotonic() - begun < 1.0
+    assert min(seconds_to_answer(server) for _ in range(5)) < 1.0  # others may have the processors meanwhile
     found = status(server)
 
     told = {worker["calling_aet"]: worker for worker in found["workers"]}
@@ -261,12 +267,12 @@ class TestDrain:
         worker_of(server, "LONG")
         for _ in range(2):
             assert scpctl("drain", "-od", server.inbox).stdout == "draining, 1 association left\n"
-        assert not is_listening(server.port)
+        wait_until(lambda: not is_listening(server.port))
         assert status(server)["state"] == "draining"
         # Longer than the grace period, after which it would be aborted and killed.
         with pytest.raises(TimeoutError):
             peer.receive(timeout=1.0)
-        peer.socket.settimeout(10)
+        peer.socket.settimeout(PATIENCE_SECONDS)
         assert finish(peer, image).status == 0
         peer.release()
         assert server.wait() == 0
