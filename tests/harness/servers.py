@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Some of storescp's children stay when it has ended: nobody waits for them.
 STAYING_SECONDS = 1.0
 # What scpd's other children show in ps.
-IDLE_TITLES = (": standby worker", ": refusing ", ": sweeper", ": keeper", ": runner")
+IDLE_TITLES = (": standby worker", ": rehearsal", ": refusing ", ": sweeper", ": keeper", ": runner")
 TRACEBACK = "Traceback (most recent call last)"
 ROOT_WARNING = "running as root: give --user"
 OUTPUT_OPTIONS = {"-od", "--output-directory"}
