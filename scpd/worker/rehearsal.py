@@ -3,12 +3,12 @@
 CPython learns: after some calls of a function its bytecode is specialized and its lookups are cached.  A forked worker
 is too short-lived to learn for itself, but inherits what the master has learnt: a name that was looked up once and for
 all touches one object, any other look-up a name, a dictionary and a cache besides, each on a page to be copied.  The
-objects of the piece are stored in memory (tmpfs): not to have learnt the way to the disk costs an association 50 page
-faults more, of some 450.
+objects of the piece are stored in memory (tmpfs): not to have learnt the way to the disk costs an association 50 pages
+more, of some 450 that it writes to.
 
-The master alone plays.  If a worker that stands by did so too, to have its pages when a peer comes, a lone association
-would take half a millisecond less, but the machine would serve 5 % fewer of many (`python -m bench --only
-associations`).
+The master plays, and once a child of his that shows which pages these are (`process.pins`).  If a worker that stands
+by did so too, to have its pages when a peer comes, a lone association would take half a millisecond less, but the
+machine would serve 5 % fewer of many (`python -m bench --only associations`).
 """
 
 from __future__ import annotations

@@ -186,6 +186,7 @@ def test_workers_that_stand_by_hold_no_connection(
         assert len(sockets(pid)) <= 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="what a user may lock is for all his servers together")
 def test_what_workers_would_copy_is_pinned_by_the_master_alone(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
 ) -> None:
@@ -221,9 +222,9 @@ def test_many_associations_leave_no_zombie_and_no_descriptor(
         assert_serves(server, raw_peer)
     wait_until_idle(server)
     server.wait_for(lambda: all(child.is_running for child in children_of(server.pid)), what="no zombies")
-    # The listener, the control socket, and a channel to each worker that stands by.
+    # The listener, the control socket, and a channel to the worker that stands by.
     server.wait_for(lambda: len(sockets(server.pid)) == 2 + len(standing_by(server)), what="no other socket")
-    assert len(standing_by(server)) < 10
+    assert len(standing_by(server)) <= 1
 
 
 def test_a_server_has_no_thread(scpd: ServerFactory, raw_peer: Callable[..., RawPeer]) -> None:

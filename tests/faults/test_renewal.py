@@ -83,7 +83,7 @@ def test_a_broken_configuration_is_named_and_the_old_one_stays(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer], options: Path
 ) -> None:
     server = scpd("--fork", f"@{options}")
-    workers = server.wait_for(lambda: standing_by(server), what="workers that stand by")
+    workers = server.wait_for(lambda: standing_by(server), what="a worker that stands by")
     options.write_text("-v\n--grace never\n", encoding="utf-8")
     renew(server, verdict=REFUSED)
     assert "never" in server.stderr
