@@ -15,6 +15,7 @@ from functools import partial
 from time import monotonic
 
 from scpd.log.counted import counted
+from scpd.master import standbys
 from scpd.master.books import SCOREBOARD, Books
 from scpd.master.children import KEEPER, STANDBY, SWEEPER, TELLER, Child, Children
 from scpd.master.condition import Condition
@@ -24,7 +25,6 @@ from scpd.master.entrance import Entrance
 from scpd.master.listeners import names
 from scpd.master.renewal import CHILDREN, ENDING, LISTENERS, WAITING, Renewal
 from scpd.master.rest import Rest
-from scpd.master.standby import Standby
 from scpd.master.tellers import QUESTIONS, Tellers
 from scpd.master.turnstile import Turnstile
 from scpd.master.upkeep import Upkeep
@@ -84,7 +84,8 @@ class Supervisor:
         self._rest = Rest()
         self._wakeup = signals.Wakeup(limits.grace)
         self._kept = (*roles.logs.descriptors(), *roles.kept)
-        self._standby = Standby(self._stand_by, self._wakeup, self._kept, books.scoreboard)
+        most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
+        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept, books.scoreboard)
         self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
         self._turnstile = None
         if limits.per_host is not None and roles.refuse is not None:
@@ -134,7 +135,7 @@ class Supervisor:
 
     def _give_up(self) -> Estate:
         """Let go of what no successor can use, and give what there is for it; `OSError` if it could not start."""
-        self._standby.dismiss()
+        self._standbys.dismiss()
         if not self._entrance.keep_free(_SPARE_DESCRIPTORS):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         listeners, waiting = self._entrance.estate()
@@ -211,8 +212,10 @@ class Supervisor:
         deadline = self._next_sweep if self._drain is None else self._drain.next_deadline()
         entrance = self._entrance.next_times()
         control = None if self._control is None else self._control.next_time()
+        is_forking = self._drain is None and self._rest.until is None
+        standby = self._standbys.next_time() if is_forking else None
         others = self._report.next_time(), self._renewal.next_time(), self._upkeep.next_time(), control
-        for time in (*entrance, self._rest.until, deadline, *others):
+        for time in (*entrance, self._rest.until, deadline, standby, *others):
             if time is not None and time < wake:
                 wake = time
         return max(wake - now, 0.0)
@@ -222,24 +225,27 @@ class Supervisor:
         return limit is not None and self._children.workers >= limit
 
     def _serve_ready(self) -> None:
-        """Give workers to the connections that have spoken, as many as may be, then fork one ahead."""
+        """Give workers to the connections that have spoken, as many as may be, then fork others ahead."""
         entrance = self._entrance
         while (arrival := entrance.first()) is not None and not self._is_full():
-            if not self._standby and not self._fork_ahead():
+            if not self._standbys and not self._fork_ahead():
                 break
             if self._hand_over(arrival):
                 entrance.let_go()
-        if self._drain is None and not self._standby:
-            self._fork_ahead()
+        while self._drain is None and self._standbys.are_wanted(monotonic()) and self._fork_ahead():
+            continue
 
     def _fork_ahead(self) -> bool:
-        """Fork a worker to stand by, unless the machine does not allow it for now."""
-        if not self._rest.is_over(monotonic()):
+        """Fork one more worker to stand by, unless the machine does not allow it for now."""
+        now = monotonic()
+        if not self._rest.is_over(now):
             return False
         try:
-            self._children.add(self._standby.fork())
+            self._children.add(self._standbys.fork())
         except OSError as error:
-            self._rest.begin(f"cannot fork a worker: {error.strerror}")
+            if not self._standbys:
+                self._rest.begin(f"cannot fork a worker: {error.strerror}")
+            self._standbys.put_off(now)
             return False
         return True
 
@@ -260,9 +266,10 @@ class Supervisor:
             self._roles.prepare()
 
     def _hand_over(self, arrival: Arrival) -> bool:
-        """Hand a connection to the worker that stands by; `False` if that one has died."""
-        deadline = min(arrival.since, monotonic()) + self._limits.acse_timeout
-        child = self._standby.hand_over(Assignment(arrival.sock, arrival.address, deadline))
+        """Hand a connection to a worker that stands by; `False` if that one has died."""
+        now = monotonic()
+        deadline = min(arrival.since, now) + self._limits.acse_timeout
+        child = self._standbys.hand_over(Assignment(arrival.sock, arrival.address, deadline), now)
         if child is None:
             return False
         self._children.employ(child, Peer(arrival.address))
@@ -297,7 +304,7 @@ class Supervisor:
             if not by_its_own_will and child.kind != TELLER:
                 self._next_sweep = 0.0
             self._books.reaped(child)
-            self._standby.forget(child)
+            self._standbys.forget(child)
             if self._turnstile is not None:
                 self._turnstile.reaped(child)
             self._upkeep.reaped(child.pid, now)
@@ -373,7 +380,7 @@ class Supervisor:
         self._drain = drain
         self._renewal.stop()
         self._entrance.shut()
-        self._standby.dismiss()
+        self._standbys.dismiss()
         self._show()
 
     def _show(self) -> None:

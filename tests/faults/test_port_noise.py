@@ -34,7 +34,7 @@ ROUNDS_PER_SECOND = 10
 # Less than the time that any of the noise has (-ta), and enough for a machine that is busy with other tests, too.
 HONEST_SECONDS = 4.0
 CROWD = 2000
-STANDBYS = 1  # a worker that stands by, or not yet: the master has a socket to it
+STANDBYS = 3  # workers that may stand by, or not yet: the master has a socket to each
 NOISE = {
     "127.2.0.1": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "127.2.0.2": bytes.fromhex("16030100a5010000a10303") + bytes(150),

@@ -1,0 +1,110 @@
+"""The workers that stand by: forked ahead, so that no peer waits for a fork.
+
+While associations come one is forked for each: what the fork has copied is still in the processor's cache when it is
+used, and of three a tenth fewer are served (`python -m bench --only associations`).  In a calm there are three, for
+those who come at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from scpd.master.children import STANDBY, Child
+from scpd.process import signals, standby
+from scpd.process.fork import spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from scpd.process.score import Score
+    from scpd.process.scoreboard import Scoreboard
+
+MOST = 3
+# Without a connection it is calm after that; and if no more can be forked, it is tried again after that.
+_CALM_SECONDS = 0.25
+_REST_SECONDS = 60.0
+
+
+class Standbys:
+    """Up to `most` workers that wait to be handed a connection, and the channels to them.
+
+    `stand_by(worker_end, score)` is a worker's life, and gives its exit code; `kept` are the descriptors that it has of
+    its master's.  Times are monotonic seconds.
+    """
+
+    __slots__ = ("_calm_at", "_channels", "_kept", "_most", "_scoreboard", "_stand_by", "_wakeup")
+
+    def __init__(
+        self,
+        most: int,
+        stand_by: Callable[[socket.socket, Score], int],
+        wakeup: signals.Wakeup,
+        kept: tuple[int, ...],
+        scoreboard: Scoreboard,
+    ) -> None:
+        self._scoreboard = scoreboard
+        self._kept = kept
+        self._most = most
+        self._stand_by = stand_by
+        self._wakeup = wakeup
+        self._channels: dict[Child, socket.socket] = {}
+        self._calm_at = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._channels)
+
+    def are_wanted(self, now: float) -> bool:
+        """Tell whether it is time to fork one more."""
+        return not self._channels or (len(self._channels) < self._most and now >= self._calm_at)
+
+    def next_time(self) -> float | None:
+        """Say when one more will be wanted without anything happening; `None`: never."""
+        return self._calm_at if len(self._channels) < self._most else None
+
+    def put_off(self, now: float) -> None:
+        """Do with those that there are: no more can be forked."""
+        self._calm_at = now + _REST_SECONDS
+
+    def fork(self) -> Child:
+        """Fork one more; raises `OSError` if there can be no further process or descriptor."""
+        mine, theirs = standby.channel()
+        slot = self._scoreboard.take()
+        life = partial(self._stand_by, theirs, self._scoreboard.score(slot))
+        try:
+            pid = spawn(life, self._wakeup, (theirs.fileno(), *self._kept))
+        except OSError:
+            mine.close()
+            self._scoreboard.take_back(slot)
+            raise
+        finally:
+            theirs.close()
+        child = Child(pid, STANDBY, slot=slot)
+        self._channels[child] = mine
+        return child
+
+    def hand_over(self, assignment: standby.Assignment, now: float) -> Child | None:
+        """Hand a connection to the one that has waited longest; `None` if that one has died."""
+        child = next(iter(self._channels))
+        channel = self._channels.pop(child)
+        self._calm_at = max(self._calm_at, now + _CALM_SECONDS)
+        try:
+            standby.assign(channel, assignment)
+        except OSError:
+            return None
+        finally:
+            channel.close()
+        return child
+
+    def forget(self, child: Child) -> None:
+        """Note that a child has ended; it need not be one of these."""
+        channel = self._channels.pop(child, None)
+        if channel is not None:
+            channel.close()
+
+    def dismiss(self) -> None:
+        """Close the channels, and the workers leave."""
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
