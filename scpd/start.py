@@ -28,7 +28,7 @@ from scpd.master.books import Books
 from scpd.master.control import DOOR
 from scpd.master.door import inherit_door
 from scpd.master.renewal import CHILDREN, GRACE, LISTENERS, PID_FILE, Heirloom
-from scpd.process import activation, cores, exitcodes, memory, notify, privileges
+from scpd.process import activation, cores, exitcodes, memory, notify, pins, privileges
 from scpd.process.renewable import closed, not_renewed
 from scpd.process.succession import DESCRIPTORS
 from scpd.process.titles import Title
@@ -97,7 +97,8 @@ class _Beginning:
             sockets = sockets or _listeners(settings, handed)
             detached = self._detach(sockets, (*in_use, *roles.kept), pid_file)
             door = status_policies.open_door(settings, listeners.ports(sockets)[0], os.environ)
-            master = self._master(sockets, roles, self._heirloom(in_use, pid_file, tls, None, door))
+            heirloom = self._heirloom(in_use, pid_file, tls, None, door)
+            master = self._master(sockets, roles, heirloom, pins.open_page_map())
             _settle(identity)
             listeners.listen(sockets)
             if pid_file is not None:
@@ -113,6 +114,7 @@ class _Beginning:
         settings = self._settings
         for change in changes(settings, estate[FIXED]):
             raise StartError(change)
+        page_map = pins.open_page_map()
         if self._identity is not None:  # to execute a program has shown our memory to others of this user
             privileges.finish(self._identity)
         held = estate.get(LOCK_DIRECTORY)
@@ -122,7 +124,7 @@ class _Beginning:
         pid_file = _pid_file(settings, estate[PID_FILE])
         books = Books.of(estate, (row[2] for row in estate[CHILDREN]))
         door = inherit_door(*estate[DOOR]) if DOOR in estate else None
-        master = self._master(sockets, roles, self._heirloom(in_use, pid_file, tls, books, door))
+        master = self._master(sockets, roles, self._heirloom(in_use, pid_file, tls, books, door), page_map)
         # Nothing fails from here on, and nobody has to try again with what we have copies of.
         self._program.has_succeeded()
         for descriptor in {*estate[LISTENERS], *estate.get(DOOR, ())[:1], held} - {None, *in_use}:
@@ -172,10 +174,11 @@ class _Beginning:
         return roles, () if in_use is None else (in_use,)
 
     def _master(
-        self, sockets: list[socket.socket], roles: Roles, heirloom: Heirloom
+        self, sockets: list[socket.socket], roles: Roles, heirloom: Heirloom, page_map: int | None
     ) -> supervisor.Supervisor:
         shown = report.Report(self._title, " and ".join(map(str, listeners.ports(sockets))), self._manager)
-        return supervisor.Supervisor(sockets, master_policies.limits(self._settings), roles, shown, heirloom)
+        limits = master_policies.limits(self._settings)
+        return supervisor.Supervisor(sockets, limits, roles, shown, heirloom, page_map)
 
     def _heirloom(
         self,

@@ -64,7 +64,7 @@ _LONGEST_WAIT = 3600.0
 class Supervisor:
     """The master's loop over the listeners given to it, which it owns from now on.
 
-    `heirloom` is what a successor gets from our start.
+    `heirloom` is what a successor gets from our start, `page_map` that of this process, if it may look into that.
     """
 
     def __init__(
@@ -74,8 +74,10 @@ class Supervisor:
         roles: Roles,
         report: Report,
         heirloom: Heirloom,
+        page_map: int | None = None,
     ) -> None:
         self._books = books = heirloom.books or Books()
+        self._page_map = page_map
         self._limits = limits
         self._roles = roles
         self._report = report
@@ -163,8 +165,7 @@ class Supervisor:
         self._show()
         # Whatever exists now is shared with every worker and lives for ever: no collection need touch its pages.
         gc.freeze()
-        if self._roles.rehearse is not None:
-            pins.pin_what_is_copied(partial(self._rehearse, self._roles.rehearse), self._wakeup, self._kept)
+        self._rehearse_once()
         while not self._is_over():
             self._turn(monotonic())
         log.info("ended")
@@ -254,6 +255,16 @@ class Supervisor:
         self._begin_to_stand_by("standby worker")
         assignment = await_assignment(worker_end, self._wakeup)
         return exitcodes.OK if assignment is None else self._roles.serve(assignment, self._wakeup, score)
+
+    def _rehearse_once(self) -> None:
+        """Have a child play a worker's part, before there are others, so that fork copies what it writes to."""
+        page_map, self._page_map = self._page_map, None
+        if page_map is None:
+            return
+        if self._roles.rehearse is not None:
+            play = partial(self._rehearse, self._roles.rehearse)
+            pins.pin_what_is_copied(page_map, play, self._wakeup, self._kept)
+        os.close(page_map)
 
     def _rehearse(self, play: Callable[[], None]) -> None:
         """Play the part of a worker, in a child."""

@@ -10,6 +10,7 @@ meant.  The lock of a pid file is on an open file, and goes along.
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import suppress
 
@@ -18,18 +19,23 @@ from scpd.process.streams import Stream
 _READY = b"ready"
 _STANDARD = (0, 1, 2)
 _STDERR = 2
+_PATIENCE_MILLISECONDS = 1000
 
 
 class Detached:
-    """The daemon's end of the pipe to whoever started it."""
+    """The daemon's end of the pipe to whoever started it, and of the one that ends with that process."""
 
-    __slots__ = ("_writer",)
+    __slots__ = ("_parent", "_writer")
 
-    def __init__(self, writer: int) -> None:
+    def __init__(self, writer: int, parent: int) -> None:
         self._writer = writer
+        self._parent = parent
 
     def ready(self, warning: str = "") -> None:
-        """Let the parent leave with success, and let its standard streams go, after a last line."""
+        """Let the parent leave with success, and let its standard streams go, after a last line.
+
+        When it has left our memory is ours alone, which `process.pins` needs.
+        """
         if warning:
             Stream(_STDERR).write(f"W: {warning}\n".encode())
         null = os.open(os.devnull, os.O_RDWR)
@@ -39,6 +45,10 @@ class Detached:
         with suppress(OSError):  # nobody waits any more
             os.write(self._writer, _READY)
         os.close(self._writer)
+        poll = select.poll()
+        poll.register(self._parent, select.POLLIN)
+        poll.poll(_PATIENCE_MILLISECONDS)
+        os.close(self._parent)
 
 
 def detach(kept: tuple[int, ...], failure: int) -> Detached:
@@ -49,16 +59,18 @@ def detach(kept: tuple[int, ...], failure: int) -> Detached:
     from daemon import DaemonContext  # who stays in the foreground need not load it
 
     reader, writer = os.pipe2(os.O_CLOEXEC)
+    parent, alive = os.pipe2(os.O_CLOEXEC)
     if os.fork():
         os.close(writer)
         os._exit(0 if _hears_ready(reader) else failure)
     os.close(reader)
+    os.close(alive)
     _give_python_its_streams()
     umask = os.umask(0)
     context = DaemonContext(
         detach_process=True,
         prevent_core=False,  # done already, and in a way that commands can undo
-        files_preserve=[*kept, *_STANDARD, writer],
+        files_preserve=[*kept, *_STANDARD, writer, parent],
         working_directory=os.getcwd(),
         umask=umask,
         signal_map={},
@@ -68,7 +80,7 @@ def detach(kept: tuple[int, ...], failure: int) -> Detached:
         stderr=_Standard(2),
     )
     context.open()
-    return Detached(writer)
+    return Detached(writer, parent)
 
 
 def _give_python_its_streams() -> None:

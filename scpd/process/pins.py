@@ -7,10 +7,11 @@ device may write to it at any time, is never shared in this way: fork copies it,
 himself.  So these pages are pinned, as buffers of an io_uring(7) that is never asked for anything (`python -m bench
 --only associations`: one sixth more of them; io_uring_register(2), mm/memory.c of Linux since 5.10).
 
-Which they are is asked of a child that plays its part once: those that are its own by then (bit 56 of
-/proc/PID/pagemap, proc(5)).
+Which they are shows when a child has played its part once, and still lives: what it has a copy of is ours alone again
+(bit 56 of /proc/PID/pagemap, proc(5)).
 
-Nothing hangs on it: where there is no io_uring, or RLIMIT_MEMLOCK allows less, children copy page by page.
+Nothing hangs on it: where there is no io_uring or no page map, or RLIMIT_MEMLOCK allows less, children copy page by
+page.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from contextlib import suppress
 from mmap import PAGESIZE
 from struct import pack
 
-from scpd.process import exitcodes, prctl
+from scpd.process import exitcodes
 from scpd.process.fork import spawn
 from scpd.process.syscalls import ask
 
@@ -43,8 +44,8 @@ _MOST_BUFFERS = 1024  # before Linux 5.13
 # An entry of a page map.
 _ENTRY_BYTES = 8
 _PRESENT, _OWN = 1 << 63, 1 << 56
-_PATIENCE_SECONDS = 10.0
-_READ_BYTES = 1 << 16
+_PATIENCE_MILLISECONDS = 10_000
+_PLAYED = b"!"
 
 
 class Region:
@@ -58,71 +59,83 @@ class Region:
         self.is_of_file = is_of_file
 
 
-def pin_what_is_copied(play: Callable[[], None], wakeup: Wakeup, kept: tuple[int, ...]) -> int | None:
+def open_page_map() -> int | None:
+    """Open the page map of this process while it may, which is not for long; `None` if it may not."""
+    with suppress(OSError):
+        return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+    return None
+
+
+def pin_what_is_copied(
+    page_map: int, play: Callable[[], None], wakeup: Wakeup, kept: tuple[int, ...]
+) -> int | None:
     """Pin the pages that a child writes to that plays `play()`; `None` if that cannot be.
 
-    `wakeup` and `kept` are what a child has (`fork.spawn`).  Gives the descriptor by which they are pinned.
+    Nobody else may share our memory: what three have is nobody's alone when one copies.  `wakeup` and `kept` are what a
+    child has (`fork.spawn`).  Gives the descriptor by which they are pinned.
     """
     with suppress(OSError):
         regions = list(_regions())
-        return _pin(_survey(play, regions, wakeup, kept), regions)
+        return _pin(_survey(page_map, play, regions, wakeup, kept), regions)
     return None
 
 
 def _regions() -> Iterator[Region]:
-    """Give what this process may write to, and shares with nobody."""
-    with open("/proc/self/maps", encoding="utf-8", errors="replace") as lines:
+    """Give what this process may write to, and shares with nobody.
+
+    Not where there are huge pages: of such a page all would be pinned, and copied.
+    """
+    found: Region | None = None
+    with open("/proc/self/smaps", encoding="utf-8", errors="replace") as lines:
         for line in lines:
-            addresses, rights, _, _, inode, *_ = line.split(maxsplit=5)
-            if rights == "rw-p":
-                start, end = (int(text, 16) for text in addresses.split("-"))
-                yield Region(start, end, is_of_file=inode != "0")
+            name, *fields = line.split()
+            if name.endswith(":"):
+                if name == "AnonHugePages:" and found is not None and fields[0] == "0":
+                    yield found
+            else:
+                start, end = (int(text, 16) for text in name.split("-"))
+                is_ours = fields[0] == "rw-p"
+                found = Region(start, end, is_of_file=fields[3] != "0") if is_ours else None
 
 
 def _survey(
-    play: Callable[[], None], regions: Iterable[Region], wakeup: Wakeup, kept: tuple[int, ...]
+    page_map: int,
+    play: Callable[[], None],
+    regions: Iterable[Region],
+    wakeup: Wakeup,
+    kept: tuple[int, ...],
 ) -> list[int]:
-    """Have a child play, and give the addresses of the pages in these regions that are its own then."""
+    """Have a child play, and give the addresses of the pages in these regions that it has a copy of."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
 
     def life() -> int:
         gc.disable()  # which looks at everything
-        page_map = _own_page_map()
         play()
-        with suppress(BrokenPipeError), os.fdopen(writer, "wb") as told:  # which nobody reads who was killed
-            array("Q", _own_pages(page_map, regions)).tofile(told)
+        with suppress(BrokenPipeError):  # whoever asked was killed
+            os.write(writer, _PLAYED)
+            _await(writer, 0)  # until nobody asks any more
         return exitcodes.OK
 
-    with os.fdopen(reader, "rb", buffering=0) as answer:
+    try:
         try:
             child = spawn(life, wakeup, (writer, *kept))
         finally:
             os.close(writer)
         try:
-            told = b"".join(iter(lambda: _read_in_time(answer.fileno()), b""))
+            has_played = _await(reader, select.POLLIN) and os.read(reader, len(_PLAYED))
+            return list(_own_pages(page_map, regions)) if has_played else []
         finally:
-            os.kill(child, signal.SIGKILL)  # what it had to say has been said
+            os.kill(child, signal.SIGKILL)  # it has done what it was for
             os.waitpid(child, 0)
-    return array("Q", told).tolist()
+    finally:
+        os.close(reader)
 
 
-def _read_in_time(descriptor: int) -> bytes:
-    """Read what there is; nothing at the end, nor when the child takes too long."""
+def _await(descriptor: int, event: int) -> bool:
+    """Wait for an event, or until the other end is closed, but not for ever."""
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return os.read(descriptor, _READ_BYTES) if poll.poll(_PATIENCE_SECONDS * 1000) else b""
-
-
-def _own_page_map() -> int:
-    """Open the page map of this process, which is root's if nobody may look into it."""
-    try:
-        return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-    except PermissionError:
-        prctl.allow_dumps()
-        try:
-            return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            prctl.forbid_dumps()
+    poll.register(descriptor, event)
+    return bool(poll.poll(_PATIENCE_MILLISECONDS))
 
 
 def _own_pages(page_map: int, regions: Iterable[Region]) -> Iterator[int]:

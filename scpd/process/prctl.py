@@ -33,11 +33,6 @@ def forbid_dumps() -> None:
     _ask(_SET_DUMPABLE, 0)
 
 
-def allow_dumps() -> None:
-    """Undo `forbid_dumps`."""
-    _ask(_SET_DUMPABLE, 1)
-
-
 def forbid_new_privileges() -> None:
     """Let no program that we or our children run have more rights than we have: set-user-id bits do nothing."""
     _ask(_SET_NO_NEW_PRIVS, 1)
