@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scpd.process import pins, syscalls
+from scpd.master import standbys
 from tests.harness.clients import run
 from tests.harness.descriptors import descriptors, sockets, tcp_sockets
 from tests.harness.objects import ct_image
+from tests.harness.pages import FEW_PAGE_FAULTS, page_faults, require_io_uring
 from tests.harness.processes import children_of, command_line, process
 from tests.harness.servers import REPOSITORY
 from tests.harness.storing import (
@@ -190,10 +191,7 @@ def test_workers_that_stand_by_hold_no_connection(
 def test_what_workers_would_copy_is_pinned_by_the_master_alone(
     scpd: ServerFactory, raw_peer: Callable[..., RawPeer]
 ) -> None:
-    try:
-        os.close(syscalls.ask(pins._SETUP, 1, bytes(pins._PARAMETERS_BYTES)))
-    except OSError as error:
-        pytest.skip(f"no io_uring: {error}")
+    require_io_uring()
     server = scpd("--fork")
     peer = raw_peer(server)
     peer.associate(calling="PEER")
@@ -201,15 +199,8 @@ def test_what_workers_would_copy_is_pinned_by_the_master_alone(
     ring = "anon_inode:[io_uring]"
     assert ring in descriptors(server.pid).values()
     assert ring not in descriptors(worker).values()
-    # What it would have to copy one by one, without the 500 pages that were copied when it was forked.
-    assert page_faults(worker) < 300
+    assert page_faults(worker) < FEW_PAGE_FAULTS
     peer.release()
-
-
-def page_faults(pid: int) -> int:
-    """Count the pages that a process has had to be given, without reading from a disk (proc_pid_stat(5))."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return int(file.read().rpartition(")")[2].split()[7])
 
 
 @pytest.mark.parametrize("mode", ["--fork", "--single-process"])
@@ -222,9 +213,9 @@ def test_many_associations_leave_no_zombie_and_no_descriptor(
         assert_serves(server, raw_peer)
     wait_until_idle(server)
     server.wait_for(lambda: all(child.is_running for child in children_of(server.pid)), what="no zombies")
-    # The listener, the control socket, and a channel to the worker that stands by.
+    # The listener, the control socket, and a channel to each worker that stands by.
     server.wait_for(lambda: len(sockets(server.pid)) == 2 + len(standing_by(server)), what="no other socket")
-    assert len(standing_by(server)) <= 1
+    assert len(standing_by(server)) <= standbys.MOST
 
 
 def test_a_server_has_no_thread(scpd: ServerFactory, raw_peer: Callable[..., RawPeer]) -> None:

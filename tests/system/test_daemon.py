@@ -21,6 +21,7 @@ from tests.harness import wire
 from tests.harness.clients import run, scpctl
 from tests.harness.files import states_below
 from tests.harness.objects import ct_image, data_set_bytes
+from tests.harness.pages import FEW_PAGE_FAULTS, page_faults, require_io_uring
 from tests.harness.ports import ReservedPort
 from tests.harness.processes import MAY_DUMP, children_of, command_line, core_limit, end_session, is_running
 from tests.harness.programs import real_program
@@ -161,6 +162,17 @@ class TestBackground:
             assert [name for name in os.listdir(made.inbox) if not name.startswith(".")]
             made.stop()
             assert not made.pid_file.exists()
+
+    def test_what_its_workers_would_copy_is_pinned_though_its_parent_has_just_had_it_too(
+        self, tmp_path: Path, raw_peer: Callable[..., RawPeer]
+    ) -> None:
+        require_io_uring()
+        with daemon(tmp_path) as made:
+            peer = raw_peer(made.port)
+            peer.associate()
+            (worker,) = (child for child in children_of(made.pid) if "127.0.0.1" in command_line(child.pid))
+            assert page_faults(worker.pid) < FEW_PAGE_FAULTS
+            peer.release()
 
     def test_a_start_that_fails_is_one_line_and_1(self, tmp_path: Path) -> None:
         with daemon(tmp_path) as made:

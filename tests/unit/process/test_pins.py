@@ -15,6 +15,7 @@ import pytest
 from scpd.process import pins, prctl
 from scpd.process.signals import Wakeup
 from tests.harness.forked import in_child
+from tests.harness.pages import require_io_uring
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -75,13 +76,6 @@ def seen(work: Callable[[Memory, Wakeup], object]) -> object:
     return in_child(life)
 
 
-def needs_io_uring() -> None:
-    try:
-        os.close(pins.ask(pins._SETUP, 1, ctypes.create_string_buffer(pins._PARAMETERS_BYTES)))
-    except OSError as error:
-        pytest.skip(f"no io_uring: {error}")
-
-
 def pinned(memory: Memory, wakeup: Wakeup) -> int | None:
     def play() -> None:
         for page in WRITTEN:
@@ -100,7 +94,7 @@ def test_a_child_shares_all_pages_until_it_writes() -> None:
 
 
 def test_what_a_child_will_write_to_is_copied_at_once_and_nothing_else() -> None:
-    needs_io_uring()
+    require_io_uring()
 
     def work(memory: Memory, wakeup: Wakeup) -> object:
         assert pinned(memory, wakeup) is not None
@@ -111,7 +105,7 @@ def test_what_a_child_will_write_to_is_copied_at_once_and_nothing_else() -> None
 
 def test_whoever_has_pinned_a_page_keeps_it() -> None:
     """The other half of the gain: the master writes to it without a copy while a child lives."""
-    needs_io_uring()
+    require_io_uring()
 
     def work(memory: Memory, wakeup: Wakeup) -> object:
         assert pinned(memory, wakeup) is not None
@@ -121,7 +115,7 @@ def test_whoever_has_pinned_a_page_keeps_it() -> None:
 
 
 def test_without_the_descriptor_they_are_shared_again() -> None:
-    needs_io_uring()
+    require_io_uring()
 
     def work(memory: Memory, wakeup: Wakeup) -> object:
         ring = pinned(memory, wakeup)
@@ -135,7 +129,7 @@ def test_without_the_descriptor_they_are_shared_again() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be without rights")
 def test_a_process_that_nobody_may_look_into_looks_by_what_it_has_opened_before() -> None:
-    needs_io_uring()
+    require_io_uring()
 
     def work(memory: Memory, wakeup: Wakeup) -> object:
         found = page_map()
