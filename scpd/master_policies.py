@@ -52,7 +52,7 @@ def roles(
     vacancy = keeper_vacancy(settings)
     often = {} if vacancy is None else {"sweep_seconds": LONGEST_SECONDS}
     prepare = _prepare(policy)
-    rehearsal = Rehearsal(policy)
+    rehearsal = Rehearsal(policy, logs.association)
     rehearsal.learn()
     policy.confinement = of_master(settings, logs, peers)
     return Roles(

@@ -27,7 +27,7 @@ class LineHandler(logging.Handler):
     def __init__(self, association: Association, *, to_journal: bool) -> None:
         super().__init__()
         self._association = association
-        self._stream = Stream(_STDERR)
+        self.stream = Stream(_STDERR)
         self._begins = {
             level: f"{prefix(level) if to_journal else ''}{name[0]}: " for level, name in NAMES.items()
         }
@@ -39,7 +39,7 @@ class LineHandler(logging.Handler):
             begin = f"{begin}[{self._association.id}] "
         lines = text_of(record).replace("\n", f"\n{begin}")
         text = f"{begin}{lines}\n"
-        if self._stream.lost:
-            lost = f"{counted(self._stream.lost, 'message')} lost, since nobody read them"
+        if self.stream.lost:
+            lost = f"{counted(self.stream.lost, 'message')} lost, since nobody read them"
             text = f"{self._begins[logging.WARNING]}{lost}\n{text}"
-        self._stream.write(text.encode("utf-8", "backslashreplace"))
+        self.stream.write(text.encode("utf-8", "backslashreplace"))

@@ -13,7 +13,6 @@ machine would serve 5 % fewer of many (`python -m bench --only associations`).
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from contextlib import suppress
@@ -22,6 +21,7 @@ from time import monotonic
 from scpd.dimse.commands import encode_command
 from scpd.log.association import Association
 from scpd.log.complaints import Complaints
+from scpd.log.muted import muted
 from scpd.log.setup import Logging
 from scpd.process import standby
 from scpd.process.signals import Wakeup
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
     from scpd.worker.filing import FilingPolicy
     from scpd.worker.secure_rehearsal import Partner, Stage
-
-log = logging.getLogger("dcmtk.apps.storescp")
-_progress_log = logging.getLogger("dcmtk.apps.storescp.progress")
 
 # Calls after which CPython 3.11 has specialized what it is going to (PEP 659: eight to warm up, some more to settle).
 _ENOUGH = 20
@@ -144,9 +141,11 @@ class _Silent(Complaints):
 class Rehearsal:
     """The piece, as often as wanted; nothing is logged, and nothing stored is left."""
 
-    __slots__ = ("_policy", "_stage")
+    __slots__ = ("_association", "_policy", "_stage")
 
-    def __init__(self, policy: ServicePolicy) -> None:
+    def __init__(self, policy: ServicePolicy, association: Association | None = None) -> None:
+        """`association` is what the log's handlers look at."""
+        self._association = association or Association()
         self._policy = policy
         self._stage: Stage | None = None
         if policy.tls is not None:
@@ -163,15 +162,29 @@ class Rehearsal:
         scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
         policy = self._offstage(scratch)
         try:
-            for _ in range(times):
-                _be_handed_a_connection()
-                rehearse(policy)
-                _remove_below(scratch, but_directories=True)  # every object finds its name free
-                if self._stage is not None:
-                    _play_by_tls(policy, self._stage)
-                    _remove_below(scratch, but_directories=True)
+            with muted():
+                for _ in range(times):
+                    self._play_once(policy)
+                    _remove_below(scratch, but_directories=True)  # every object finds its name free
+                    if self._stage is not None:
+                        self._play_by_tls(policy, self._stage)
+                        _remove_below(scratch, but_directories=True)
         finally:
+            self._association.end()
             _remove_below(scratch)
+
+    def _play_once(self, policy: ServicePolicy) -> None:
+        _be_handed_a_connection()
+        rehearse(policy, self._association)
+
+    def _play_by_tls(self, policy: ServicePolicy, stage: Stage) -> None:
+        readable = os.eventfd(1, os.EFD_CLOEXEC)
+        policy.tls = stage  # type: ignore[assignment]  # it has what a worker asks for
+        try:
+            _serve(stage.partner(_SCRIPT, readable), readable, policy, self._association)
+        finally:
+            policy.tls = None
+            os.close(readable)
 
     def _offstage(self, scratch: str) -> ServicePolicy:
         """Give the same policy for a directory that is made."""
@@ -180,23 +193,14 @@ class Rehearsal:
             os.mkdir(scratch, 0o700)
             store = policy.store and _elsewhere(policy.store, scratch)
             filing = policy.filing and _filing_in(policy.filing, scratch)
+        verbosity = Verbosity(tells_study=policy.verbosity.tells_study, is_watched=False)
         return ServicePolicy(
-            policy.negotiation, policy.max_pdu, policy.timeouts, store, None, Verbosity(), filing
+            policy.negotiation, policy.max_pdu, policy.timeouts, store, None, verbosity, filing
         )
 
 
-def _play_by_tls(policy: ServicePolicy, stage: Stage) -> None:
-    readable = os.eventfd(1, os.EFD_CLOEXEC)
-    policy.tls = stage  # type: ignore[assignment]  # it has what a worker asks for
-    try:
-        _serve(stage.partner(_SCRIPT, readable), readable, policy)
-    finally:
-        policy.tls = None
-        os.close(readable)
-
-
-def rehearse(policy: ServicePolicy) -> int:
-    """Play one association from request to release, and store one object as the policy says; nothing is logged.
+def rehearse(policy: ServicePolicy, association: Association | None = None) -> int:
+    """Play one association from request to release, and store one object as the policy says.
 
     Gives its exit code.
     """
@@ -206,21 +210,15 @@ def rehearse(policy: ServicePolicy) -> int:
         for portion in _SCRIPT:
             ours.send(portion)
         ours.shutdown(socket.SHUT_WR)
-        return _serve(theirs, theirs.fileno(), policy)
+        return _serve(theirs, theirs.fileno(), policy, association or Association())
 
 
-def _serve(sock: socket.socket | Partner, descriptor: int, policy: ServicePolicy) -> int:
-    around = Surroundings(_Unseen(""), _Deaf(descriptor), Logging(Association(), _Silent(), []))
-    # The progress line has a logger of its own.
-    is_verbose = log.isEnabledFor(logging.INFO) or _progress_log.isEnabledFor(logging.INFO)
-    if is_verbose:
-        logging.disable()
-    try:
-        deadline = monotonic() + _PATIENCE_SECONDS
-        return serve(sock, Peer(("rehearsal", 0)), policy, around, deadline)  # type: ignore[arg-type]  # as above
-    finally:
-        if is_verbose:
-            logging.disable(logging.NOTSET)
+def _serve(
+    sock: socket.socket | Partner, descriptor: int, policy: ServicePolicy, association: Association
+) -> int:
+    around = Surroundings(_Unseen(""), _Deaf(descriptor), Logging(association, _Silent(), []))
+    deadline = monotonic() + _PATIENCE_SECONDS
+    return serve(sock, Peer(("rehearsal", 0)), policy, around, deadline)  # type: ignore[arg-type]  # as above
 
 
 def _be_handed_a_connection() -> None:

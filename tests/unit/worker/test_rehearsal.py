@@ -15,6 +15,10 @@ import pytest
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
 from scpd.lockdir.journal import Journal
+from scpd.log.association import Association
+from scpd.log.handlers import ConsoleAppender
+from scpd.log.lines import LineHandler
+from scpd.log.setup import LogPolicy, configure
 from scpd.policies import service_policy
 from scpd.process import exitcodes
 from scpd.process.signals import Wakeup
@@ -88,6 +92,34 @@ def test_it_shows_no_progress_where_only_progress_is_shown(
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("log_format", "handler"), [("text", LineHandler), ("json", ConsoleAppender)], ids=["text", "json"]
+)
+def test_the_log_learns_too_and_says_nothing(
+    policy: ServicePolicy,
+    capfd: pytest.CaptureFixture[str],
+    log_format: str,
+    handler: type[logging.Handler],
+) -> None:
+    def life() -> object:
+        logging.getLogger().handlers.clear()
+        logs = configure(LogPolicy("info", log_format=log_format))
+        Rehearsal(policy, logs.association).learn()
+        (made,) = logging.getLogger().handlers
+        learnt = made.emit if log_format == "text" else made.format
+        instructions = dis.get_instructions(learnt, adaptive=True)
+        log = logging.getLogger("dcmtk.apps.storescp")
+        log.info("heard again")
+        return isinstance(made, handler), any(each.opname not in dis.opmap for each in instructions)
+
+    assert in_child(life) == [True, True]
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert "heard again" in said.err
+    assert "rehearsal" not in said.err.lower()
+
+
 def test_a_signal_that_comes_meanwhile_is_still_heard_afterwards(policy: ServicePolicy) -> None:
     """A service manager may stop a daemon that has hardly started."""
 
@@ -157,6 +189,6 @@ def test_the_rehearsal_by_tls_goes_to_its_end(tmp_path: Path, policy: ServicePol
     policy.tls = stage  # type: ignore[assignment]
     readable = os.eventfd(1)
     partner = stage.partner(rehearsal._SCRIPT, readable)
-    assert rehearsal._serve(partner, readable, policy) == exitcodes.OK
+    assert rehearsal._serve(partner, readable, policy, Association()) == exitcodes.OK
     os.close(readable)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["CT.2.25.1"]
