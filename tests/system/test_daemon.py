@@ -167,7 +167,7 @@ class TestBackground:
         self, tmp_path: Path, raw_peer: Callable[..., RawPeer]
     ) -> None:
         require_io_uring()
-        with daemon(tmp_path) as made:
+        with daemon(tmp_path, "-dhl") as made:  # else the worker forks too, and shares its pages anew
             peer = raw_peer(made.port)
             peer.associate()
             (worker,) = (child for child in children_of(made.pid) if "127.0.0.1" in command_line(child.pid))
