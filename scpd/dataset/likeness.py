@@ -3,8 +3,8 @@
 The images of a series have the same elements, most of them with values of the same lengths, many with the same values.
 A likeness knows where the headers of such a data set stand and what they are, up to its pixel data; it compares all of
 them at once, with the values that never differed, looks at the ends of other texts and at other UIDs, and takes down
-the attributes that are noted.  What passes would be judged as the data set
-before; what does not is looked at element by element, and what differs in length only is from then on allowed to.
+the attributes that are noted.  What passes would be judged as the data set before; what does not is looked at element
+by element, and what differs in length only is from then on allowed to.
 
     segment    elements of known lengths, then perhaps the header of one whose length varies; then that value
 

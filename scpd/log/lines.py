@@ -27,19 +27,23 @@ class LineHandler(logging.Handler):
     def __init__(self, association: Association, *, to_journal: bool) -> None:
         super().__init__()
         self._association = association
-        self.stream = Stream(_STDERR)
+        self._stream = Stream(_STDERR)
         self._begins = {
             level: f"{prefix(level) if to_journal else ''}{name[0]}: " for level, name in NAMES.items()
         }
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the record, every line of it behind the level's letter."""
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the record's text, every line of it behind the level's letter."""
         begin = self._begins.get(record.levelno) or self._begins[TRACE]
         if self._association.id:
             begin = f"{begin}[{self._association.id}] "
         lines = text_of(record).replace("\n", f"\n{begin}")
-        text = f"{begin}{lines}\n"
-        if self.stream.lost:
-            lost = f"{counted(self.stream.lost, 'message')} lost, since nobody read them"
+        return f"{begin}{lines}\n"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record."""
+        text = self.format(record)
+        if self._stream.lost:
+            lost = f"{counted(self._stream.lost, 'message')} lost, since nobody read them"
             text = f"{self._begins[logging.WARNING]}{lost}\n{text}"
-        self.stream.write(text.encode("utf-8", "backslashreplace"))
+        self._stream.write(text.encode("utf-8", "backslashreplace"))

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import contextmanager
-
-from scpd.log.lines import LineHandler
-from scpd.process.streams import Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,27 +12,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Let all handlers do all but write."""
-    handlers = _handlers()
-    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    streams = [(each, each.stream) for each in handlers if isinstance(each, LineHandler)]
-    others = [each for each in handlers if not isinstance(each, LineHandler)]
-    try:
-        for line_handler, _ in streams:
-            line_handler.stream = Stream(null)
-        for handler in others:
-            handler.emit = handler.format  # type: ignore[method-assign, assignment]
-        yield
-    finally:
-        for handler in others:
-            del handler.emit
-        for line_handler, stream in streams:
-            line_handler.stream = stream
-        os.close(null)
-
-
-def _handlers() -> list[logging.Handler]:
-    """List the handlers of all loggers."""
+    """Let the handlers of all loggers do all but write."""
     root = logging.getLogger()
     loggers = [root, *(each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger))]
-    return list(dict.fromkeys(handler for logger in loggers for handler in logger.handlers))
+    handlers = {handler for logger in loggers for handler in logger.handlers}
+    for handler in handlers:
+        handler.emit = handler.format  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            del handler.emit

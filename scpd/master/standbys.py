@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from scpd.process.scoreboard import Scoreboard
 
 MOST = 3
-# Without a connection it is calm after that; and if no more can be forked, it is tried again after that.
+# So long without a connection is a calm.
 _CALM_SECONDS = 0.25
+# When to try again to fork more, after that could not be.
 _REST_SECONDS = 60.0
 
 

@@ -85,8 +85,8 @@ class Supervisor:
         self._watch = Watch()
         self._rest = Rest()
         self._wakeup = signals.Wakeup(limits.grace)
-        self._kept = (*roles.logs.descriptors(), *roles.kept)
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
+        self._kept = (*roles.logs.descriptors(), *roles.kept)
         self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept, books.scoreboard)
         self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
         self._turnstile = None

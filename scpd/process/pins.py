@@ -86,17 +86,15 @@ def _regions() -> Iterator[Region]:
 
     Not where there are huge pages: of such a page all would be pinned, and copied.
     """
-    found: Region | None = None
-    with open("/proc/self/smaps", encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            name, *fields = line.split()
-            if name.endswith(":"):
-                if name == "AnonHugePages:" and found is not None and fields[0] == "0":
-                    yield found
-            else:
-                start, end = (int(text, 16) for text in name.split("-"))
-                is_ours = fields[0] == "rw-p"
-                found = Region(start, end, is_of_file=fields[3] != "0") if is_ours else None
+    with open("/proc/self/smaps", encoding="utf-8", errors="replace") as file:
+        lines = [line.split() for line in file]
+    addresses, rights, inode = "", "", ""
+    for name, *fields in lines:
+        if not name.endswith(":"):  # a new region; what follows are its properties
+            addresses, rights, _, _, inode, *_ = name, *fields
+        elif name == "AnonHugePages:" and fields[0] == "0" and rights == "rw-p":
+            start, end = (int(text, 16) for text in addresses.split("-"))
+            yield Region(start, end, is_of_file=inode != "0")
 
 
 def _survey(

@@ -6,9 +6,7 @@ all touches one object, any other look-up a name, a dictionary and a cache besid
 objects of the piece are stored in memory (tmpfs): not to have learnt the way to the disk costs an association 50 pages
 more, of some 450 that it writes to.
 
-The master plays, and once a child of his that shows which pages these are (`process.pins`).  If a worker that stands
-by did so too, to have its pages when a peer comes, a lone association would take half a millisecond less, but the
-machine would serve 5 % fewer of many (`python -m bench --only associations`).
+The master plays, and once a child of its own that shows which pages these are (`process.pins`).
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ from contextlib import suppress
 from time import monotonic
 
 from scpd.dimse.commands import encode_command
-from scpd.log.association import Association
 from scpd.log.complaints import Complaints
 from scpd.log.muted import muted
 from scpd.log.setup import Logging
@@ -40,6 +37,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scpd.log.association import Association
     from scpd.worker.filing import FilingPolicy
     from scpd.worker.secure_rehearsal import Partner, Stage
 
@@ -143,9 +141,9 @@ class Rehearsal:
 
     __slots__ = ("_association", "_policy", "_stage")
 
-    def __init__(self, policy: ServicePolicy, association: Association | None = None) -> None:
+    def __init__(self, policy: ServicePolicy, association: Association) -> None:
         """`association` is what the log's handlers look at."""
-        self._association = association or Association()
+        self._association = association
         self._policy = policy
         self._stage: Stage | None = None
         if policy.tls is not None:
@@ -199,7 +197,7 @@ class Rehearsal:
         )
 
 
-def rehearse(policy: ServicePolicy, association: Association | None = None) -> int:
+def rehearse(policy: ServicePolicy, association: Association) -> int:
     """Play one association from request to release, and store one object as the policy says.
 
     Gives its exit code.
@@ -210,7 +208,7 @@ def rehearse(policy: ServicePolicy, association: Association | None = None) -> i
         for portion in _SCRIPT:
             ours.send(portion)
         ours.shutdown(socket.SHUT_WR)
-        return _serve(theirs, theirs.fileno(), policy, association or Association())
+        return _serve(theirs, theirs.fileno(), policy, association)
 
 
 def _serve(

@@ -43,7 +43,7 @@ def test_a_worker_finishes_and_all_others_leave(
     others = {child.pid for child in children_of(server.pid)} - {worker}
     kill(server)
 
-    wait_until(lambda: not any(map(is_running, others)), what="the end of keeper and standby")
+    wait_until(lambda: not any(map(is_running, others)), what="the end of keeper and standbys")
     assert finish(peer, image).status == 0
     assert peer.echo() == 0
     assert is_running(worker)

@@ -363,7 +363,7 @@ def test_neither_garbage_nor_a_hundred_silent_clients_hurt_the_master(
     wait_for_status(server, lambda now: not now["workers"])
     server.wait_for(
         lambda: len(os.listdir(f"/proc/{server.pid}/fd")) <= descriptors + 4
-    )  # the worker that stands by has its own
+    )  # workers that stand by have theirs
     assert server.stderr == ""
 
 
