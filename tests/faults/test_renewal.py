@@ -31,7 +31,7 @@ from tests.harness.storing import (
     store,
     worker_of,
 )
-from tests.harness.waiting import wait_until
+from tests.harness.waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def renew(server: Server, number: int = signal.SIGHUP, verdict: str = RELOADED) 
     """Have it renew itself, and wait for the verdict."""
     count = server.stderr.count(verdict)
     server.signal(number)
-    server.wait_for(lambda: server.stderr.count(verdict) > count, 20, f"one more {verdict!r}")
+    server.wait_for(lambda: server.stderr.count(verdict) > count, PATIENCE_SECONDS, f"one more {verdict!r}")
 
 
 @pytest.mark.parametrize("number", RENEWING)
