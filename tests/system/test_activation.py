@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scpd.master.standbys import MOST
 from tests.harness import restricted
 from tests.harness.activated import SCPD, Activator, NotifySocket, started_with
 from tests.harness.clients import run
 from tests.harness.objects import ct_image, write_ct_images
-from tests.harness.processes import command_line
+from tests.harness.processes import children_of, command_line
 from tests.harness.programs import real_program
 from tests.harness.raw_peer import CONTEXTS
 from tests.harness.servers import REPOSITORY, without_root_warning
-from tests.harness.storing import assert_holds, store
+from tests.harness.storing import assert_holds, standing_by, store
 from tests.harness.waiting import wait_until
 from tests.harness.wire import ASSOCIATE_AC, associate_request
 
@@ -208,6 +209,23 @@ class TestNotification:
             wait_until(lambda: manager.heard().count("WATCHDOG=1") > count, timeout=0.2)
         server.signal(signal.SIGCONT)
         wait_until(lambda: manager.heard().count("WATCHDOG=1") > count, what="the next one")
+
+    def test_an_end_is_told_even_if_all_that_waited_has_gone_by_then(
+        self, scpd: ServerFactory, manager: NotifySocket
+    ) -> None:
+        server = scpd("--fork", env={"NOTIFY_SOCKET": manager.address})
+        wait_until(lambda: len(standing_by(server)) == MOST, what="all that stand by")
+        server.signal(signal.SIGSTOP)
+        wait_until(lambda: _state(server.pid) == "T", what="a stopped master")
+        for child in children_of(server.pid):
+            os.kill(child.pid, signal.SIGKILL)
+        wait_until(
+            lambda: not any(child.is_running for child in children_of(server.pid)), what="their deaths"
+        )
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGCONT)  # and it hears of both at once
+        assert server.wait() == 0
+        assert manager.heard().count("STOPPING=1") == 1
 
     def test_a_start_that_fails_is_never_ready(self, tmp_path: Path, manager: NotifySocket) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
