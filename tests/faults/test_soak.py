@@ -105,6 +105,11 @@ def leak():
 
 os.fork = leak
 """
+HANDS_ON = """
+import os
+
+os.set_inheritable(os.open("/dev/null", os.O_RDONLY), True)
+"""
 
 
 @pytest.fixture
@@ -139,6 +144,13 @@ def test_what_a_daemon_does_to_objects_is_noticed(
     report = soak(broken(by), renewable, 3.0, 60.0, SEED)
     for name in report.accounts:
         assert is_told(report, fault.replace("NAME", name)), text(report)
+
+
+def test_what_is_handed_on_for_nothing_is_noticed(
+    broken: Callable[[str], ServerFactory], renewable: Infrastructure
+) -> None:
+    report = soak(broken(HANDS_ON), renewable, 3.0, 1.0, SEED)
+    assert is_told(report, "TLS: the master has kept [1-9]"), text(report)
 
 
 def grown(server: Server, raw_peer: Callable[..., RawPeer], turns: int) -> dict[str, Growth]:
@@ -182,6 +194,7 @@ def account(**changes: object) -> Account:
         "renewals": 1,
         "shows_last_certificate": True,
         "samples": {"master": FLAT, "keeper": FLAT},
+        "kept": 0,
         "tracebacks": 0,
     }
     return Account(**(fields | changes))  # type: ignore[arg-type]
@@ -203,6 +216,7 @@ def test_a_run_in_which_all_was_well_has_no_faults() -> None:
     [
         (report(lost=["1.2.3"]), "lost: 1.2.3"),
         (report(left=["tmp/1"]), "left over: tmp/1"),
+        (report(account(kept=1)), "TLS: the master has kept 1 descriptors"),
         (report(account(tracebacks=1)), "TLS: 1 tracebacks"),
         (report(account(killed=Counter(keeper=1))), "TLS: more associations have failed"),
         (report(account(reloaded=0)), "TLS: 1 reloads were not done"),
@@ -245,8 +259,8 @@ def test_what_grows_within_a_life_is_seen_though_each_begins_anew() -> None:
     assert growth(a_life("first", 1000, 9, 1) + a_life("second", 1000, 9)) == (24, 24)
 
 
-def test_from_life_to_life_descriptors_grow_and_memory_does_not() -> None:
-    assert growth(a_life("first", 1000, 9) + a_life("second", 9000, 13)) == (0, 4)
+def test_too_few_samples_tell_nothing_of_descriptors() -> None:
+    assert growth([Sample(1, 1)] * 20 + [Sample(9, 9)] * 4) == (8, 0)
 
 
 # Senders

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from scpd.master.standbys import MOST as MOST_STANDBYS
 from tests.harness.programs import real_program
-from tests.harness.storing import wait_until_idle
+from tests.harness.storing import standing_by, wait_until_idle
 from tests.harness.waiting import wait_until
 from tests.soak import daemons
 from tests.soak.clients import PROGRAMS
@@ -35,7 +37,10 @@ MOST_MEMORY_KB, MOST_DESCRIPTORS = {MASTER: 1024, KEEPER: 4096}, 2
 
 
 class Account(NamedTuple):
-    """What came of one daemon; `reloads` are asked for, `reloaded` those that were done."""
+    """What came of one daemon; `reloads` are asked for, `reloaded` those that were done.
+
+    `kept` is how many more descriptors the master has, however often it was reloaded, when nothing is under way.
+    """
 
     tally: Tally
     killed: Counter[str]
@@ -44,6 +49,7 @@ class Account(NamedTuple):
     renewals: int
     shows_last_certificate: bool
     samples: dict[str, list[Sample]]
+    kept: int
     tracebacks: int
 
     def growth(self) -> dict[str, Growth]:
@@ -55,6 +61,8 @@ class Account(NamedTuple):
         for role, grown in self.growth().items():
             if grown.memory > MOST_MEMORY_KB[role] or grown.descriptors > MOST_DESCRIPTORS:
                 yield f"{role} grows: {grown}"
+        if self.kept > 0:
+            yield f"the master has kept {self.kept} descriptors"
         if self.tally.failures.total() > self.killed[WORKER]:
             yield "more associations have failed than workers were killed"
         if self.reloaded < self.reloads:
@@ -100,6 +108,7 @@ def soak(
     for name in PROGRAMS:
         real_program(name)  # or nothing is done: a thread cannot skip a test
     served = daemons.start(scpd, certificates)
+    before = {each.name: _descriptors_at_rest(each.server) for each in served}
     end = monotonic() + seconds
     nuisances = {
         each.name: Nuisance(each, Random(f"{seed} {each.name}"), reload_seconds, end - seconds / 2)
@@ -110,9 +119,10 @@ def soak(
     for each in served:
         wait_until_idle(each.server)
     left = _wait_until_nothing_is_left([each.server for each in served])
+    kept = {each.name: _descriptors_at_rest(each.server) - before[each.name] for each in served}
     return Report(
         seconds,
-        {each.name: _account(each, nuisances[each.name], senders) for each in served},
+        {each.name: _account(each, nuisances[each.name], senders, kept[each.name]) for each in served},
         [name for sender in senders for name in sender.lost],
         left,
     )
@@ -132,7 +142,13 @@ def _run(senders: Sequence[Sender], nuisances: Sequence[Nuisance], end: float) -
         thread.join()
 
 
-def _account(daemon: Daemon, nuisance: Nuisance, senders: Sequence[Sender]) -> Account:
+def _descriptors_at_rest(server: Server) -> int:
+    """Wait until so many workers stand by as do in a calm; give how many descriptors the master has then."""
+    server.wait_for(lambda: len(standing_by(server)) == MOST_STANDBYS, what="all that stand by")
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def _account(daemon: Daemon, nuisance: Nuisance, senders: Sequence[Sender], kept: int) -> Account:
     with suppress(AssertionError):
         wait_until(lambda: daemon.reloads() >= nuisance.reloads, _END_SECONDS)
     tally = Tally()
@@ -146,6 +162,7 @@ def _account(daemon: Daemon, nuisance: Nuisance, senders: Sequence[Sender]) -> A
         daemon.keys.renewals if daemon.keys else 0,
         daemon.shows_its_last_certificate(),
         nuisance.samples,
+        kept,
         daemon.server.stderr.count("Traceback"),
     )
 

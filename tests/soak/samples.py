@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _PARTS = 4  # of a life: what is least in the first is compared with what is least in the last
 _BEGIN = 8  # so many samples of a life are of its begin, when it has not yet done everything once
+_REST = 5  # so many samples show a process at rest at least once
 
 
 class Sample(NamedTuple):
@@ -48,14 +49,8 @@ def lives(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 
 def growth(samples: Sequence[Sample]) -> Growth:
-    """Give the most that one life has grown by, or descriptors from the first life to the last.
-
-    A new life begins with little memory whatever the one before it had, but descriptors may be handed on.
-    """
-    parts = lives(samples)
-    grown = [_grown(life[: _size(life)], life[-_size(life) :]) for life in parts]
-    if len(parts) > 1:
-        grown.append(_grown(parts[0], parts[-1])._replace(memory=0))
+    """Give the most that one life has grown by."""
+    grown = [_grown(life[: _size(life)], life[-_size(life) :]) for life in lives(samples)]
     return Growth(*(max(figures, default=0) for figures in zip(*grown, strict=True))) if grown else Growth()
 
 
@@ -64,8 +59,11 @@ def _size(life: Sequence[Sample]) -> int:
 
 
 def _grown(first: Sequence[Sample], last: Sequence[Sample]) -> Growth:
-    """Compare what is least: that is what stays when nothing is under way, connections and associations come and go."""
-    return Growth(
-        min(each.memory for each in last) - min(each.memory for each in first),
-        min(each.descriptors for each in last) - min(each.descriptors for each in first),
+    """Compare what is least: that is what stays when nothing is under way, connections and associations come and go.
+
+    Of descriptors nothing is told if there are too few samples for that.
+    """
+    memory, descriptors = (
+        min(each[figure] for each in last) - min(each[figure] for each in first) for figure in range(2)
     )
+    return Growth(memory, descriptors if len(first) >= _REST else 0)
