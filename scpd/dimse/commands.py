@@ -24,7 +24,14 @@ _GROUP_LENGTH = Struct("<HHII")
 
 def decode_command(data: bytes) -> dict[int, bytes]:
     """Return element number > value, without the group length; raises `Abort`."""
-    elements: dict[int, bytes] = {}
+    elements = {element: data[place] for element, place in places(data).items()}
+    elements.pop(GROUP_LENGTH, None)
+    return elements
+
+
+def places(data: bytes) -> dict[int, slice]:
+    """Return element number > where its value lies; raises `Abort`."""
+    found: dict[int, slice] = {}
     position, end = 0, len(data)
     while position < end:
         if end - position < 8:
@@ -36,10 +43,9 @@ def decode_command(data: bytes) -> dict[int, bytes]:
         position = value + length
         if position > end:
             raise Abort(0, 0, f"element (0000,{element:04X}) longer than its command set")
-        if element not in elements:
-            elements[element] = data[value:position]
-    elements.pop(GROUP_LENGTH, None)
-    return elements
+        if element not in found:
+            found[element] = slice(value, position)
+    return found
 
 
 def encode_command(elements: list[tuple[int, bytes]]) -> bytes:

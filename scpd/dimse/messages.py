@@ -26,16 +26,16 @@ _RESPONSE_BIT = 0x8000
 _AFFECTED_SOP_CLASS_UID = 0x0002
 _REQUESTED_SOP_CLASS_UID = 0x0003
 _COMMAND_FIELD = 0x0100
-_MESSAGE_ID = 0x0110
-_MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
+MESSAGE_ID = 0x0110
+MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
 _DATA_SET_TYPE = 0x0800
-_AFFECTED_SOP_INSTANCE_UID = 0x1000
+AFFECTED_SOP_INSTANCE_UID = 0x1000
 _REQUESTED_SOP_INSTANCE_UID = 0x1001
 _NONE = -1
 _NO_DATA_SET = 0x0101
 
 # Where a request names class and instance; those not listed name a class at most.
-_AFFECTED = (_AFFECTED_SOP_CLASS_UID, _AFFECTED_SOP_INSTANCE_UID)
+_AFFECTED = (_AFFECTED_SOP_CLASS_UID, AFFECTED_SOP_INSTANCE_UID)
 _REQUESTED = (_REQUESTED_SOP_CLASS_UID, _REQUESTED_SOP_INSTANCE_UID)
 _CLASS_ONLY = (_AFFECTED_SOP_CLASS_UID, _NONE)
 _UID_ELEMENTS = {
@@ -48,7 +48,7 @@ _UID_ELEMENTS = {
     _N_DELETE_RQ: _REQUESTED,
 }
 
-_MAX_UID = 64  # PS3.5 9.1
+LONGEST_UID = 64  # PS3.5 9.1
 _MAX_COMMENT = 64  # VR LO
 # A backslash would end the value, control characters are not allowed in LO (PS3.5 6.2).
 _COMMENT_CHARACTERS = bytes(code if 32 <= code < 127 and code != 92 else 63 for code in range(256))
@@ -93,7 +93,7 @@ def parse_request(elements: dict[int, bytes]) -> Request:
     command_field = _number(elements, _COMMAND_FIELD)
     if command_field & _RESPONSE_BIT:
         raise Abort(0, 0, f"response {command_field:04X}H to a request that we never sent")
-    id_element = _MESSAGE_ID_BEING_RESPONDED_TO if command_field == C_CANCEL_RQ else _MESSAGE_ID
+    id_element = MESSAGE_ID_BEING_RESPONDED_TO if command_field == C_CANCEL_RQ else MESSAGE_ID
     request = Request(
         command_field, _number(elements, id_element), _number(elements, _DATA_SET_TYPE) != _NO_DATA_SET
     )
@@ -127,10 +127,10 @@ def check_store(request: Request) -> None:
         raise Refused(MISSING_ATTRIBUTE, "Affected SOP Instance UID (0000,1000) missing")
     if not request.affected_sop_instance_uid:
         raise Refused(INVALID_ATTRIBUTE_VALUE, "Affected SOP Instance UID (0000,1000) empty")
-    if len(request.affected_sop_class_uid) > _MAX_UID:
-        raise Refused(INVALID_ATTRIBUTE_VALUE, f"Affected SOP Class UID longer than {_MAX_UID}")
-    if len(request.affected_sop_instance_uid) > _MAX_UID:
-        raise Refused(INVALID_ATTRIBUTE_VALUE, f"Affected SOP Instance UID longer than {_MAX_UID}")
+    if len(request.affected_sop_class_uid) > LONGEST_UID:
+        raise Refused(INVALID_ATTRIBUTE_VALUE, f"Affected SOP Class UID longer than {LONGEST_UID}")
+    if len(request.affected_sop_instance_uid) > LONGEST_UID:
+        raise Refused(INVALID_ATTRIBUTE_VALUE, f"Affected SOP Instance UID longer than {LONGEST_UID}")
     if not request.has_data_set:
         raise Refused(CANNOT_UNDERSTAND, "C-STORE without a data set")
 
@@ -146,7 +146,7 @@ def response(request: Request, status: int, comment: str = "") -> bytes:
         _AFFECTED_SOP_CLASS_UID, request.has_sop_class_uid, request.affected_sop_class_uid
     )
     sop_instance = _uid_element(
-        _AFFECTED_SOP_INSTANCE_UID, request.has_sop_instance_uid, request.affected_sop_instance_uid
+        AFFECTED_SOP_INSTANCE_UID, request.has_sop_instance_uid, request.affected_sop_instance_uid
     )
     # fmt: off
     numbers = _FROM_COMMAND_TO_STATUS.pack(
@@ -162,7 +162,7 @@ def response(request: Request, status: int, comment: str = "") -> bytes:
 
 
 def _uid_element(element: int, present: bool, uid: str) -> bytes:
-    if not present or len(uid) > _MAX_UID:
+    if not present or len(uid) > LONGEST_UID:
         return b""
     value = uid.encode("latin-1")
     if len(value) & 1:

@@ -30,9 +30,10 @@ _SHORT_HEADER = Struct("<HH2sH")
 class FileMeta:
     """The file meta of one presentation context's objects, encoded but for the two UIDs of each."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_begin", "_begins_for", "_rest")
 
     def __init__(self, transfer_syntax_uid: str, calling_ae_title: bytes, called_ae_title: bytes) -> None:
+        self._begin, self._begins_for = b"", ("", -1)  # of the last object, and for which others
         calling, called = _title(calling_ae_title), _title(called_ae_title)
         self._rest = b"".join(
             (
@@ -47,9 +48,18 @@ class FileMeta:
 
     def for_object(self, sop_class_uid: str, sop_instance_uid: str) -> bytes:
         """Return what the file of this object begins with."""
-        uids = _uid(0x0002, sop_class_uid) + _uid(0x0003, sop_instance_uid)
-        length = _GROUP_LENGTH.pack(len(_VERSION) + len(uids) + len(self._rest))
-        return b"".join((_START, length, _VERSION, uids, self._rest))
+        kind = sop_class_uid, len(sop_instance_uid)
+        if kind != self._begins_for:
+            self._begin = self._begin_for(*kind)
+            self._begins_for = kind
+        instance = sop_instance_uid.encode("latin-1")
+        return b"".join((self._begin, instance, b"\0" * (len(instance) & 1), self._rest))
+
+    def _begin_for(self, sop_class_uid: str, length: int) -> bytes:
+        """Return all before the SOP Instance UID, one of so many bytes."""
+        even = length + (length & 1)
+        before = _VERSION + _uid(0x0002, sop_class_uid) + _SHORT_HEADER.pack(0x0002, 0x0003, b"UI", even)
+        return _START + _GROUP_LENGTH.pack(len(before) + even + len(self._rest)) + before
 
 
 def _title(field: bytes) -> bytes:

@@ -16,6 +16,7 @@ from scpd.access.lookup import Question
 from scpd.dimse import messages, status
 from scpd.dimse.assembler import CommandAssembler
 from scpd.dimse.commands import decode_command
+from scpd.dimse.series import Series
 from scpd.errors import Abort, Denied, PeerError, Refused, Released
 from scpd.process import exitcodes
 from scpd.store.filemeta import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -110,6 +111,7 @@ class _Worker:
         "_progress",
         "_question",
         "_security",
+        "_series",
         "_slot",
         "_store",
         "asks_name",
@@ -133,6 +135,7 @@ class _Worker:
         self._phase = WAITING
         self._informs = log.isEnabledFor(logging.INFO)  # asked once: each call costs, though nothing is said
         self._progress = progress
+        self._series = Series()
         self._contexts: dict[int, Context] = {}
         self._host_name = peer.host  # or what its address was looked up for
         self.asks_name = True  # unless nobody answers
@@ -270,10 +273,21 @@ class _Worker:
             raise Abort(
                 0, 0, f"a command on presentation context {assembler.context_id}, which was not accepted"
             )
+        request = self._series.request(command)
+        if request is None:
+            request = self._read(command, context)
+        return request, context
+
+    def _read(self, command: bytes, context: Context) -> messages.Request:
+        """Read a command set that is not like the one before; all of them where they are shown."""
         elements = decode_command(command)
-        if self._policy.verbosity.dumps is not None:
-            self._policy.verbosity.dumps.command(elements, context.context_id)
-        return messages.parse_request(elements), context
+        dumps = self._policy.verbosity.dumps
+        if dumps is not None:
+            dumps.command(elements, context.context_id)
+        request = messages.parse_request(elements)
+        if dumps is None:
+            self._series.learn(command, request)
+        return request
 
     def _data(self, request: messages.Request, context: Context) -> DataSet:
         return self._connection.data(context.context_id) if request.has_data_set else iter(())
@@ -304,7 +318,11 @@ class _Worker:
         self._pass_over(data)  # what a refusal left
         self._around.logs.association.status = status.text(answer)
         self._progress.end(answer)
-        self._connection.respond(context.context_id, messages.response(request, answer, comment))
+        if answer == status.SUCCESS:
+            response = self._series.success(request)
+        else:
+            response = messages.response(request, answer, comment)
+        self._connection.respond(context.context_id, response)
         if self._store is not None:
             self._store.prepare()
             self._store.settle(self._around.wakeup)

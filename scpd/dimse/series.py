@@ -1,0 +1,127 @@
+"""The requests of a series: C-STORE-RQs that are like the one before but for Message ID and SOP Instance UID.
+
+Such a request is compared instead of being read, and where the answer is success that one is put together from parts:
+3 microseconds less for an object.  Any other request is read by `dimse.messages`; it means the same either way.
+
+    begin | Message ID, 2 bytes | middle | SOP Instance UID | end           of a request
+    begin | Message ID, 2 bytes | middle | SOP Instance UID, padded         of its answer
+
+Pure; raises nothing.
+"""
+
+from __future__ import annotations
+
+from scpd.dataset.values import WHITE_SPACE
+from scpd.dimse.commands import places
+from scpd.dimse.messages import (
+    AFFECTED_SOP_INSTANCE_UID,
+    C_STORE_RQ,
+    LONGEST_UID,
+    MESSAGE_ID,
+    MESSAGE_ID_BEING_RESPONDED_TO,
+    Request,
+    response,
+)
+from scpd.dimse.status import SUCCESS
+
+# Requests from which is learnt how the next ones look; who sends others all the time has them read.
+_MOST_LESSONS = 16
+
+
+class Series:
+    """What one association's requests have been like."""
+
+    __slots__ = (
+        "_answer_begin",
+        "_answer_middle",
+        "_answer_uid_size",
+        "_begin",
+        "_end",
+        "_id_at",
+        "_instance",
+        "_is_begun",
+        "_last",
+        "_lessons",
+        "_middle",
+        "_size",
+        "_sop_class_uid",
+        "_uid_at",
+        "_uid_end",
+    )
+
+    def __init__(self) -> None:
+        self._is_begun = False
+        self._lessons = 0
+        self._size = -1  # of the requests that can be compared
+        self._begin = self._middle = self._end = b""
+        self._id_at = self._uid_at = self._uid_end = 0
+        self._sop_class_uid = ""
+        self._answer_begin = self._answer_middle = b""
+        self._answer_uid_size = 0
+        self._last: Request | None = None  # that was compared,
+        self._instance = b""  # and its SOP Instance UID, padded
+
+    def request(self, command: bytes) -> Request | None:
+        """Give the request of a command set that is like the one before; `None` for any other."""
+        if (
+            len(command) != self._size
+            or command[: self._id_at] != self._begin
+            or command[self._id_at + 2 : self._uid_at] != self._middle
+            or command[self._uid_end :] != self._end
+        ):
+            return None
+        instance = command[self._uid_at : self._uid_end].translate(None, WHITE_SPACE).rstrip(b"\0")
+        message_id = int.from_bytes(command[self._id_at : self._id_at + 2], "little")
+        request = Request(C_STORE_RQ, message_id, True)
+        request.has_sop_class_uid = request.has_sop_instance_uid = True
+        request.affected_sop_class_uid = self._sop_class_uid
+        request.affected_sop_instance_uid = instance.decode("latin-1")
+        self._instance = instance + b"\0" if len(instance) & 1 else instance
+        self._last = request
+        return request
+
+    def learn(self, command: bytes, request: Request) -> None:
+        """Take a command set that was read, and its request, as an example of those to come.
+
+        Who has sent two will send a third: from the first one nothing is learnt.
+        """
+        is_first, self._is_begun = not self._is_begun, True
+        if is_first or self._lessons == _MOST_LESSONS or not _is_usual(request):
+            return
+        self._lessons += 1
+        found = places(command)
+        message_id, uid = found[MESSAGE_ID], found[AFFECTED_SOP_INSTANCE_UID]
+        if message_id.start > uid.start:
+            return
+        self._size = len(command)
+        self._id_at, self._uid_at, self._uid_end = message_id.start, uid.start, uid.stop
+        self._begin, self._middle = command[: message_id.start], command[message_id.stop : uid.start]
+        self._end = command[uid.stop :]
+        self._sop_class_uid = request.affected_sop_class_uid
+        self._prepare_answer(response(request, SUCCESS))
+
+    def _prepare_answer(self, answer: bytes) -> None:
+        found = places(answer)
+        message_id, uid = found[MESSAGE_ID_BEING_RESPONDED_TO], found[AFFECTED_SOP_INSTANCE_UID]
+        self._answer_begin = answer[: message_id.start]
+        self._answer_middle = answer[message_id.stop : uid.start]
+        self._answer_uid_size = uid.stop - uid.start
+
+    def success(self, request: Request) -> bytes:
+        """Give the command set that answers a request by success."""
+        if request is not self._last or len(self._instance) != self._answer_uid_size:
+            return response(request, SUCCESS)
+        message_id = request.message_id.to_bytes(2, "little")
+        return b"".join((self._answer_begin, message_id, self._answer_middle, self._instance))
+
+
+def _is_usual(request: Request) -> bool:
+    """Tell whether it is a C-STORE-RQ with all that it must have, and that an answer repeats."""
+    return (
+        request.command_field == C_STORE_RQ
+        and request.has_data_set
+        and request.has_sop_class_uid
+        and request.has_sop_instance_uid
+        and len(request.affected_sop_class_uid) <= LONGEST_UID
+        and len(request.affected_sop_instance_uid) <= LONGEST_UID
+    )
