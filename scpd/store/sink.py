@@ -69,6 +69,7 @@ class OutputDirectory:
         "_last_size",
         "_lock",
         "_maker",
+        "_may_be_remote",
         "_serial",
         "_spare",
         "_temporary",
@@ -81,6 +82,8 @@ class OutputDirectory:
         self._spare: Incoming | None = None
         self._last_size = 0
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # What lies on a disk has the number of its driver; without one it may be another host's (or btrfs, or tmpfs).
+        self._may_be_remote = os.major(os.fstat(self._directory).st_dev) == 0
         self.subdirectory = Subdirectory(self._directory, fsync=fsync)
         try:
             self._temporary = open_temporary(self._directory, make=True)
@@ -152,8 +155,9 @@ class OutputDirectory:
         """Bring a file to stable storage, if that is asked for; raise what could not be written before it is shown."""
         if self._fsync:
             os.fsync(descriptor)
-        # Closing reports errors too (close(2): EIO, EDQUOT on network file systems), of any descriptor of the file.
-        os.close(os.dup(descriptor))
+        if self._may_be_remote:
+            # Closing reports errors too (close(2): EIO, EDQUOT on network file systems), of any descriptor of the file.
+            os.close(os.dup(descriptor))
 
     def rename_to_free_name(self, temporary_name: str, name: str) -> None:
         """Make a flushed temporary file the object `name`; `FileExistsError` if that is taken."""

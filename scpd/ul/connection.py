@@ -113,7 +113,8 @@ class Connection:
         self._acceptor = acceptor
         self._timeouts = timeouts
         self._wakeup = wakeup
-        self._readable = self._poll(select.POLLIN)  # kept, since to make one costs as much as to ask it
+        self._readable = select.poll()  # kept, since to make one costs as much as to ask it
+        self._readable.register(sock, select.POLLIN)
 
     def request(self, deadline: float) -> AssociateRequest:
         """Wait for the A-ASSOCIATE-RQ until `deadline` (monotonic seconds); `Gone` when it passes."""
@@ -305,17 +306,13 @@ class Connection:
 
     def _wait(self, event: int, deadline: float | None) -> bool:
         """Wait for the socket or a signal; `False` if the deadline passes first."""
-        poll = self._readable if event == select.POLLIN else self._poll(event)
+        poll = select.poll()
+        poll.register(self._socket, event)
+        poll.register(self._wakeup, select.POLLIN)
         if deadline is None:
             return bool(poll.poll())
         milliseconds = (deadline - monotonic()) * 1000
         return milliseconds > 0 and bool(poll.poll(min(milliseconds + 1, _LONGEST_POLL)))
-
-    def _poll(self, event: int) -> select.poll:
-        poll = select.poll()
-        poll.register(self._socket, event)
-        poll.register(self._wakeup, select.POLLIN)
-        return poll
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

@@ -305,9 +305,12 @@ class TestErrors:
         assert self.fails(inbox, output, incoming) == errno.EIO
         assert len(flushed) == 1
 
+    @pytest.mark.parametrize("fsync", [True, False], ids=["fsync", "no fsync"])
     def test_an_error_of_close_publishes_nothing(
-        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+        self, inbox: Path, fsync: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(sink.os, "major", lambda _: 0)  # as on a network file system
+        output = OutputDirectory(str(inbox), fsync=fsync)
         begun(output, b"first").publish(NAME)
         incoming = begun(output, b"second")
         real_close, errors = os.close, [OSError(errno.EDQUOT, "Disk quota exceeded")]
@@ -320,6 +323,20 @@ class TestErrors:
         monkeypatch.setattr(sink.os, "close", close)
 
         assert self.fails(inbox, output, incoming) == errno.EDQUOT
+
+    def test_on_a_disk_a_file_is_closed_once(
+        self, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        incoming = begun(output, b"x")
+        real_close, closed = os.close, []
+
+        def close(descriptor: int) -> None:
+            real_close(descriptor)
+            closed.append(descriptor)
+
+        monkeypatch.setattr(sink.os, "close", close)
+        incoming.publish(NAME)
+        assert len(closed) == 1
 
     def test_a_directory_of_that_name_stays(self, inbox: Path, output: OutputDirectory) -> None:
         (inbox / NAME).mkdir()
