@@ -6,7 +6,8 @@ gives one record, 16 kB at most: here all that has come is gathered before anybo
 
 `recv_into` keeps nothing back but for want of room: when it has raised `BlockingIOError`, only new bytes from the
 socket can bring something, and a poll will see them.  Records that are no data (alerts, TLS 1.3's tickets and key
-updates) are dealt with on the way; what OpenSSL has to say to them goes out with what is sent next, or before a wait.
+updates) are dealt with on the way.  What OpenSSL has to say to them goes out with what is sent next, or when there is
+nothing to give; TLS 1.3's tickets so go with our first answer, and wake no peer who does not wait for them.
 
 Raises `OSError`; that of a broken TLS connection has no `errno`, but a text.
 """
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
 # As much of the socket's at a time as is worth a write.
 _PIECE = 1 << 18
-_REPLY = 1 << 16
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+_WHERE = ffi.new("char **")  # what lies in memory, which we do not look at
 _OF_TLS = "SSL routines"  # a library of OpenSSL's
+_AT_ONCE = int(MSG_DONTWAIT)  # an enumeration's member makes another one for each operation
 # So long a receiving call goes on with bytes that drip and do not yet make a record: as long as it may block for none.
 _A_MOMENT = 0.05
 
@@ -94,7 +96,7 @@ class Channel:
         if self._sealed:
             self._send_out()
         try:
-            count = self._sock.recv_into(self._arrived, 0, MSG_DONTWAIT)
+            count = self._sock.recv_into(self._arrived, 0, _AT_ONCE)
         except BlockingIOError:
             return None
         return bytes(self._arrived[:count])
@@ -116,7 +118,8 @@ class Channel:
             self._is_open = True
             return True
         finally:
-            self._send_out()
+            if not self._is_open or self._tls.get_protocol_version() != SSL.TLS1_3_VERSION:
+                self._send_out()  # else it is tickets, and nobody waits for them
 
     def has_unsent(self) -> bool:
         """Tell whether the socket has not yet taken all; `arrive` sends more of it."""
@@ -150,23 +153,25 @@ class Channel:
         del nbytes
         if self._is_refused:
             return min(self._sock.recv_into(self._arrived, 0, flags), len(room))
-        until = 0.0
-        while not (count := self._opened(room)):
-            if self._failure is not None:
-                raise self._failure
-            if self._is_at_end:
-                return 0
-            if not until:
-                until = monotonic() + _A_MOMENT
-            elif monotonic() > until:
-                raise BlockingIOError
-            if not flags & MSG_DONTWAIT:
+        until, came = monotonic() + _A_MOMENT, False
+        try:
+            while not (count := self._opened(room)):
+                if self._failure is not None:
+                    raise self._failure
+                if self._is_at_end:
+                    return 0
+                if came and monotonic() > until:
+                    raise BlockingIOError  # noqa: TRY301 - as the socket does
+                arrived = self._sock.recv_into(self._arrived, 0, flags)
+                if not arrived:
+                    self._is_at_end = True
+                    return 0
+                came = True
+                self._tls.bio_write(self._arrived[:arrived])
+        except BlockingIOError:
+            if came or not flags & _AT_ONCE:
                 self._send_out()
-            arrived = self._sock.recv_into(self._arrived, 0, flags)
-            if not arrived:
-                self._is_at_end = True
-                return 0
-            self._tls.bio_write(self._arrived[:arrived])
+            raise
         return count
 
     def _opened(self, room: memoryview) -> int:
@@ -185,10 +190,11 @@ class Channel:
 
     def _see_why(self, got: int) -> None:
         """See why there is nothing more to read: there is nothing yet, the peer has closed, TLS is broken."""
-        try:
-            self._tls._raise_ssl_error(self._tls._ssl, got)  # noqa: SLF001 - the rest of what recv_into does
-        except SSL.WantReadError:
+        tls = self._tls
+        if lib.SSL_get_error(tls._ssl, got) == lib.SSL_ERROR_WANT_READ:  # noqa: SLF001 - as said
             return
+        try:
+            tls._raise_ssl_error(tls._ssl, got)  # noqa: SLF001 - the rest of what recv_into does
         except SSL.ZeroReturnError:
             self._is_at_end = True
         except SSL.Error as error:
@@ -236,15 +242,13 @@ class Channel:
         self._take_sealed()
         with suppress(OSError):
             while self._sealed:
-                self._sealed = self._sealed[self._sock.send(self._sealed, MSG_DONTWAIT) :]
+                self._sealed = self._sealed[self._sock.send(self._sealed, _AT_ONCE) :]
 
     def _take_sealed(self) -> None:
-        with suppress(SSL.WantReadError):
-            count = _REPLY
-            while count == _REPLY:  # to ask once more costs an exception
-                reply = self._tls.bio_read(_REPLY)
-                count = len(reply)
-                self._sealed += reply
+        # To ask pyOpenSSL when there is nothing costs an exception.
+        size = lib.BIO_get_mem_data(self._tls._from_ssl, _WHERE)  # noqa: SLF001 - as said
+        if size:
+            self._sealed += self._tls.bio_read(size)
 
 
 def reason(error: SSL.Error) -> str:

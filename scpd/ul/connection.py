@@ -18,6 +18,7 @@ from os import sched_yield
 from socket import (
     IPPROTO_TCP,
     MSG_DONTWAIT,
+    MSG_MORE,
     SHUT_WR,
     SO_RCVTIMEO,
     SOL_SOCKET,
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
 
     # Pieces of a data set, how many fragments end with them, and whether it has ended.
     DataSet = Iterator[tuple[list[memoryview], int, bool]]
+
+# As numbers: an enumeration's member makes another one for each operation, in the room that does TLS.
+_AT_ONCE = int(MSG_DONTWAIT)
+_BEFORE_THE_END = int(MSG_DONTWAIT | MSG_MORE)
 
 # How long a peer may take to close after our last PDU (ARTIM in Sta13).  Closing at once while it still sends would
 # make the kernel throw that PDU away (RFC 9293 3.6.1: reset on unread data).
@@ -188,8 +193,10 @@ class Connection:
             self._wakeup.take()  # a SIGTERM has done its work; only another one cuts the farewell short
         try:
             self._acceptor.end_with(error)
-            self._flush(monotonic() + LINGER_SECONDS)
-            if self._acceptor.state == machine.STA13 or isinstance(error, Insecure):
+            is_last = self._acceptor.state == machine.STA13 or isinstance(error, Insecure)
+            # Our last words and the end of the stream go out as one segment, and wake the peer once.
+            self._flush(monotonic() + LINGER_SECONDS, _BEFORE_THE_END if is_last else _AT_ONCE)
+            if is_last:
                 self._socket.shutdown(SHUT_WR)
                 self._lingers = True
         except (PeerError, OSError):
@@ -200,7 +207,7 @@ class Connection:
         deadline = monotonic() + LINGER_SECONDS
         try:
             while self._lingers and self._wait(select.POLLIN, deadline):
-                self._receive(MSG_DONTWAIT)
+                self._receive(_AT_ONCE)
                 self._acceptor.stream.discard()
         except (PeerError, OSError):
             self._lingers = False
@@ -238,7 +245,7 @@ class Connection:
         The usual peer sends in a moment, and costs one call.  Only a pause is waited for with a poll.
         """
         if may_be_held_back:
-            if self._receive(MSG_DONTWAIT):
+            if self._receive(_AT_ONCE):
                 return True
             # Acknowledge now what came so far: a peer with Nagle's algorithm on (DCMTK's, unless told otherwise)
             # holds the rest of its command back until then, and a delayed acknowledgement takes 40 ms.
@@ -255,7 +262,7 @@ class Connection:
         if not is_patient:
             return False
         while self._wait(select.POLLIN, deadline):
-            if self._receive(MSG_DONTWAIT):
+            if self._receive(_AT_ONCE):
                 return True
         return False
 
@@ -268,7 +275,7 @@ class Connection:
         is_readable = self._readable.poll
         for _ in range(_LOOKS if self._is_prompt else 1):
             if is_readable(0):
-                return self._receive(MSG_DONTWAIT)
+                return self._receive(_AT_ONCE)
             sched_yield()
         return False
 
@@ -288,14 +295,14 @@ class Connection:
         stream.filled(count)
         return True
 
-    def _flush(self, deadline: float | None) -> None:
+    def _flush(self, deadline: float | None, flags: int = _AT_ONCE) -> None:
         """Send what the acceptor has to say, as one write; `Abort` if the peer has not taken it by `deadline`."""
         outgoing = self._acceptor.outgoing
         left = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
         outgoing.clear()
         while left:
             try:
-                left = left[self._socket.send(left, MSG_DONTWAIT) :]
+                left = left[self._socket.send(left, flags) :]
             except BlockingIOError:
                 if not self._wait(select.POLLOUT, deadline):
                     raise Abort(PROVIDER, 0, "the peer takes no answer") from None

@@ -91,20 +91,25 @@ class Security:
 
     def _await(self, wakeup: Wakeup, deadline: float) -> bytes:
         """Wait for bytes of the peer, and give them: none at their end."""
-        channel, poll = self.channel, select.poll()
-        poll.register(wakeup, select.POLLIN)
-        while (left := deadline - monotonic()) > 0:
-            poll.register(channel, select.POLLIN | (select.POLLOUT if channel.has_unsent() else 0))
-            poll.poll(min(left * 1000 + 1, _LONGEST_POLL))
-            if wakeup.signalled:
-                raise Stopped(wakeup.cause)
+        channel = self.channel
+        poll: select.poll | None = None  # the first ones are there before we are
+        while True:
             try:
                 came = channel.arrive()
             except OSError:
                 return b""
             if came is not None:
                 return came
-        raise Gone("no TLS handshake in time")
+            left = deadline - monotonic()
+            if left <= 0:
+                raise Gone("no TLS handshake in time")
+            if poll is None:
+                poll = select.poll()
+                poll.register(wakeup, select.POLLIN)
+            poll.register(channel, select.POLLIN | (select.POLLOUT if channel.has_unsent() else 0))
+            poll.poll(min(left * 1000 + 1, _LONGEST_POLL))
+            if wakeup.signalled:
+                raise Stopped(wakeup.cause)
 
     def _explained(self, text: str, hello: bytes) -> str:
         """Say what went wrong; our own callbacks know best."""

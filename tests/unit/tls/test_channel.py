@@ -429,3 +429,42 @@ def test_a_session_goes_on_and_says_so(server_context: SSL.Context, trust: ssl.S
             assert scene.channel.suite() == (scene.client.tls.cipher() or [""])[0]
         finally:
             scene.close()
+
+
+class TestTickets:
+    """With TLS 1.3 the handshake ends with what the client says; tickets come when we like."""
+
+    @pytest.fixture
+    def scene(self, server_context: SSL.Context, certificates: Infrastructure) -> Iterator[Scene]:
+        """A scene whose handshake is done."""
+        context = ssl.create_default_context(cafile=certificates.ca.crt)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        scene = Scene(server_context, context)
+        scene.shake()
+        yield scene
+        scene.close()
+
+    def test_they_go_with_what_is_sent_first(self, scene: Scene) -> None:
+        assert not is_readable(scene.theirs, 0)
+        scene.channel.send(b"data", 0)
+        assert scene.client.read() == b"data"
+        assert scene.client.tls.session.has_ticket
+
+    def test_a_look_does_not_bring_them_out(self, scene: Scene) -> None:
+        with pytest.raises(BlockingIOError):
+            scene.receive()
+        assert not is_readable(scene.theirs, 0)
+
+    def test_nor_do_data_that_are_there(self, scene: Scene) -> None:
+        scene.deliver(scene.client.seal(b"data"))
+        assert scene.receive(flags=0) == b"data"
+        assert not is_readable(scene.theirs, 0)
+
+    def test_who_waits_in_vain_sends_them(self, scene: Scene) -> None:
+        with pytest.raises(BlockingIOError):
+            scene.receive(flags=0)
+        assert is_readable(scene.theirs, SECONDS)
+        scene.client.hear()
+        with pytest.raises(ssl.SSLWantReadError):
+            scene.client.tls.read(1)
+        assert scene.client.tls.session.has_ticket

@@ -669,6 +669,27 @@ class TestEnd:
         assert scene.line.script == []
         assert scene.line.fileno() == -1
 
+    def test_last_words_wait_for_the_end_of_the_stream(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connection = scene.associated(RELEASE_RQ, CLOSED)
+        with pytest.raises(Released) as caught:
+            connection.next_pdv()
+        done, send, shutdown = [], scene.line.send, scene.line.shutdown
+
+        def note_and_send(data: bytes, flags: int) -> int:
+            done.append(flags)
+            return send(data, flags)
+
+        def note_and_shut_down(how: int) -> None:
+            done.append(how)
+            shutdown(how)
+
+        monkeypatch.setattr(scene.line, "send", note_and_send)
+        monkeypatch.setattr(scene.line, "shutdown", note_and_shut_down)
+        connection.end(caught.value)
+        assert done == [socket.MSG_DONTWAIT | socket.MSG_MORE, socket.SHUT_WR]
+
     def test_a_peer_that_does_not_close_is_waited_for_no_longer_than_two_seconds(
         self, scene: Scene, clock: Clock
     ) -> None:
