@@ -20,6 +20,12 @@ _LAST = 2
 COMMAND_LIMIT = 65536
 
 
+def whole_command(pdv: PDV) -> bytes | None:
+    """Give the command set that is in one fragment, as nearly all are; `None` for any other fragment."""
+    _, control, fragment = pdv
+    return bytes(fragment) if control == _COMMAND | _LAST and len(fragment) <= COMMAND_LIMIT else None
+
+
 class CommandAssembler:
     """Collects the fragments of one command set; `context_id` is known once the first was added."""
 

@@ -24,14 +24,7 @@ _GROUP_LENGTH = Struct("<HHII")
 
 def decode_command(data: bytes) -> dict[int, bytes]:
     """Return element number > value, without the group length; raises `Abort`."""
-    elements = {element: data[place] for element, place in places(data).items()}
-    elements.pop(GROUP_LENGTH, None)
-    return elements
-
-
-def places(data: bytes) -> dict[int, slice]:
-    """Return element number > where its value lies; raises `Abort`."""
-    found: dict[int, slice] = {}
+    elements: dict[int, bytes] = {}
     position, end = 0, len(data)
     while position < end:
         if end - position < 8:
@@ -43,9 +36,21 @@ def places(data: bytes) -> dict[int, slice]:
         position = value + length
         if position > end:
             raise Abort(0, 0, f"element (0000,{element:04X}) longer than its command set")
-        if element not in found:
-            found[element] = slice(value, position)
-    return found
+        if element not in elements:
+            elements[element] = data[value:position]
+    elements.pop(GROUP_LENGTH, None)
+    return elements
+
+
+def place_of(element: int, data: bytes) -> slice:
+    """Return where the value of the first element of this number lies in a command set that was read and has it."""
+    end = 0
+    while True:
+        _, found, length = _HEADER.unpack_from(data, end)
+        value = end + 8
+        end = value + length
+        if found == element:
+            return slice(value, end)
 
 
 def encode_command(elements: list[tuple[int, bytes]]) -> bytes:

@@ -12,7 +12,7 @@ Pure; raises nothing.
 from __future__ import annotations
 
 from scpd.dataset.values import WHITE_SPACE
-from scpd.dimse.commands import places
+from scpd.dimse.commands import place_of
 from scpd.dimse.messages import (
     AFFECTED_SOP_INSTANCE_UID,
     C_STORE_RQ,
@@ -39,7 +39,6 @@ class Series:
         "_end",
         "_id_at",
         "_instance",
-        "_is_begun",
         "_last",
         "_lessons",
         "_middle",
@@ -50,7 +49,6 @@ class Series:
     )
 
     def __init__(self) -> None:
-        self._is_begun = False
         self._lessons = 0
         self._size = -1  # of the requests that can be compared
         self._begin = self._middle = self._end = b""
@@ -81,16 +79,11 @@ class Series:
         return request
 
     def learn(self, command: bytes, request: Request) -> None:
-        """Take a command set that was read, and its request, as an example of those to come.
-
-        Who has sent two will send a third: from the first one nothing is learnt.
-        """
-        is_first, self._is_begun = not self._is_begun, True
-        if is_first or self._lessons == _MOST_LESSONS or not _is_usual(request):
+        """Take a command set that was read, and its request, as an example of those to come."""
+        if self._lessons == _MOST_LESSONS or not _is_usual(request):
             return
         self._lessons += 1
-        found = places(command)
-        message_id, uid = found[MESSAGE_ID], found[AFFECTED_SOP_INSTANCE_UID]
+        message_id, uid = place_of(MESSAGE_ID, command), place_of(AFFECTED_SOP_INSTANCE_UID, command)
         if message_id.start > uid.start:
             return
         self._size = len(command)
@@ -101,8 +94,8 @@ class Series:
         self._prepare_answer(response(request, SUCCESS))
 
     def _prepare_answer(self, answer: bytes) -> None:
-        found = places(answer)
-        message_id, uid = found[MESSAGE_ID_BEING_RESPONDED_TO], found[AFFECTED_SOP_INSTANCE_UID]
+        message_id = place_of(MESSAGE_ID_BEING_RESPONDED_TO, answer)
+        uid = place_of(AFFECTED_SOP_INSTANCE_UID, answer)
         self._answer_begin = answer[: message_id.start]
         self._answer_middle = answer[message_id.stop : uid.start]
         self._answer_uid_size = uid.stop - uid.start

@@ -14,7 +14,7 @@ from time import monotonic
 
 from scpd.access.lookup import Question
 from scpd.dimse import messages, status
-from scpd.dimse.assembler import CommandAssembler
+from scpd.dimse.assembler import CommandAssembler, whole_command
 from scpd.dimse.commands import decode_command
 from scpd.dimse.series import Series
 from scpd.errors import Abort, Denied, PeerError, Refused, Released
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from scpd.tls.endpoint import Tls
     from scpd.ul.connection import DataSet
     from scpd.ul.negotiation import Context
+    from scpd.ul.stream import PDV
     from scpd.worker.admission import Admission
     from scpd.worker.peer import Peer
     from scpd.worker.security import Security
@@ -102,6 +103,7 @@ class _Worker:
         "_around",
         "_connection",
         "_contexts",
+        "_has_read",
         "_host_name",
         "_informs",
         "_name",
@@ -135,7 +137,9 @@ class _Worker:
         self._phase = WAITING
         self._informs = log.isEnabledFor(logging.INFO)  # asked once: each call costs, though nothing is said
         self._progress = progress
-        self._series = Series()
+        # Who has sent two requests will send a third: for others there is nothing to learn.
+        self._has_read = False
+        self._series: Series | None = None
         self._contexts: dict[int, Context] = {}
         self._host_name = peer.host  # or what its address was looked up for
         self.asks_name = True  # unless nobody answers
@@ -265,18 +269,20 @@ class _Worker:
 
     def _next_request(self) -> tuple[messages.Request, Context]:
         """Wait for a command set; `Abort` for one that is not a request on an accepted context."""
-        assembler = CommandAssembler()
-        while (command := assembler.add(self._connection.next_pdv())) is None:
-            pass
-        context = self._contexts.get(assembler.context_id)
+        pdv = self._connection.next_pdv()
+        context_id, command = pdv[0], whole_command(pdv) or self._assembled(pdv)
+        context = self._contexts.get(context_id)
         if context is None:
-            raise Abort(
-                0, 0, f"a command on presentation context {assembler.context_id}, which was not accepted"
-            )
-        request = self._series.request(command)
-        if request is None:
-            request = self._read(command, context)
-        return request, context
+            raise Abort(0, 0, f"a command on presentation context {context_id}, which was not accepted")
+        request = None if self._series is None else self._series.request(command)
+        return request or self._read(command, context), context
+
+    def _assembled(self, pdv: PDV) -> bytes:
+        """Give the command set that begins with a fragment, all of it on one presentation context."""
+        assembler = CommandAssembler()
+        while (command := assembler.add(pdv)) is None:
+            pdv = self._connection.next_pdv()
+        return command
 
     def _read(self, command: bytes, context: Context) -> messages.Request:
         """Read a command set that is not like the one before; all of them where they are shown."""
@@ -285,8 +291,12 @@ class _Worker:
         if dumps is not None:
             dumps.command(elements, context.context_id)
         request = messages.parse_request(elements)
-        if dumps is None:
+        if self._series is not None:
             self._series.learn(command, request)
+        elif self._has_read and dumps is None:
+            self._series = Series()
+            self._series.learn(command, request)
+        self._has_read = True
         return request
 
     def _data(self, request: messages.Request, context: Context) -> DataSet:
@@ -318,7 +328,7 @@ class _Worker:
         self._pass_over(data)  # what a refusal left
         self._around.logs.association.status = status.text(answer)
         self._progress.end(answer)
-        if answer == status.SUCCESS:
+        if answer == status.SUCCESS and self._series is not None:
             response = self._series.success(request)
         else:
             response = messages.response(request, answer, comment)
