@@ -48,7 +48,7 @@ _PATIENCE_SECONDS = 5.0
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a directory of our own is made in it, which must not be there before
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-_INSTANCE = "2.25.1"
+_INSTANCE = b"2.25."
 _TITLE = b"REHEARSAL"
 _USER = UserInformation(
     max_length=16384,
@@ -70,8 +70,8 @@ _DATA_SET = (
 )
 
 
-def _script() -> tuple[bytes, bytes, bytes]:
-    """Encode what the peer says, in the portions in which it would arrive: request, one C-STORE, release."""
+def _script(objects: int) -> tuple[bytes, ...]:
+    """Encode what the peer says, in the portions in which it would arrive: request, C-STOREs, release."""
     contexts = (
         ProposedContext(1, _CT_IMAGE, (IMPLICIT_LITTLE, EXPLICIT_LITTLE)),
         ProposedContext(3, "1.2.840.10008.1.1", (IMPLICIT_LITTLE,)),
@@ -84,22 +84,30 @@ def _script() -> tuple[bytes, bytes, bytes]:
         contexts=contexts,
         user=_USER,
     )
+    stores = map(_store, range(1, objects + 1))
+    return pdus.encode_associate_request(request), *stores, pdus.encode_release_request()
+
+
+def _store(number: int) -> bytes:
+    """Encode the so many-th C-STORE, of less than ten."""
+    instance = _INSTANCE + b"%d" % number
     command = encode_command(
         [
             (0x0002, _CT_IMAGE.encode("ascii")),
             (0x0100, b"\x01\x00"),
-            (0x0110, b"\x01\x00"),
+            (0x0110, number.to_bytes(2, "little")),
             (0x0700, b"\x00\x00"),
             (0x0800, b"\x00\x00"),
-            (0x1000, _INSTANCE.encode("ascii")),
+            (0x1000, instance),
         ]
     )
+    data_set = _DATA_SET.replace(_INSTANCE + b"1", instance)
     store = pdus.encode_p_data(1, COMMAND_FRAGMENT | LAST_FRAGMENT, command)
-    store += pdus.encode_p_data(1, LAST_FRAGMENT, _DATA_SET)
-    return pdus.encode_associate_request(request), store, pdus.encode_release_request()
+    return store + pdus.encode_p_data(1, LAST_FRAGMENT, data_set)
 
 
-_SCRIPT = _script()
+# Most peers send one object or a series: the latter is learnt by heart, the former shows what any worker writes to.
+_SERIES, _SCRIPT = _script(objects=4), _script(objects=1)
 
 
 class _Unseen(Title):
@@ -153,33 +161,36 @@ class Rehearsal:
 
     def learn(self) -> None:
         """Play so often that CPython learns all that it is going to."""
-        self.play(_ENOUGH)
+        self._play(_SERIES, _ENOUGH)
 
-    def play(self, times: int = 1) -> None:
+    def play(self) -> None:
         """Play the whole life of a worker, and with TLS the same in secret."""
+        self._play(_SCRIPT, 1)
+
+    def _play(self, script: Iterable[bytes], times: int) -> None:
         scratch = f"{_SHARED_MEMORY}/scpd-{os.getpid()}-{os.urandom(8).hex()}"
         policy = self._offstage(scratch)
         try:
             with muted():
                 for _ in range(times):
-                    self._play_once(policy)
+                    self._play_once(script, policy)
                     _remove_below(scratch, but_directories=True)  # every object finds its name free
                     if self._stage is not None:
-                        self._play_by_tls(policy, self._stage)
+                        self._play_by_tls(script, policy, self._stage)
                         _remove_below(scratch, but_directories=True)
         finally:
             self._association.end()
             _remove_below(scratch)
 
-    def _play_once(self, policy: ServicePolicy) -> None:
+    def _play_once(self, script: Iterable[bytes], policy: ServicePolicy) -> None:
         _be_handed_a_connection()
-        rehearse(policy, self._association)
+        rehearse(policy, self._association, script)
 
-    def _play_by_tls(self, policy: ServicePolicy, stage: Stage) -> None:
+    def _play_by_tls(self, script: Iterable[bytes], policy: ServicePolicy, stage: Stage) -> None:
         readable = os.eventfd(1, os.EFD_CLOEXEC)
         policy.tls = stage  # type: ignore[assignment]  # it has what a worker asks for
         try:
-            _serve(stage.partner(_SCRIPT, readable), readable, policy, self._association)
+            _serve(stage.partner(script, readable), readable, policy, self._association)
         finally:
             policy.tls = None
             os.close(readable)
@@ -197,15 +208,15 @@ class Rehearsal:
         )
 
 
-def rehearse(policy: ServicePolicy, association: Association) -> int:
-    """Play one association from request to release, and store one object as the policy says.
+def rehearse(policy: ServicePolicy, association: Association, script: Iterable[bytes] = _SCRIPT) -> int:
+    """Play one association from request to release, and store its objects as the policy says.
 
     Gives its exit code.
     """
     # A socket that keeps messages apart: each portion arrives by itself.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
-        for portion in _SCRIPT:
+        for portion in script:
             ours.send(portion)
         ours.shutdown(socket.SHUT_WR)
         return _serve(theirs, theirs.fileno(), policy, association)
