@@ -1,8 +1,9 @@
 """The workers that stand by: forked ahead, so that no peer waits for a fork.
 
 While associations come one is forked for each: what the fork has copied is still in the processor's cache when it is
-used, and of three a tenth fewer are served (`python -m bench --only associations`).  In a calm there are three, for
-those who come at once.
+used, and of three a tenth fewer are served (`python -m bench --only associations`).  In a calm there are five: a sender
+opens up to four at once, and to fork for the last of them, and then for the next one, would take a processor from those
+that have begun (`python -m bench --only parallel`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from scpd.process.score import Score
     from scpd.process.scoreboard import Scoreboard
 
-MOST = 3
+MOST = 5
 # So long without a connection is a calm.
 _CALM_SECONDS = 0.25
 # When to try again to fork more, after that could not be.

@@ -12,6 +12,7 @@ in the buffer.
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from struct import Struct
 
 from scpd.errors import Abort
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 # An object of half a megabyte, as most are, arrives into it without a wrap; pages never written to cost nothing.
 BUFFER_SIZE = 1 << 20
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+
+# Of a fragment: so much that is still to come makes a large object, and others like it will follow.
+_WORTH_POPULATING = 1 << 16
+_POPULATE_WRITE = 23  # linux/mman.h
 
 PROVIDER = 2
 UNRECOGNIZED_PDU = 1
@@ -52,8 +57,10 @@ class PDUStream:
         "_end",
         "_fragment_left",
         "_is_last",
+        "_is_populated",
         "_limits",
         "_max_pdu",
+        "_memory",
         "_pdu_end",
         "_start",
         "fragments",
@@ -61,7 +68,9 @@ class PDUStream:
 
     def __init__(self, max_pdu: int, buffer_size: int = BUFFER_SIZE) -> None:
         # Not a bytearray: that would write zeros into pages which a short association never needs.
-        self._buffer = memoryview(mmap.mmap(-1, buffer_size, _PRIVATE))
+        self._memory = mmap.mmap(-1, buffer_size, _PRIVATE)
+        self._buffer = memoryview(self._memory)
+        self._is_populated = False
         self._start = 0
         self._end = 0
         self._pdu_end = 0  # behind the P-DATA-TF PDU being taken apart; at or before _start: none is
@@ -189,6 +198,15 @@ class PDUStream:
         """Count the bytes, still to come, of a fragment of which `take_data` has given out the begin."""
         return self._fragment_left
 
+    def _populate(self) -> None:
+        """Get pages for the first half of the buffer at once: the kernel would be interrupted for each (madvise(2)).
+
+        Linux before 5.14 cannot; then it is.
+        """
+        self._is_populated = True
+        with suppress(OSError):
+            self._memory.madvise(_POPULATE_WRITE, 0, len(self._buffer) // 2)
+
     def take_data(self, context_id: int, pieces: list[memoryview]) -> bool:
         """Append what has arrived of a data set on this context; tell whether it has arrived to its end.
 
@@ -227,6 +245,8 @@ class PDUStream:
             start += _P_DATA_HEADER_SIZE
             left = length - 6
             is_last = bool(control & LAST_FRAGMENT)
+        if left > _WORTH_POPULATING and not self._is_populated:
+            self._populate()
         self._start, self._fragment_left = start, left
         is_complete = is_last and not left
         self._is_last = is_last and not is_complete

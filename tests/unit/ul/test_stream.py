@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import tracemalloc
 
@@ -438,6 +439,49 @@ class TestHotPath:
 
         assert (ended, taken, count) == expected
         assert stream.peek(99) == at_once.peek(99)
+
+
+class Memory:
+    """What notes which of it is populated, or cannot."""
+
+    def __init__(self, error: OSError | None = None) -> None:
+        self.error = error
+        self.populated: list[tuple[int, ...]] = []
+
+    def madvise(self, *arguments: int) -> None:
+        self.populated.append(arguments)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [None, OSError(errno.EINVAL, "Invalid argument")])
+def test_memory_for_large_objects_is_populated_once(error: OSError | None) -> None:
+    stream = PDUStream(1 << 20)
+    stream._memory = memory = Memory(error)  # type: ignore[assignment]
+    small, large = pdv(1, DATA, bytes(60_000)), pdv(1, DATA, bytes(200_000))
+    fill(stream, p_data(small)[:1000])
+    assert not stream.take_data(1, [])
+    assert memory.populated == []
+    fill(stream, p_data(small)[1000:] + p_data(large)[:1000])
+    assert not stream.take_data(1, [])
+    assert memory.populated == [(stream_module._POPULATE_WRITE, 0, stream_module.BUFFER_SIZE // 2)]
+    stream.make_room()
+    fill(stream, p_data(large)[1000:100_000])
+    assert not stream.take_data(1, [])
+    assert len(memory.populated) == 1
+
+
+def test_populated_memory_is_there() -> None:
+    stream = PDUStream(1 << 20)
+    fill(stream, p_data(pdv(1, DATA, bytes(200_000)))[:12])
+    before = private_memory()
+    stream.take_data(1, [])
+    assert private_memory() - before >= 400  # kB
+
+
+def private_memory() -> int:
+    with open("/proc/self/smaps_rollup", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Anonymous:"))
 
 
 def cumulated(cuts: list[int]) -> list[int]:
