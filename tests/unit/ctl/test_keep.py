@@ -56,11 +56,16 @@ def lines(path: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def set_aside(place: Place, capsys: pytest.CaptureFixture[str]) -> dict[str, Any] | None:
-    """The command that was set aside, if there is one."""
+def jobs(place: Place, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """The commands that have not been settled."""
     assert main(["jobs", "--json", "-od", str(place.folder)]) == 0
     found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
-    return next((facts for facts in found if facts["state"] == "failed"), None)
+    return found
+
+
+def set_aside(place: Place, capsys: pytest.CaptureFixture[str]) -> dict[str, Any] | None:
+    """The command that was set aside, if there is one."""
+    return next((facts for facts in jobs(place, capsys) if facts["state"] == "failed"), None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -154,12 +159,13 @@ def _line(keeper: subprocess.Popen[str], text: str) -> str:
     return next(line for line in keeper.stderr if text in line)
 
 
-def test_the_second_waits_until_the_first_is_gone(place: Place) -> None:
+def test_the_second_waits_until_the_first_is_gone(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     with keeping(place, "-xcr", "echo #f >> ran") as first:
         wait_until(lambda: keeper_pid(place.lockdir) == first.pid)
         with keeping(place, "-xcr", "echo second #f >> ran") as second:
             store(place, "CT.1")
             wait_until(lambda: lines(place.folder / "ran") == ["CT.1"])
+            wait_until(lambda: not jobs(place, capsys))  # or it would be run once more
             first.kill()
             wait_until(lambda: keeper_pid(place.lockdir) == second.pid)
             store(place, "CT.2")
