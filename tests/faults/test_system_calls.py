@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +24,7 @@ from tests.harness.storing import (
 from tests.harness.wrapped import attached, require_strace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from tests.harness.objects import StorableObject
     from tests.harness.raw_peer import RawPeer
@@ -184,12 +186,21 @@ def test_a_failed_flush_is_never_tried_again_on_the_same_file(
     assert len(files) == len(set(files)) == 2
 
 
+@pytest.fixture
+def without_device() -> Iterator[Path]:
+    """A directory on a file system that has no device, as network file systems have none."""
+    with TemporaryDirectory(dir="/dev/shm", prefix="scpd-test-") as name:
+        if os.major(os.stat(name).st_dev):
+            pytest.skip("/dev/shm has a device")
+        yield Path(name)
+
+
 def test_an_error_of_close_refuses_the_object(
-    scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
+    without_device: Path, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], tmp_path: Path
 ) -> None:
     """Network file systems report there what they could not write (close(2))."""
     require_strace()
-    server, image = scpd("--fork"), ct_image(600_000)
+    server, image = scpd("--fork", inbox=without_device), ct_image(600_000)
     earlier = prepared(server, image)
     peer, worker = associated(raw_peer, server)
     send_half(peer, image)

@@ -95,8 +95,10 @@ def test_a_certificate_is_renewed_again_and_again_and_no_association_fails(
     write_ct_images(tmp_path / "images", 1)
     server = scpd("--fork", "--no-fsync", "-v", "+tls", mine.key, mine.crt, "+cf", certificates.ca.crt)
     senders = Senders(server, certificates, tmp_path / "images")
-    pause, begin, renewed = threading.Event(), monotonic(), [first]
+    pause, renewed = threading.Event(), [first]
     try:
+        wait_until(lambda: first.certificate.serial_number in senders.serials, what="the first certificate")
+        begin = monotonic()
         for number in range(40 if is_long else 4):
             pause.wait(max(begin + number - monotonic(), 0))
             key = renewed[-1].private if number % 2 else None  # by turns the old key and a new one
