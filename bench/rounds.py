@@ -58,6 +58,7 @@ def once(
     server: Server | BareLoop, workload: Workload, plans: list[load.Plan], beside: load.Plan | None = None
 ) -> load.Result:
     """Send the plans of a workload to a server, see that it stored all of them, and empty its directory."""
+    server.store.warm(sum(request.data_bytes for plan in plans for request in plan.requests))
     if isinstance(server, BareLoop):
         result = load.run(server.address, plans, send=load.stream)
         server.store.check(len(plans), result.data_bytes)
