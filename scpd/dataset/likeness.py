@@ -73,30 +73,29 @@ class _Segment:
     """Some fields; the length of the last one's value is read if it varies.
 
     `all_same` holds for what has the same values, too, as all before, where these had the same: two or three
-    comparisons for a series.  What it does not hold for is compared by its headers; the first one to be compared with
-    is the second data set, since the first one is what was learnt from.
+    comparisons for a series.  What it does not hold for is compared by its headers.
     """
 
-    __slots__ = ("_fields", "_is_checked", "all_same", "same_headers", "size", "varying")
+    __slots__ = ("_fields", "all_same", "same_headers", "size", "varying")
 
     def __init__(self, fields: list[_Field]) -> None:
         self._fields = fields
         self.varying = fields[-1] if fields[-1].varies else None
         self.same_headers = _Comparison([(each, None) for each in fields])
         self.size = self.same_headers.size
-        self.all_same: _Comparison | None = None
-        self._is_checked = False
+        self.all_same = self.same_headers  # until the values are known to look as they should
 
     def let_differ(self, data: Data, position: int) -> None:
-        """Compare those values no more that are others in this data set; with that learnt from it only passes."""
-        if not self._is_checked:
-            self._is_checked = True
-            return
+        """Compare those values no more that are others in this data set."""
         for field in self._fields:
             begin = position + len(field.header)
             position = begin + field.length
             if field.value is not None and data[begin:position] != field.value:
                 field.value = None
+        self.compare_values()
+
+    def compare_values(self) -> None:
+        """Compare from now on the values that all have had."""
         self.all_same = _Comparison([(each, each.value) for each in self._fields])
 
 
@@ -250,6 +249,8 @@ class Likeness:
         self.template = None
         if not self._behind_segments(data, level.syntax, {}):
             self._segments = []  # a value of it is to be changed: others will not have that
+        for segment in self._segments:
+            segment.compare_values()
 
     def _behind_segments(self, data: Data, syntax: Syntax, found: dict[int, bytes]) -> int:
         """Return the position behind all segments, 0 if they are unlike what is known or nothing is known."""
@@ -266,7 +267,7 @@ def _behind_segment(
     data: Data, position: int, segment: _Segment, syntax: Syntax, found: dict[int, bytes]
 ) -> int:
     """Compare a segment; give the position behind it, or raise `_UnlikeError` or `StructError`."""
-    if segment.all_same is None or not segment.all_same.holds(data, position, found):
+    if not segment.all_same.holds(data, position, found):
         if not segment.same_headers.holds(data, position, found):
             raise _UnlikeError
         segment.let_differ(data, position)

@@ -5,7 +5,7 @@ and copies.  CPython writes wherever it works, were it only to count references:
 and the master 200 after each fork.  To be interrupted takes as long as the copy.  But a page that is pinned, so that a
 device may write to it at any time, is never shared in this way: fork copies it, and whoever has pinned it keeps it to
 himself.  So these pages are pinned, as buffers of an io_uring(7) that is never asked for anything (`python -m bench
---only associations`: with this and `master.standbys` 1.16 times storescp's instead of 0.87; io_uring_register(2),
+--only associations`: with this and `master.standbys` 1.1 times storescp's instead of 0.87; io_uring_register(2),
 mm/memory.c of Linux since 5.10).
 
 Which they are shows when a child has played its part once, and still lives: what it has a copy of is ours alone again

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BUFFER_SIZE = 1 << 20
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
-# Of a fragment: so much that is still to come makes a large object, and others like it will follow.
+# So many bytes that have come, and do not end a fragment, are of a large object; others like it will follow.
 _WORTH_POPULATING = 1 << 16
 _POPULATE_WRITE = 23  # linux/mman.h
 
@@ -245,7 +245,7 @@ class PDUStream:
             start += _P_DATA_HEADER_SIZE
             left = length - 6
             is_last = bool(control & LAST_FRAGMENT)
-        if left > _WORTH_POPULATING and not self._is_populated:
+        if left and end >= _WORTH_POPULATING and not self._is_populated:
             self._populate()
         self._start, self._fragment_left = start, left
         is_complete = is_last and not left

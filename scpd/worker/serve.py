@@ -291,10 +291,8 @@ class _Worker:
         if dumps is not None:
             dumps.command(elements, context.context_id)
         request = messages.parse_request(elements)
-        if self._series is not None:
-            self._series.learn(command, request)
-        elif self._has_read and dumps is None:
-            self._series = Series()
+        if self._has_read and dumps is None:
+            self._series = self._series or Series()
             self._series.learn(command, request)
         self._has_read = True
         return request

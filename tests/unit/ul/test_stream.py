@@ -458,22 +458,21 @@ class Memory:
 def test_memory_for_large_objects_is_populated_once(error: OSError | None) -> None:
     stream = PDUStream(1 << 20)
     stream._memory = memory = Memory(error)  # type: ignore[assignment]
-    small, large = pdv(1, DATA, bytes(60_000)), pdv(1, DATA, bytes(200_000))
-    fill(stream, p_data(small)[:1000])
+    large = p_data(pdv(1, DATA, bytes(200_000)))
+    fill(stream, large[:65_535])  # an announcement alone is worth nothing
     assert not stream.take_data(1, [])
     assert memory.populated == []
-    fill(stream, p_data(small)[1000:] + p_data(large)[:1000])
+    fill(stream, large[65_535:65_536])
     assert not stream.take_data(1, [])
     assert memory.populated == [(stream_module._POPULATE_WRITE, 0, stream_module.BUFFER_SIZE // 2)]
-    stream.make_room()
-    fill(stream, p_data(large)[1000:100_000])
+    fill(stream, large[65_536:100_000])
     assert not stream.take_data(1, [])
     assert len(memory.populated) == 1
 
 
 def test_populated_memory_is_there() -> None:
     stream = PDUStream(1 << 20)
-    fill(stream, p_data(pdv(1, DATA, bytes(200_000)))[:12])
+    fill(stream, p_data(pdv(1, DATA, bytes(200_000)))[:65_536])
     before = private_memory()
     stream.take_data(1, [])
     assert private_memory() - before >= 400  # kB
