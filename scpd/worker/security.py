@@ -93,16 +93,13 @@ class Security:
         """Wait for bytes of the peer, and give them: none at their end."""
         channel = self.channel
         poll: select.poll | None = None  # the first ones are there before we are
-        while True:
+        while (left := deadline - monotonic()) > 0:
             try:
                 came = channel.arrive()
             except OSError:
                 return b""
             if came is not None:
                 return came
-            left = deadline - monotonic()
-            if left <= 0:
-                raise Gone("no TLS handshake in time")
             if poll is None:
                 poll = select.poll()
                 poll.register(wakeup, select.POLLIN)
@@ -110,6 +107,7 @@ class Security:
             poll.poll(min(left * 1000 + 1, _LONGEST_POLL))
             if wakeup.signalled:
                 raise Stopped(wakeup.cause)
+        raise Gone("no TLS handshake in time")
 
     def _explained(self, text: str, hello: bytes) -> str:
         """Say what went wrong; our own callbacks know best."""

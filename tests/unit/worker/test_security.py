@@ -146,6 +146,16 @@ def test_who_resets_the_connection_is_gone_too(tls: Tls, wakeup: Wakeup) -> None
             security.establish(wakeup, monotonic() + 10)
 
 
+def test_bytes_that_are_always_there_do_not_prolong_it(tls: Tls, wakeup: Wakeup) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"\x16\x03\x01\x02\x00\x01")  # the begin of a hello
+        with pytest.raises(Gone) as caught:
+            Security(ours, tls).establish(wakeup, monotonic() - 1)
+        assert ours.recv(1)  # it is there still
+    assert str(caught.value) == "no TLS handshake in time"
+
+
 def test_however_long_the_deadline_is_it_is_waited_for(tls: Tls, wakeup: Wakeup) -> None:
     wakeup.signal()
     ours, theirs = socket.socketpair()
