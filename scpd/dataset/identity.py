@@ -48,8 +48,8 @@ def check_identity(
         (SOP_CLASS_UID, sop_class_uid, "Class"),
         (SOP_INSTANCE_UID, sop_instance_uid, "Instance"),
     ):
-        value = found.get(tag, nested.get(tag))
-        if value is None:
+        value = found.get(tag)
+        if value is None and (value := nested.get(tag)) is None:
             raise Refused(CANNOT_UNDERSTAND, f"no SOP {name} UID in the data set")
         # The usual padding is looked at first: what white space would make of it need not be known then.
         if value.rstrip(b"\0") != announced.encode("latin-1", "replace") and uid_text(value) != announced:

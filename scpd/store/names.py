@@ -17,10 +17,7 @@ from time import localtime, strftime
 from scpd.errors import StartError
 from scpd.tables.sop_classes import FILE_PREFIXES
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
+UID, UNIQUE, TIME = "uid", "unique", "time"
 _UNKNOWN_CLASS = "UNKNOWN"
 _LONGEST_NAME = 255  # bytes
 # What storescp leaves in a UID; every other byte becomes an underscore.
@@ -43,14 +40,6 @@ def time_file_name(sop_class_uid: str, extension: str, now: float) -> str:
     seconds, milliseconds = divmod(int(now * 1000), 1000)
     prefix = FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)
     return f"{strftime('%Y%m%d%H%M%S', localtime(seconds))}{milliseconds:03}.{prefix}{extension}"
-
-
-# Kind > the name of an object, from its SOP Class and Instance UID, the extension, and the time of its command.
-NAMINGS: dict[str, Callable[[str, str, str, float], str]] = {
-    "uid": lambda sop_class, sop_instance, extension, _: file_name(sop_class, sop_instance, extension),
-    "unique": lambda sop_class, _, extension, __: unique_file_name(sop_class, extension),
-    "time": lambda sop_class, _, extension, now: time_file_name(sop_class, extension, now),
-}
 
 
 def name_beside(name: str, number: int) -> str:

@@ -55,16 +55,14 @@ _renameat2 = _find_renameat2(ctypes.CDLL(None, use_errno=True))
 
 def rename_to_free_name(name: str, directory: int, new_name: str, new_directory: int) -> None:
     """Move a file between two open directories, to a name that nothing there has."""
-    if not _renameat2(directory, _encoded(name), new_directory, _encoded(new_name), _RENAME_NOREPLACE):
+    old = name.encode() if name.isascii() else os.fsencode(name)
+    new = new_name.encode() if new_name.isascii() else os.fsencode(new_name)
+    if not _renameat2(directory, old, new_directory, new, _RENAME_NOREPLACE):
         return
     code = ctypes.get_errno()
     if code not in _NO_SUCH_RENAME:
         raise OSError(code, os.strerror(code), new_name)
     _link_to_free_name(name, directory, new_name, new_directory)
-
-
-def _encoded(name: str) -> bytes:
-    return name.encode() if name.isascii() else os.fsencode(name)
 
 
 def _link_to_free_name(name: str, directory: int, new_name: str, new_directory: int) -> None:

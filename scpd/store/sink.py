@@ -66,34 +66,40 @@ class OutputDirectory:
     __slots__ = (
         "_directory",
         "_fsync",
-        "_last_size",
         "_lock",
         "_maker",
         "_may_be_remote",
         "_serial",
         "_spare",
-        "_temporary",
+        "can_reserve",
+        "flushes",
+        "last_size",
         "subdirectory",
+        "temporary",
     )
 
     def __init__(self, path: str, *, fsync: bool) -> None:
         self._fsync = fsync
         self._serial = 0
         self._spare: Incoming | None = None
-        self._last_size = 0
+        self.last_size = 0
+        self.can_reserve = False  # the file system has reserved space before
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # What lies on a disk has the number of its driver; without one it may be another host's (or btrfs, or tmpfs).
         self._may_be_remote = os.major(os.fstat(self._directory).st_dev) == 0
+        self.flushes = (
+            fsync or self._may_be_remote
+        )  # there is anything to do for `flush` and `flush_directory`
         self.subdirectory = Subdirectory(self._directory, fsync=fsync)
         try:
-            self._temporary = open_temporary(self._directory, make=True)
+            self.temporary = open_temporary(self._directory, make=True)
         except OSError:
             os.close(self._directory)
             raise
         try:
-            maker, self._lock = new_maker(self._temporary)
+            maker, self._lock = new_maker(self.temporary)
         except OSError:
-            os.close(self._temporary)
+            os.close(self.temporary)
             os.close(self._directory)
             raise
         self._maker = f"{os.getpid()}.{maker}"
@@ -103,7 +109,7 @@ class OutputDirectory:
         if self._spare is not None:
             self._spare.discard()
         self.subdirectory.leave()
-        for descriptor in (self._lock, self._temporary, self._directory):
+        for descriptor in (self._lock, self.temporary, self._directory):
             try:
                 os.close(descriptor)
             except OSError:
@@ -123,15 +129,17 @@ class OutputDirectory:
         """
         if self._spare is not None:
             return
-        size = min(self._last_size, _MOST_RESERVED) // _RESERVED_UNIT * _RESERVED_UNIT
-        with suppress(OSError):
+        size = min(self.last_size, _MOST_RESERVED) // _RESERVED_UNIT * _RESERVED_UNIT
+        spare = None
+        try:
             spare = self._make()
-            try:
+            if size:
                 spare.reserve(size)
-            except OSError:
+        except OSError:
+            if spare is not None:
                 spare.discard()
-                raise
-            self._spare = spare
+            return
+        self._spare = spare
 
     def create(self) -> Incoming:
         """Begin a new object."""
@@ -141,7 +149,7 @@ class OutputDirectory:
     def _make(self) -> Incoming:
         self._serial += 1
         name = f"{self._maker}.{self._serial}"
-        return Incoming(self, name, os.open(name, _CREATE_FLAGS, 0o666, dir_fd=self._temporary))
+        return Incoming(self, name, os.open(name, _CREATE_FLAGS, 0o666, dir_fd=self.temporary))
 
     def open_object(self, name: str) -> int:
         """Open for reading what has this name; not through a link, and without waiting for anybody."""
@@ -149,7 +157,7 @@ class OutputDirectory:
 
     def open_temporary(self, name: str) -> int:
         """Open for reading what an `Incoming` has written."""
-        return os.open(name, _READ_FLAGS, dir_fd=self._temporary)
+        return os.open(name, _READ_FLAGS, dir_fd=self.temporary)
 
     def flush(self, descriptor: int) -> None:
         """Bring a file to stable storage, if that is asked for; raise what could not be written before it is shown."""
@@ -158,23 +166,6 @@ class OutputDirectory:
         if self._may_be_remote:
             # Closing reports errors too (close(2): EIO, EDQUOT on network file systems), of any descriptor of the file.
             os.close(os.dup(descriptor))
-
-    def rename_to_free_name(self, temporary_name: str, name: str) -> None:
-        """Make a flushed temporary file the object `name`; `FileExistsError` if that is taken."""
-        rename_to_free_name(temporary_name, self._temporary, name, self.subdirectory.descriptor)
-
-    def rename(self, temporary_name: str, name: str) -> None:
-        """Make a flushed temporary file the object `name`, whatever was there."""
-        os.rename(temporary_name, name, src_dir_fd=self._temporary, dst_dir_fd=self.subdirectory.descriptor)
-
-    def renamed(self, descriptor: int, size: int, name: str) -> None:
-        """Close an object of so many bytes and flush its directory; `DirectoryFlushError`, for the object is there."""
-        self._last_size = size
-        try:
-            os.close(descriptor)
-        except OSError as error:
-            raise DirectoryFlushError(error.errno, error.strerror, name) from error
-        self.flush_directory(name)
 
     def flush_directory(self, name: str) -> None:
         """Make durable, if that is asked for, that an object has this name; `DirectoryFlushError` if it cannot."""
@@ -188,7 +179,7 @@ class OutputDirectory:
     def remove_temporary(self, name: str) -> None:
         """Remove a temporary file; one that is gone already is fine, one that cannot be removed is the sweeper's."""
         with suppress(OSError):
-            os.unlink(name, dir_fd=self._temporary)
+            os.unlink(name, dir_fd=self.temporary)
 
 
 class Incoming:
@@ -209,16 +200,19 @@ class Incoming:
 
     def reserve(self, size: int) -> None:
         """Reserve space for the first `size` bytes if there is so much, and the file system can."""
-        if not size:
-            return
+        output = self._output
         # Where the file system cannot, the C library would write zeros, but not to a descriptor that appends.
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, os.O_APPEND)
+        is_trial = not output.can_reserve
+        if is_trial:
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, os.O_APPEND)
         try:
             os.posix_fallocate(self._descriptor, 0, size)
             self._reserved = size
+            output.can_reserve = True
         except OSError:
             os.ftruncate(self._descriptor, 0)
-        fcntl.fcntl(self._descriptor, fcntl.F_SETFL, 0)
+        if is_trial:
+            fcntl.fcntl(self._descriptor, fcntl.F_SETFL, 0)
 
     def write(self, pieces: Sequence[bytes | memoryview]) -> None:
         """Append these pieces, without joining them."""
@@ -259,7 +253,8 @@ class Incoming:
             return
         if self.size < self._reserved:
             os.ftruncate(self._descriptor, self.size)
-        self._output.flush(self._descriptor)
+        if self._output.flushes:
+            self._output.flush(self._descriptor)
         self._is_flushed = True
 
     def publish(self, name: str) -> None:
@@ -268,18 +263,27 @@ class Incoming:
         `DirectoryFlushError` if only the last step failed and the object is there.
         """
         self.flush()
-        self._output.rename_to_free_name(self._name, name)
+        output = self._output
+        rename_to_free_name(self._name, output.temporary, name, output.subdirectory.descriptor)
         self._renamed(name)
 
     def replace(self, name: str) -> None:
         """Make this the object `name` in place of what has that name; errors as of `publish`."""
         self.flush()
-        self._output.rename(self._name, name)
+        output = self._output
+        os.rename(self._name, name, src_dir_fd=output.temporary, dst_dir_fd=output.subdirectory.descriptor)
         self._renamed(name)
 
     def _renamed(self, name: str) -> None:
+        """Close the file and flush its directory."""
         descriptor, self._descriptor = self._descriptor, -1
-        self._output.renamed(descriptor, self.size, name)
+        self._output.last_size = self.size
+        try:
+            os.close(descriptor)
+        except OSError as error:
+            raise DirectoryFlushError(error.errno, error.strerror, name) from error
+        if self._output.flushes:
+            self._output.flush_directory(name)
 
     def inode(self) -> int:
         """Give the number by which the file can be told from others, whatever its name."""

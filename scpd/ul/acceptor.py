@@ -118,7 +118,8 @@ class Acceptor:
 
     def send_command(self, context_id: int, command: bytes) -> None:
         """Send a command set, in as many P-DATA-TF PDUs as the peer's maximum length needs."""
-        self._step(machine.EVT9)
+        if self.state != machine.STA6:  # where DT-1 changes no state
+            self._step(machine.EVT9)
         size = self._peer_max_pdu - _PDV_OVERHEAD
         if len(command) <= size:
             self.outgoing.append(pdus.encode_p_data(context_id, COMMAND_FRAGMENT | LAST_FRAGMENT, command))

@@ -6,7 +6,7 @@ import logging
 from time import time
 
 from scpd.store import duplicates
-from scpd.store.names import NAMINGS, sanitised
+from scpd.store.names import TIME, UNIQUE, file_name, sanitised, time_file_name, unique_file_name
 from scpd.worker.peer import readable
 
 TYPE_CHECKING = False
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
-UID, TIME = "uid", "time"  # of store.names.NAMINGS
-
 
 def object_name(naming: str, request: Request, extension: str) -> str:
     """Give the name of the object that a C-STORE-RQ announces; warn if it is not what the UID says."""
-    sop_instance = request.affected_sop_instance_uid
-    name = NAMINGS[naming](request.affected_sop_class_uid, sop_instance, extension, time())
-    if naming == UID and sop_instance not in name:
+    sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
+    if naming == TIME:
+        return time_file_name(sop_class, extension, time())
+    if naming == UNIQUE:
+        return unique_file_name(sop_class, extension)
+    name = file_name(sop_class, sop_instance, extension)
+    if sop_instance not in name:
         log.warning(
             'Sanitized unusual characters in SOP Instance UID, converted from "%s" to "%s".',
             readable(sop_instance.encode("latin-1", "replace")),

@@ -254,7 +254,7 @@ def test_a_taken_time_gets_serial_numbers_and_no_remark(scene: Scene) -> None:
     assert scene.objects() == {name: b"%d" % number for number, name in enumerate(names)}
 
 
-def broken(*_: object) -> None:
+def broken(*_: object, **__: object) -> None:
     raise OSError(errno.EIO, "Input/output error")
 
 
@@ -262,8 +262,8 @@ def broken(*_: object) -> None:
 def test_an_error_of_the_disk_is_no_taken_name(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, policy: Policy
 ) -> None:
-    for name in ("rename_to_free_name", "rename"):
-        monkeypatch.setattr(OutputDirectory, name, broken)
+    for name in ("scpd.store.sink.rename_to_free_name", "os.rename"):
+        monkeypatch.setattr(name, broken)
 
     with pytest.raises(OSError, match="Input/output"):
         scene.store(policy, b"new")
@@ -274,7 +274,7 @@ def test_an_error_of_the_disk_is_no_taken_name(
 @pytest.mark.parametrize("policy", [duplicates.replace, duplicates.silent])
 def test_what_cannot_be_replaced_stays(scene: Scene, monkeypatch: pytest.MonkeyPatch, policy: Policy) -> None:
     scene.store(duplicates.replace, b"old")
-    monkeypatch.setattr(OutputDirectory, "rename", broken)
+    monkeypatch.setattr("os.rename", broken)
 
     with pytest.raises(OSError, match="Input/output"):
         scene.store(policy, b"new")

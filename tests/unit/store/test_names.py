@@ -11,7 +11,6 @@ from pydicom.uid import UID
 
 from scpd.errors import StartError
 from scpd.store.names import (
-    NAMINGS,
     check_extension,
     check_prefix,
     file_name,
@@ -131,15 +130,6 @@ def test_a_taken_time_gets_storescps_serial_numbers(number: int, name: str) -> N
 @pytest.mark.parametrize(("number", "name"), [(0, "CT.1.2.dcm"), (1, "CT.1.2.dcm.1"), (12, "CT.1.2.dcm.12")])
 def test_what_stands_beside_has_a_number_behind_all(number: int, name: str) -> None:
     assert name_beside("CT.1.2.dcm", number) == name
-
-
-@pytest.mark.usefixtures("_in_nuuk")
-def test_the_table_of_namings_gives_the_names() -> None:
-    assert NAMINGS["uid"](CT_IMAGE, "1/2", ".x", NOON) == "CT.1_2.x"
-    assert NAMINGS["unique"](CT_IMAGE, "1/2", ".x", NOON).startswith("CT.X.2.25.")
-    assert NAMINGS["unique"](CT_IMAGE, "1/2", ".x", NOON).endswith(".x")
-    assert NAMINGS["time"](CT_IMAGE, "1/2", ".x", NOON) == "20260728101112000.CT.x"
-    assert set(NAMINGS) == {"uid", "unique", "time"}
 
 
 @given(st.text())

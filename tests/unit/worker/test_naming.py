@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from scpd.dimse import messages
@@ -29,14 +31,19 @@ def test_what_happens_when_a_name_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("naming", "uid", "is_warned"),
-    [("uid", "1.2.3", False), ("uid", "1/2", True), ("unique", "1/2", False), ("time", "1/2", False)],
+    ("naming", "uid", "pattern", "is_warned"),
+    [
+        ("uid", "1.2.3", r"CT\.1\.2\.3\.dcm", False),
+        ("uid", "1/2", r"CT\.1_2\.dcm", True),
+        ("unique", "1/2", r"CT\.X\.2\.25\.\d+\.dcm", False),
+        ("time", "1/2", r"2\d{16}\.CT\.dcm", False),
+    ],
 )
-def test_a_name_that_is_not_what_the_uid_says_is_warned_of(
-    caplog: pytest.LogCaptureFixture, naming: str, uid: str, is_warned: bool
+def test_an_object_is_named_by_uid_anew_or_by_time_and_a_uid_that_is_no_name_is_warned_of(
+    caplog: pytest.LogCaptureFixture, naming: str, uid: str, pattern: str, is_warned: bool
 ) -> None:
     request = messages.Request(messages.C_STORE_RQ, 1, has_data_set=True)
     request.affected_sop_class_uid, request.affected_sop_instance_uid = "1.2.840.10008.5.1.4.1.1.2", uid
 
-    assert "/" not in object_name(naming, request, ".dcm")
+    assert re.fullmatch(pattern, object_name(naming, request, ".dcm"))
     assert [record.levelname for record in caplog.records] == ["WARNING"] * is_warned
