@@ -47,10 +47,11 @@ def is_maker(name: str) -> bool:
 class Journal:
     """A journal being written."""
 
-    __slots__ = ("_descriptor", "_fsync", "_lines", "maker")
+    __slots__ = ("_descriptor", "_fsync", "_lines", "_put_off", "maker")
 
     def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool, maker: str = "") -> None:
         self._fsync = fsync
+        self._put_off = b""
         self.maker = maker or new_maker()
         for _ in range(_MOST_TRIES):
             if self._begin(lockdir.opened(layout.JOURNALS), first_line):
@@ -78,8 +79,18 @@ class Journal:
         return True
 
     def write(self, line: bytes) -> None:
-        """Append a line."""
-        self._lines.write(line)
+        """Append a line, and before it what was put off."""
+        put_off, self._put_off = self._put_off, b""
+        self._lines.write(put_off + line)
+
+    def put_off(self, line: bytes) -> None:
+        """Append a line when the next one is, or by `catch_up`: until then nobody can read it."""
+        self._put_off += line
+
+    def catch_up(self) -> None:
+        """Append what was put off."""
+        if self._put_off:
+            self.write(b"")
 
     def flush(self) -> None:
         """Bring all lines to stable storage, if that is asked for."""
@@ -88,6 +99,8 @@ class Journal:
 
     def close(self) -> None:
         """End it; raises nothing."""
+        with suppress(OSError):
+            self.catch_up()
         with suppress(OSError):
             os.close(self._descriptor)
 

@@ -32,9 +32,14 @@ _CHECKSUM = 9  # bytes: a tab and eight digits
 def encode(fields: Sequence[str]) -> bytes:
     """Give a line of at least one field."""
     # Nearly all lines need no escape anywhere; one look at all fields together takes half the time.
-    line = "\t".join(fields if _is_plain("".join(fields)) else map(_escaped, fields))
-    text = line.encode("ascii") + b"\t"
-    return text + b"%08x\n" % crc32(text)
+    line = "\t".join(fields if is_plain("".join(fields)) else map(escaped, fields))
+    return sealed(f"{line}\t")
+
+
+def sealed(text: str) -> bytes:
+    """Give the line of fields that are escaped already, with a tab behind each."""
+    data = text.encode("ascii")
+    return data + b"%08x\n" % crc32(data)
 
 
 def decode(line: bytes) -> list[str] | None:
@@ -47,7 +52,7 @@ def decode(line: bytes) -> list[str] | None:
         fields = [_unescaped(field) for field in escaped_fields]
     except ValueError:
         return None
-    return fields if list(map(_escaped, fields)) == escaped_fields else None
+    return fields if list(map(escaped, fields)) == escaped_fields else None
 
 
 def decode_all(lines: Iterable[bytes]) -> list[list[str]]:
@@ -55,12 +60,14 @@ def decode_all(lines: Iterable[bytes]) -> list[list[str]]:
     return [fields for line in lines if (fields := decode(line)) is not None]
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
+    """Tell whether it stands in a line as it is."""
     return text.isascii() and text.isprintable() and "%" not in text and " " not in text
 
 
-def _escaped(text: str) -> str:
-    if _is_plain(text):
+def escaped(text: str) -> str:
+    """Give a field as it stands in a line."""
+    if is_plain(text):
         return text
     data = text.encode("utf-8", "surrogatepass")
     return "".join(chr(byte) if 0x20 < byte < 0x7F and byte != 0x25 else f"%{byte:02X}" for byte in data)

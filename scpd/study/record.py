@@ -115,18 +115,18 @@ class ObjectRecord:
     def __init__(  # noqa: PLR0913 - a line has as many fields
         self,
         *,
-        number: int,
-        at: int,
-        generation: str,
-        directory: str,
-        name: str,
-        inode: int,
-        size: int,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        study_instance_uid: str,
-        transfer_syntax_uid: str,
-        hook: str,
+        number: int = 0,
+        at: int = 0,
+        generation: str = "",
+        directory: str = "",
+        name: str = "",
+        inode: int = 0,
+        size: int = 0,
+        sop_class_uid: str = "",
+        sop_instance_uid: str = "",
+        study_instance_uid: str = "",
+        transfer_syntax_uid: str = "",
+        hook: str = "",
     ) -> None:
         self.number = number
         self.at = at
@@ -143,23 +143,7 @@ class ObjectRecord:
 
     def encode(self) -> bytes:
         """Give the line to be written before the object's rename."""
-        return records.encode(
-            (
-                OBJECT,
-                str(self.number),
-                str(self.at),
-                self.generation,
-                self.directory,
-                self.name,
-                str(self.inode),
-                str(self.size),
-                self.sop_class_uid,
-                self.sop_instance_uid,
-                self.study_instance_uid,
-                self.transfer_syntax_uid,
-                self.hook,
-            )
-        )
+        return ObjectLines().encode(self)
 
     @classmethod
     def decode(cls, fields: list[str]) -> ObjectRecord | None:
@@ -187,6 +171,39 @@ class ObjectRecord:
         )
 
 
+class ObjectLines:
+    """The lines of one association's objects: what they have in common with the one before is not spelt again."""
+
+    __slots__ = ("_behind_instance", "_behind_size", "_behind_time", "_common", "_escaped_name", "_name")
+
+    def __init__(self) -> None:
+        self._common: tuple[str, ...] = ()
+        self._behind_time = self._behind_size = self._behind_instance = ""
+        self._name = self._escaped_name = ""  # of the last object
+
+    def encode(self, of: ObjectRecord) -> bytes:
+        """Give the line to be written before an object's rename."""
+        study, syntax = of.study_instance_uid, of.transfer_syntax_uid
+        common = of.generation, of.directory, of.sop_class_uid, study, syntax, of.hook
+        if common != self._common:
+            self._common = common
+            generation, directory, sop_class, study, syntax, hook = map(records.escaped, common)
+            self._behind_time = f"\t{generation}\t{directory}\t"
+            self._behind_size = f"\t{sop_class}\t"
+            self._behind_instance = f"\t{study}\t{syntax}\t{hook}\t"
+        name, instance = of.name, of.sop_instance_uid
+        if not records.is_plain(name + instance):
+            name, instance = records.escaped(name), records.escaped(instance)
+        self._name, self._escaped_name = of.name, name
+        begin = f"{OBJECT}\t{of.number}\t{of.at}{self._behind_time}{name}\t{of.inode}\t{of.size}"
+        return records.sealed(f"{begin}{self._behind_size}{instance}{self._behind_instance}")
+
+    def encode_stored(self, number: int, name: str, inode: int) -> bytes:
+        """Give the line that says what stands under which name now."""
+        name = self._escaped_name if name == self._name else records.escaped(name)
+        return records.sealed(f"{STORED}\t{number}\t{name}\t{inode}\t")
+
+
 def is_number(text: str) -> bool:
     """Tell whether a field is a number; one of a thousand digits is a forger's, and `int` raises for it."""
     return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
@@ -199,7 +216,7 @@ def encode_opened(key: str, generation: str) -> bytes:
 
 def encode_stored(number: int, name: str, inode: int) -> bytes:
     """Give the line that says what stands under which name now."""
-    return records.encode((STORED, str(number), name, str(inode)))
+    return ObjectLines().encode_stored(number, name, inode)
 
 
 def encode_failed(number: int) -> bytes:

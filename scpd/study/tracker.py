@@ -5,6 +5,7 @@
     publishing     4  the line of record, flushed: the object's rename follows
     stored, failed 6  the note behind it: what became of the rename
     ended          7  hold goes to this study if the object was stored; busy with it no more
+    rest              no object follows at once: what was put off until one does is done now
     settle         8  wait for the keeper, where the options ask for it
 
 The numbers are those of scpd_studies(7), publishing 1 to 8, which says what a crash between any two leaves.  Step 3,
@@ -13,6 +14,10 @@ the lock of the directory, is `publishing`'s too.
 An object that is refused before `publishing` leaves no line; one without a study (no sorting, or nothing hangs on the
 end of a study) goes without `began` and `place`.  The keeper looks at deadlines by itself: it is woken only when it
 could not know, so that one object more of a study costs it nothing.
+
+The objects of a study come one right after the other.  So who has stored one more stays busy with the study until the
+next has come, and notes it together with that one's line; whose sender pauses catches up, and so does who has put off
+anything for `_LONGEST_SECONDS`.
 
 A crash leaves the journal, which says all, and locks that the kernel drops.  Raises `OSError`, after which the caller
 closes the tracker, and may open another: what has a line but no note is then judged by the keeper.
@@ -40,6 +45,8 @@ _PUBLISHING = 0  # the byte of a publish lock
 # A lock is a lease on a network file system, but none is lost within a second: who became busy less than that ago need
 # not look again.
 _LEASE_SECONDS = 1.0
+# Objects may follow each other without a pause for hours; the keeper hears of what happens meanwhile.
+_LONGEST_SECONDS = 0.1
 
 
 class TrackerPolicy:
@@ -81,21 +88,28 @@ class Tracker:
         "_awaited",
         "_begun",
         "_current",
+        "_has_left",
         "_held",
         "_is_opened",
         "_is_stored",
         "_journal",
+        "_lines",
+        "_lingers",
         "_lockdir",
+        "_may_put_off",
         "_number",
         "_opened",
         "_policy",
         "_publish_lock",
+        "_put_off_at",
         "_replies",
+        "_wakes",
     )
 
     def __init__(self, policy: TrackerPolicy, sender: record.Sender) -> None:
         self._policy = policy
         self._number = 0  # objects with a line
+        self._lines = record.ObjectLines()
         self._current: states.OpenStudy | None = None  # we are busy with it
         self._held: states.OpenStudy | None = None  # we hold it
         self._opened = ""  # the generation of which the journal says that we are at it
@@ -103,6 +117,12 @@ class Tracker:
         self._is_stored = False  # this object is
         self._begun = 0.0  # when we became busy
         self._awaited: int | None = None  # the object for which the keeper shall answer
+        # Nobody waits for what may be put off: no command is to run for an object, no renaming to be let go on.
+        self._may_put_off = not (policy.hook or policy.waits or policy.renames)
+        self._put_off_at = 0.0  # since when something is; 0.0: nothing is
+        self._has_left = False
+        self._lingers = False  # we are busy with the study that we hold, for the sake of the next object
+        self._wakes = False  # the keeper is to be woken
         self._publish_lock = _PublishLock()
         self._replies: Replies | None = None
         self._lockdir = LockDirectory(policy.lock_directory)
@@ -118,9 +138,15 @@ class Tracker:
 
     def began(self, study_instance_uid: str) -> None:
         """Become busy with the open study of this UID; `Refused` if it can be none."""
-        self._begun = monotonic()
         held = self._held
-        if held is not None and held.about.study_instance_uid == study_instance_uid:
+        is_held = held is not None and held.about.study_instance_uid == study_instance_uid
+        if self._lingers:
+            if is_held:
+                self._lingers, self._current = False, held
+                return
+            self.rest()
+        self._begun = monotonic()
+        if held is not None and is_held:
             if held.begin():
                 self._be_at(held)
                 return
@@ -146,13 +172,15 @@ class Tracker:
 
     def place(self, choose: Callable[[], str]) -> str:
         """Give the name of the study's directory; if it has none yet, the one that `choose` makes and returns."""
-        study = self._busy()
+        study = self._current
+        assert study is not None  # noqa: S101 - `began` was called before
         if monotonic() - self._begun > _LEASE_SECONDS and not study.is_current():
+            self._journal.catch_up()
             self._current = None
             self._give_back(study)
             self._open(study.about.study_instance_uid)
             study = self._busy()
-        return study.find_directory(choose, flush=self._policy.fsync)
+        return study.directory or study.find_directory(choose, flush=self._policy.fsync)
 
     def _busy(self) -> states.OpenStudy:
         assert self._current is not None  # noqa: S101 - `began` was called before
@@ -161,6 +189,8 @@ class Tracker:
     def publishing(self, of: record.ObjectRecord) -> int:
         """Write the object's line, completed by what is known here; give its number.  Its rename may follow."""
         study, policy = self._current, self._policy
+        if study is None:
+            self.rest()
         if policy.renames:
             self._publish_lock.share(self._lockdir, of.directory)
         self._number += 1
@@ -168,23 +198,38 @@ class Tracker:
         of.at = monotonic_ns()
         of.generation = study.about.generation if study is not None else ""
         of.hook = policy.hook
-        self._journal.write(of.encode())
-        self._journal.flush()
+        self._journal.write(self._lines.encode(of))
+        if policy.fsync:
+            self._journal.flush()
         return of.number
 
     def stored(self, number: int, name: str, inode: int) -> None:
         """Note that the object is there, and what stands for it under which name."""
         self._is_stored = True
-        self._journal.write(record.encode_stored(number, name, inode))
-        self._publish_lock.release()
+        note = self._lines.encode_stored(number, name, inode)
+        # One more of the study that we hold is no news for the keeper.  And another object of it is noted already, so
+        # whatever becomes of us its end has its command.
+        self._lingers = self._may_put_off and self._current is self._held is not None and not self._is_opened
+        if self._lingers:
+            self._journal.put_off(note)
+            return
+        self._journal.write(note)
+        if self._policy.renames:
+            self._publish_lock.release()
 
     def failed(self, number: int) -> None:
         """Note that there is no such object."""
         self._journal.write(record.encode_failed(number))
-        self._publish_lock.release()
+        if self._policy.renames:
+            self._publish_lock.release()
 
     def ended(self) -> None:
         """Be busy no more: the object is stored, or refused; wake the keeper if it could not know what is due."""
+        if self._is_stored and self._lingers:
+            self._current, self._is_stored, self._awaited = None, False, None
+            self._put_off()
+            return
+        self._journal.catch_up()  # before anybody may seal the study
         study, self._current = self._current, None
         is_stored, self._is_stored = self._is_stored, False
         is_opened, self._is_opened = self._is_opened, False
@@ -200,6 +245,29 @@ class Tracker:
         if is_awaited:
             self._journal.write(record.encode_waits(self._number))
         if is_awaited or is_another or is_opened or (is_stored and self._policy.hook):
+            self._wakes = True
+        if self._wakes:
+            self._put_off()
+
+    def _put_off(self) -> None:
+        """Put off what there is to do, if that may be, and unless something is for too long already."""
+        now = monotonic()
+        if self._may_put_off and not self._put_off_at:
+            self._put_off_at = now
+        elif now - self._put_off_at > _LONGEST_SECONDS:
+            self.rest()
+
+    def rest(self) -> None:
+        """Do what was put off: no further object comes at once."""
+        if not (self._put_off_at or self._wakes):
+            return
+        self._put_off_at = 0.0
+        self._journal.catch_up()
+        if self._lingers and self._held is not None:
+            self._lingers = False
+            self._held.end()
+        if self._wakes:
+            self._wakes = False
             self._lockdir.wake()
 
     def _go_on_to(self, study: states.OpenStudy) -> None:
@@ -243,8 +311,11 @@ class Tracker:
         self._close_replies()
         return False
 
-    def close(self) -> None:
-        """End the journal and let everything go; raises nothing."""
+    def leave(self) -> None:
+        """End the journal and let all studies go; nothing but `close` may follow.  Raises nothing."""
+        if self._has_left:
+            return
+        self._has_left = True
         self._journal.close()
         for study in {self._current, self._held}:
             if study is not None:
@@ -252,6 +323,10 @@ class Tracker:
         self._current = self._held = None
         self._publish_lock.close()
         self._close_replies()
+
+    def close(self) -> None:
+        """Leave, and have the keeper look at once what that brings; raises nothing."""
+        self.leave()
         with suppress(OSError):
             self._lockdir.wake()
         self._lockdir.close()

@@ -86,7 +86,8 @@ class Timeouts:
 class Connection:
     """One accepted TCP connection, or TLS on it, and the association on that.
 
-    `on_pause` is called whenever the peer makes us wait for more than a moment.
+    `on_pause` is called whenever the peer makes us wait for more than a moment; `on_rest` then, too, and whenever no
+    request comes right after our answer, or a data set is slow to come.
     """
 
     __slots__ = (
@@ -99,6 +100,7 @@ class Connection:
         "_socket",
         "_timeouts",
         "_wakeup",
+        "on_rest",
     )
 
     def __init__(
@@ -110,6 +112,7 @@ class Connection:
         on_pause: Callable[[], None],
     ) -> None:
         self._on_pause = on_pause
+        self.on_rest: Callable[[], None] = _nothing
         self._lingers = False  # our last PDU is on its way, and must not be lost by closing
         sock.settimeout(None)
         self._blocks_for_a_moment = False
@@ -132,12 +135,12 @@ class Connection:
     def accept(self, answer: bytes, peer_max_pdu: int) -> None:
         """Send the A-ASSOCIATE-AC."""
         self._acceptor.accept(answer, peer_max_pdu)
-        self._flush(self._idle_deadline())
+        self._flush(self._timeouts.idle)
 
     def respond(self, context_id: int, command: bytes) -> None:
         """Send a response's command set."""
         self._acceptor.send_command(context_id, command)
-        self._flush(self._idle_deadline())
+        self._flush(self._timeouts.idle)
 
     def next_pdv(self) -> PDV:
         """Wait for a PDV outside a data set; its fragment is valid until the next call."""
@@ -145,6 +148,7 @@ class Connection:
         # A peer that awaits our answer has sent nothing more, and holds nothing back.
         is_awaited = acceptor.stream.is_empty() and not self._look()
         while (event := acceptor.next_event()) is None:
+            self.on_rest()
             acceptor.stream.make_room()
             if not self._fill(self._idle_deadline(), may_be_held_back=not is_awaited):
                 raise Abort(PROVIDER, 0, f"idle for {self._timeouts.idle} s")
@@ -180,6 +184,7 @@ class Connection:
                 stream.make_room()
             if self._fill_data(fragment_deadline, is_patient=not pieces) and monotonic() < late:
                 continue
+            self.on_rest()
             if pieces:
                 yield pieces, stream.fragments - given, False
                 given = stream.fragments
@@ -195,7 +200,7 @@ class Connection:
             self._acceptor.end_with(error)
             is_last = self._acceptor.state == machine.STA13 or isinstance(error, Insecure)
             # Our last words and the end of the stream go out as one segment, and wake the peer once.
-            self._flush(monotonic() + LINGER_SECONDS, _BEFORE_THE_END if is_last else _AT_ONCE)
+            self._flush(LINGER_SECONDS, _BEFORE_THE_END if is_last else _AT_ONCE)
             if is_last:
                 self._socket.shutdown(SHUT_WR)
                 self._lingers = True
@@ -258,6 +263,7 @@ class Connection:
             self._blocks_for_a_moment = True
         if self._receive(0):
             return True
+        self.on_rest()
         self._on_pause()
         if not is_patient:
             return False
@@ -295,15 +301,18 @@ class Connection:
         stream.filled(count)
         return True
 
-    def _flush(self, deadline: float | None, flags: int = _AT_ONCE) -> None:
-        """Send what the acceptor has to say, as one write; `Abort` if the peer has not taken it by `deadline`."""
+    def _flush(self, patience: float | None, flags: int = _AT_ONCE) -> None:
+        """Send what the acceptor has to say, as one write; `Abort` if the peer has not taken it in so many seconds."""
         outgoing = self._acceptor.outgoing
         left = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
         outgoing.clear()
+        deadline = None  # asked for when it is not taken at once
         while left:
             try:
                 left = left[self._socket.send(left, flags) :]
             except BlockingIOError:
+                if deadline is None and patience is not None:
+                    deadline = monotonic() + patience
                 if not self._wait(select.POLLOUT, deadline):
                     raise Abort(PROVIDER, 0, "the peer takes no answer") from None
                 if self._wakeup.signalled:
@@ -320,6 +329,10 @@ class Connection:
             return bool(poll.poll())
         milliseconds = (deadline - monotonic()) * 1000
         return milliseconds > 0 and bool(poll.poll(min(milliseconds + 1, _LONGEST_POLL)))
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

@@ -5,6 +5,7 @@
     publish   line of record, flushed > final name > note behind it
     ended     stored or refused
     settle    after the response: wait for the keeper if the options ask for that
+    rest      the peer pauses
 
 With directories by Study Instance UID and nothing that hangs on the end of a study nothing is recorded; with a command
 for each object and no sorting nothing but the lines is.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import logging
 
 from scpd.dataset.identity import study_uid
+from scpd.dataset.plain import STUDY_INSTANCE_UID
 from scpd.dimse import status
 from scpd.errors import Refused
 from scpd.store.duplicates import KEPT
@@ -81,8 +83,11 @@ class Filing:
         "_folder",
         "_found",
         "_has_studies",
+        "_last_study",
+        "_last_value",
         "_placing",
         "_policy",
+        "_record",
         "_recorded",
         "_sender",
         "_study",
@@ -101,15 +106,21 @@ class Filing:
         self._tracker: Tracker | None = None  # opened when there is something to record
         self._found: Mapping[int, bytes] = {}  # what is known of this object's data set,
         self._study = ""  # its Study Instance UID,
+        self._last_value, self._last_study = b"", ""  # the last one of all, as it came, and read
         self._folder = ""  # and the name of its directory
+        self._record = ObjectRecord()
 
     def saw(self, found: Mapping[int, bytes]) -> None:
         """Take what a data set says, at once when its study is known; `found` may still grow."""
         self._found = found
-        self._study = study_uid(found)
+        value = found.get(STUDY_INSTANCE_UID, b"")
+        if value != self._last_value:
+            self._last_value, self._last_study = value, study_uid(found)
+        self._study = self._last_study
         if self._study and self._has_studies:
+            tracker = self._tracker or self._opened()
             try:
-                self._recorder().began(self._study)
+                tracker.began(self._study)
             except OSError as error:
                 raise self._refusal(error) from None
 
@@ -146,8 +157,9 @@ class Filing:
 
     def _shared_name(self, placing: Placing, place: Subdirectory) -> str:
         """Give the name that the directory has for all who receive objects of the study while it is open."""
+        tracker = self._tracker or self._opened()
         try:
-            return self._recorder().place(lambda: placing.make(place, placing.name(self._study, self._found)))
+            return tracker.place(lambda: placing.make(place, placing.name(self._study, self._found)))
         except OSError as error:
             raise self._refusal(error) from None
 
@@ -159,7 +171,7 @@ class Filing:
             return publication(incoming, name)
         incoming.flush()  # before its line: then little time passes from that to the rename
         inode = incoming.inode()
-        number = self._write(self._record(request, transfer_syntax, name, inode, incoming.size))
+        number = self._write(self._record_of(request, transfer_syntax, name, inode, incoming.size))
         try:
             stored, remark = publication(incoming, name)
         except DirectoryFlushError as error:  # it is there
@@ -173,30 +185,27 @@ class Filing:
 
     def note_ignored(self, request: Request, transfer_syntax: str, size: int) -> None:
         """Record an object of which nothing is kept, for the sake of its command."""
-        number = self._write(self._record(request, transfer_syntax, "", 0, size))
+        number = self._write(self._record_of(request, transfer_syntax, "", 0, size))
         self._note(number, "", 0)
 
-    def _record(
+    def _record_of(
         self, request: Request, transfer_syntax: str, name: str, inode: int, size: int
     ) -> ObjectRecord:
-        return ObjectRecord(
-            number=0,  # this and other zeros are the tracker's to fill in
-            at=0,
-            generation="",
-            directory=self._folder,
-            name=name,
-            inode=inode,
-            size=size,
-            sop_class_uid=request.affected_sop_class_uid[:_LONGEST_UID],
-            sop_instance_uid=request.affected_sop_instance_uid[:_LONGEST_UID],
-            study_instance_uid=self._study[:_LONGEST_UID],
-            transfer_syntax_uid=transfer_syntax[:_LONGEST_UID],
-            hook="",
-        )
+        record = self._record  # used again for each object: to make one takes as long as to fill it in
+        record.directory = self._folder
+        record.name = name
+        record.inode = inode
+        record.size = size
+        record.sop_class_uid = request.affected_sop_class_uid[:_LONGEST_UID]
+        record.sop_instance_uid = request.affected_sop_instance_uid[:_LONGEST_UID]
+        record.study_instance_uid = self._study[:_LONGEST_UID]
+        record.transfer_syntax_uid = transfer_syntax[:_LONGEST_UID]
+        return record
 
     def _write(self, record: ObjectRecord) -> int:
+        tracker = self._tracker or self._opened()
         try:
-            return self._recorder().publishing(record)
+            return tracker.publishing(record)
         except OSError as error:
             raise self._refusal(error) from None
 
@@ -221,6 +230,14 @@ class Filing:
             except OSError as error:
                 self._lose(error)
 
+    def rest(self) -> None:
+        """No object follows at once: do what was put off until one does."""
+        if self._tracker is not None:
+            try:
+                self._tracker.rest()
+            except OSError as error:
+                self._lose(error)
+
     def settle(self, wakeup: Wakeup) -> None:
         """Wait for the keeper where the options ask for it; raises `Stopped`."""
         if self._tracker is None:
@@ -233,16 +250,24 @@ class Filing:
         except OSError as error:
             self._lose(error)
 
+    def leave(self) -> None:
+        """Leave studies and journal; nothing but `close` may follow."""
+        if self._tracker is not None:
+            self._tracker.leave()
+
     def close(self) -> None:
-        """Leave studies and lock directory."""
+        """Leave studies and lock directory, and wake the keeper."""
         tracker, self._tracker = self._tracker, None
         if tracker is not None:
             tracker.close()
 
-    def _recorder(self) -> Tracker:
+    def _opened(self) -> Tracker:
+        """Begin to record."""
         assert self._policy is not None  # noqa: S101 - who comes here records
-        if self._tracker is None:
+        try:
             self._tracker = Tracker(self._policy, self._sender)
+        except OSError as error:
+            raise self._refusal(error) from None
         return self._tracker
 
     def _lose(self, error: OSError) -> None:

@@ -39,10 +39,18 @@ class IgnoredObjects:
     def prepare(self) -> None:
         """Nothing can be made ready."""
 
+    def rest(self) -> None:
+        """The peer pauses: do what was put off until the next object comes."""
+        self._filing.rest()
+
     def settle(self, wakeup: Wakeup) -> None:
         """After the response: wait for the command if the options ask for that."""
         self._filing.settle(wakeup)
 
+    def leave(self) -> None:
+        """Leave nothing behind; nothing but `close` may follow."""
+        self._filing.leave()
+
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind, and wake the keeper."""
         self._filing.close()

@@ -80,8 +80,9 @@ def serve(
             security.tell(peer)
         worker.run(deadline)
     except PeerError as error:
-        worker.close()
+        worker.leave()
         connection.end(error)
+        worker.close()
         code = worker.ended(error)
         connection.close()
     return code
@@ -171,13 +172,18 @@ class _Worker:
             self._complain(level, text, self._progress.summary(), error)
         return row.exit_code
 
-    def close(self) -> None:
-        """Leave nothing behind; raises nothing."""
+    def leave(self) -> None:
+        """Leave nothing behind, before the peer hears of the end; raises nothing."""
         if self._store is not None:
-            self._store.close()
+            self._store.leave()
         if self._slot >= 0:
             with suppress(OSError):
                 os.close(self._slot)
+
+    def close(self) -> None:
+        """Tell others that it is over, who might take the processor from the answer; raises nothing."""
+        if self._store is not None:
+            self._store.close()
 
     def _complain(self, level: int, text: str, more: str, error: PeerError | Refused) -> None:
         """Log `text`; an error like one of the last minute is less than one.
@@ -220,6 +226,8 @@ class _Worker:
         accept = pdus.encode_associate_accept(called, calling, answer.contexts, user)
         self._connection.accept(accept, peer_max_pdu)
         self._store = self._new_store(calling, called)
+        if self._store is not None:
+            self._connection.on_rest = self._store.rest
         if self._informs:
             log.info("Association Acknowledged (Max Send PDV: %d)", max(peer_max_pdu - 12, 0))
             if not self._contexts:
@@ -323,7 +331,7 @@ class _Worker:
         except Refused as refusal:
             answer, comment = refusal.status, refusal.comment
             self._complain_of_object(refusal)
-        self._pass_over(data)  # what a refusal left
+            self._pass_over(data)  # what is left of it
         self._around.logs.association.status = status.text(answer)
         self._progress.end(answer)
         if answer == status.SUCCESS and self._series is not None:
@@ -345,8 +353,8 @@ class _Worker:
 
     def _object(self, request: messages.Request, context: Context) -> DataSet:
         faults, bounds = self._policy.faults, self._policy.bounds
-        if (faults is None and bounds is None) or not request.has_data_set:
-            return self._data(request, context)
+        if not request.has_data_set:
+            return iter(())
         if faults is None:
             data = self._connection.data(context.context_id)
         else:

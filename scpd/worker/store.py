@@ -22,6 +22,7 @@ from scpd.dataset.identity import study_uid
 from scpd.dimse import messages, status
 from scpd.errors import Refused
 from scpd.store.filemeta import FileMeta
+from scpd.store.names import TIME
 from scpd.store.sink import DirectoryFlushError, OutputDirectory
 from scpd.worker import naming
 from scpd.worker.form import Announced, FormingStore
@@ -46,7 +47,7 @@ log = logging.getLogger("dcmtk.apps.storescp")
 class StorePolicy:
     """How objects are stored: where, under which names, in which form.
 
-    `naming` is of `store.names.NAMINGS`, `duplicates` of `store.duplicates.POLICIES`; a time that is taken gets a
+    `naming` is one of `store.names`, `duplicates` of `store.duplicates.POLICIES`; a time that is taken gets a
     serial number, whatever `duplicates` says.  `form` is `None` with --bit-preserving.
     """
 
@@ -168,6 +169,11 @@ class ObjectStore:
         if self._filing is not None:
             self._filing.settle(wakeup)
 
+    def rest(self) -> None:
+        """The peer pauses: do what was put off until the next object comes."""
+        if self._filing is not None:
+            self._filing.rest()
+
     def prepare(self) -> None:
         """Make ready for the next object while its sender is busy.
 
@@ -177,13 +183,19 @@ class ObjectStore:
         if self._output is not None and self._objects > 1:
             self._output.prepare()
 
-    def close(self) -> None:
-        """Leave nothing behind."""
+    def leave(self) -> None:
+        """Leave nothing behind; nothing but `close` may follow."""
         if self._filing is not None:
-            self._filing.close()
+            self._filing.leave()
         if self._output is not None:
             self._output.close()
             self._output = None
+
+    def close(self) -> None:
+        """Leave nothing behind, and wake the keeper."""
+        self.leave()
+        if self._filing is not None:
+            self._filing.close()
 
     def _receive(
         self,
@@ -265,7 +277,7 @@ class ObjectStore:
             self._filing.saw(found)
 
     def _publish(self, incoming: Incoming, name: str, publication: Publication) -> None:
-        is_fixed = self._policy.naming != naming.TIME  # else it is known when it is taken
+        is_fixed = self._policy.naming != TIME  # else it is known when it is taken
         if self._tells_names and is_fixed:
             self._tell_name(name)
         try:

@@ -210,6 +210,7 @@ class Worker:
         self._tracker = Tracker(policy, sender)
         self._steps: Iterator[str] | None = None
         self.at = ""  # the object that it is at
+        self.is_prompt = False  # its peer sends one object right after the other
         self.is_written_down = False  # its line is
 
     @property
@@ -270,17 +271,25 @@ class Worker:
         tracker.stored(number, name, inode)
         yield "stored"
         tracker.ended()
+        if not self.is_prompt:
+            tracker.rest()
 
     def is_out_of_place(self, *, by_hold: bool) -> bool:
         """Tell whether a study was sealed that it is busy with, or holds if that counts."""
         tracker = self._tracker
-        studies = [tracker._current, tracker._held if by_hold else None]
+        studies = [tracker._current, tracker._held if by_hold or tracker._lingers else None]
         return any(study is not None and not study.is_current() for study in studies)
 
     def refuse(self) -> None:
         """Give up the object that it is at, before its line is written."""
         self._steps = None
         self._tracker.ended()
+        if not self.is_prompt:
+            self._tracker.rest()
+
+    def rest(self) -> None:
+        """Have no object that comes at once; in the middle of one, too."""
+        self._tracker.rest()
 
     def _make_directory(self, study: str) -> str:
         """As --sort-on-study-uid does."""
@@ -296,6 +305,7 @@ class Worker:
     def die(self) -> None:
         """Be killed: its descriptors are closed, nothing else happens."""
         self._steps = None
+        self._tracker._journal._put_off = b""
         self._tracker.close()
 
 

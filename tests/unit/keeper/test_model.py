@@ -86,6 +86,7 @@ class Receiver(RuleBasedStateMachine):
         found = [worker for worker in self.workers if worker.peer == peer and not worker.is_busy]
         if len(self.workers) < self.most_workers and index >= len(found):
             self.workers.append(self.site.worker(peer))
+            self.workers[-1].is_prompt = True
             return self.workers[-1]
         return found[index % len(found)] if found else None
 
@@ -137,6 +138,11 @@ class Receiver(RuleBasedStateMachine):
         worker = self._busy(index)
         if not worker.is_written_down:
             worker.refuse()
+
+    @precondition(lambda self: self.workers)
+    @rule(index=INDEX)
+    def pause(self, index: int) -> None:
+        self.workers[index % len(self.workers)].rest()
 
     @precondition(lambda self: self._some_idle())
     @rule(index=INDEX)

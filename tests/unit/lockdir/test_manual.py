@@ -209,6 +209,7 @@ def test_the_code_cites_every_procedure_and_no_step_that_is_none() -> None:
     [
         (locks.PATIENCE_SECONDS, "5 seconds at most"),
         (tracker._LEASE_SECONDS, "more than a second"),
+        (tracker._LONGEST_SECONDS, "more than 0.1 seconds"),
         (rules.RETRY_SECONDS, "once more each second"),
         (completion._LONGEST_SECONDS, "at most 50 ms"),
         (keeper._LONGEST_SLEEP, "every 10 seconds at least"),
@@ -222,7 +223,7 @@ def test_the_numbers_are_those_of_the_code(value: float, text: str) -> None:
     assert text in TEXT
     numbers = {"50 ms": 0.05, "a second": 1.0, "each second": 1.0}
     told = [number for word, number in numbers.items() if word in text]
-    assert value == (told[0] if told else float(re.findall(r"\d+", text)[0]))
+    assert value == (told[0] if told else float(re.findall(r"[\d.]*\d", text)[0]))
 
 
 def test_each_source_line_ends_its_sentence() -> None:

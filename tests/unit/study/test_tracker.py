@@ -334,15 +334,36 @@ class TestWaking:
     def test_an_object_more_of_a_study_wakes_nobody(self, scene: Scene) -> None:
         one = scene.tracker()
         store(one)
+        one.rest()
         assert scene.was_woken(), "a study was opened"
         store(one)
         refuse(one)
+        one.rest()
         assert not scene.was_woken()
 
         store(one, OTHER)
+        one.rest()
         assert scene.was_woken()
         refuse(one, "1.2.5")
+        one.rest()
         assert scene.was_woken(), "an open study without objects"
+        one.close()
+        assert scene.was_woken()
+
+    def test_the_keeper_is_not_woken_while_one_object_follows_the_other(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        assert not scene.was_woken()
+        one.rest()
+        assert scene.was_woken()
+
+    def test_who_leaves_wakes_the_keeper_last(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        one.leave()
+        assert not scene.was_woken()
+        assert scene.can_seal(STUDY, hold_too=True)
         one.close()
         assert scene.was_woken()
 
@@ -356,6 +377,137 @@ class TestWaking:
     def test_a_keeper_that_is_not_there_is_no_reason_to_fail(self, scene: Scene) -> None:
         (scene.path / "wake").unlink()
         store(scene.tracker(hook="xcr"))
+
+
+class TestObjectsWithoutAPause:
+    """The peer sends one object right after the other: what is put off, and when it is done."""
+
+    def notes(self, scene: Scene) -> list[str]:
+        return [line[1] for line in scene.lines() if line[0] == "stored"]
+
+    def test_the_first_object_of_a_study_is_noted_at_once(self, scene: Scene) -> None:
+        store(scene.tracker())
+        assert self.notes(scene) == ["1"]
+        assert scene.can_seal(STUDY)
+
+    def test_one_more_keeps_us_busy_until_the_peer_rests(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        assert self.notes(scene) == ["1"]
+        assert not scene.can_seal(STUDY)
+
+        one.rest()
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.can_seal(STUDY)
+        assert not scene.can_seal(STUDY, hold_too=True)
+
+    def test_the_next_object_brings_the_note_of_the_one_before(self, scene: Scene) -> None:
+        one = scene.tracker()
+        for _ in range(3):
+            store(one)
+        assert [line[:2] for line in scene.lines()[1:]] == [
+            ["object", "1"],
+            ["stored", "1"],
+            ["object", "2"],
+            ["stored", "2"],
+            ["object", "3"],
+        ]
+        number = receive(one)
+        assert self.notes(scene) == ["1", "2", "3"]
+        one.stored(number, "CT.1", 4711)
+        one.ended()
+        assert not scene.can_seal(STUDY)
+
+    def test_a_pause_within_the_next_object_notes_and_leaves_us_busy_with_that(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        one.began(STUDY)
+        one.rest()
+        assert self.notes(scene) == ["1", "2"]
+        assert not scene.can_seal(STUDY), "an object of it is on its way"
+
+    def test_a_pause_before_the_study_of_the_next_object_is_known_lets_it_go(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        one.rest()
+        sealed = scene.seal(STUDY)
+        store(one)
+        assert scene.generation(STUDY) != sealed
+
+    def test_an_object_of_another_study_lets_the_one_before_go(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        one.began(OTHER)
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.can_seal(STUDY)
+        assert not scene.can_seal(STUDY, hold_too=True)
+
+    def test_who_refuses_the_next_object_notes_the_one_before_first(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        refuse(one)
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.can_seal(STUDY)
+
+    def test_an_object_without_a_study_lets_the_one_before_go(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        number = one.publishing(an_object())
+        assert scene.can_seal(STUDY)
+        one.stored(number, "CT.1", 4711)
+        one.ended()
+        assert self.notes(scene) == ["1", "2", "3"]
+
+    def test_the_end_of_the_association_notes_it(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        one.close()
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.can_seal(STUDY, hold_too=True)
+
+    def test_nothing_is_put_off_for_long(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tracker, "_LONGEST_SECONDS", -1.0)
+        one = scene.tracker()
+        for _ in range(3):
+            store(one)
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.was_woken()
+        store(one)
+        store(one)
+        assert self.notes(scene) == ["1", "2", "3", "4"]
+
+    @pytest.mark.parametrize("options", [{"hook": "xcr"}, {"renames": True}, {"waits": "single"}])
+    def test_nothing_is_put_off_where_somebody_waits_for_it(
+        self, scene: Scene, options: dict[str, object]
+    ) -> None:
+        one = scene.tracker(**options)
+        store(one)
+        assert scene.was_woken()
+        store(one)
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.can_seal(STUDY)
+
+    def test_a_lock_that_may_be_lost_is_looked_at_again_however_long_we_linger(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        lost = scene.generation(STUDY)
+        monkeypatch.setattr(tracker, "_LEASE_SECONDS", -1.0)
+        os.rename(scene.path / "open" / STUDY, scene.path / "sealed" / f"{STUDY}.{lost}")
+        store(one, choose=lambda: "X_2")
+        assert (
+            [line[3] for line in scene.lines() if line[0] == "object"][2] == scene.generation(STUDY) != lost
+        )
+        assert self.notes(scene)[:2] == ["1", "2"]
 
 
 class TestPublishLock:

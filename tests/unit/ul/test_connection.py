@@ -618,6 +618,35 @@ class TestStopping:
         connection.next_pdv()
         assert scene.pauses == 1
 
+    def test_who_sends_no_request_at_once_lets_us_rest(self, scene: Scene) -> None:
+        at_once, late = p_data(1, COMMAND | LAST, b"at once"), p_data(1, COMMAND | LAST, b"late")
+        connection = scene.associated(at_once, at_once, Late(0.001, late), late[:3], late[3:])
+        rests: list[bool] = []
+        connection.on_rest = lambda: rests.append(True)
+
+        assert [len(rests) for _ in range(2) if connection.next_pdv()] == [0, 0]
+        assert bytes(connection.next_pdv()[2]) == b"late"
+        assert len(rests) == 1
+        assert bytes(connection.next_pdv()[2]) == b"late"
+        assert len(rests) == 2, "not all of it was there"
+
+    @pytest.mark.parametrize("begin", [p_data(1, DATA, b"begin"), b"\4"])
+    def test_who_pauses_in_a_data_set_lets_us_rest(self, scene: Scene, begin: bytes) -> None:
+        connection = scene.associated(begin, 0.06, p_data(1, LAST, b"end")[begin == b"\4" :])
+        rests: list[bool] = []
+        connection.on_rest = lambda: rests.append(True)
+
+        assert joined(connection)[0] in (b"beginend", b"end")
+        assert rests
+
+    def test_who_drips_a_data_set_lets_us_rest_once_a_second(self, scene: Scene, clock: Clock) -> None:
+        connection = scene.associated(*(Late(0.04, bytes([byte])) for byte in p_data(1, LAST, bytes(100))))
+        rests: list[float] = []
+        connection.on_rest = lambda: rests.append(clock.now)
+
+        joined(connection)
+        assert 3 <= len(rests) <= 5
+
     def test_a_signal_stops_a_data_set_and_the_peer_hears_why(self, scene: Scene) -> None:
         connection = scene.associated(p_data(1, DATA, b"ab"), b"more of it", CLOSED)
         data = connection.data(1)

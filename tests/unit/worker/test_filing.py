@@ -159,12 +159,18 @@ def send(
     data: bytes | None = None,
     syntax: str = LITTLE,
     places: tuple[int, ...] = (),
+    is_prompt: bool = False,
 ) -> None:
+    """Send an object; with `is_prompt` another one follows at once."""
     request = messages.Request(messages.C_STORE_RQ, 1, has_data_set=True)
     request.affected_sop_class_uid, request.has_sop_class_uid = CT, True
     request.affected_sop_instance_uid, request.has_sop_instance_uid = instance, True
     content = data_set(study, instance) if data is None else data
-    store.store(request, Context(1, CT, syntax), portions(content, *places), Progress(Titles(), "peer"))  # type: ignore[arg-type]
+    try:
+        store.store(request, Context(1, CT, syntax), portions(content, *places), Progress(Titles(), "peer"))  # type: ignore[arg-type]
+    finally:
+        if not is_prompt:
+            store.rest()
 
 
 def status_of(store: ObjectStore, *arguments: object, **more: object) -> int:
@@ -449,6 +455,18 @@ class TestRecords:
         assert status_of(store, instance="2") == 0xA700
         assert [note[:3] for note in scene.notes()] == [["stored", "1", "CT.1"], ["stored", "2", "CT.2"]]
 
+    def test_the_note_of_an_object_that_another_follows_at_once_comes_with_its_line(
+        self, scene: Scene
+    ) -> None:
+        store = scene.store(scene.policy(rules=RULES))
+        for instance in ("1", "2", "3"):
+            send(store, instance=instance, is_prompt=True)
+        kinds = [line[:2] for line in scene.lines() if line[0] in ("object", "stored")]
+        assert kinds == [["object", "1"], ["stored", "1"], ["object", "2"], ["stored", "2"], ["object", "3"]]
+
+        store.rest()
+        assert scene.notes()[2][:3] == ["stored", "3", "CT.3"]
+
     def test_a_line_stands_before_its_object_does(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -503,12 +521,12 @@ class TestFailures:
     def test_a_note_that_cannot_be_written_is_no_reason_to_refuse(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def full(number: int, name: str, inode: int) -> bytes:
+        def full(*_: object) -> bytes:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         store = scene.store(scene.policy(rules=RULES))
         with monkeypatch.context() as patch:
-            patch.setattr("scpd.study.record.encode_stored", full)
+            patch.setattr("scpd.study.record.ObjectLines.encode_stored", full)
             send(store, instance="1")
         assert f"cannot use lock directory: {scene.lock}: No space left" in caplog.text
         send(store, instance="2")
