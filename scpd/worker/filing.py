@@ -93,6 +93,7 @@ class Filing:
         "_study",
         "_tracker",
         "is_sorted",
+        "settles",
     )
 
     def __init__(self, policy: FilingPolicy, sender: Sender) -> None:
@@ -100,6 +101,7 @@ class Filing:
         self._recorded = policy.recorded
         self._sender = sender
         self.is_sorted = policy.sorting is not None
+        self.settles = policy.recorded is not None or bool(policy.tracker and policy.tracker.waits)
         self._placing = None if policy.sorting is None else Placing(policy.sorting, policy.output_directory)
         # Whether something hangs on the end of a study.
         self._has_studies = self.is_sorted and policy.tracker is not None and bool(policy.tracker.rules)
