@@ -411,6 +411,11 @@ def test_under_load_no_association_fails_and_no_connection_is_refused(
         if number * seconds % upgrades < seconds:
             options.write_text(broken if number * seconds // upgrades % 2 else good, encoding="utf-8")
             server.signal(signal.SIGHUP)
+    # A program that finds its options broken when it has just been executed tries again until they are whole: the last
+    # upgrade, and the renewal that was asked for meanwhile, must be over.
+    options.write_text(good, encoding="utf-8")
+    renew(server)
+    renew(server)
     options.write_text(broken, encoding="utf-8")
     renew(server, verdict=REFUSED)
     assert "/nonexistent" in server.stderr
