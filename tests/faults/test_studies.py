@@ -18,7 +18,8 @@ import pytest
 
 from tests.harness.ports import is_listening
 from tests.harness.processes import children_of, command_line, is_running
-from tests.harness.storing import store
+from tests.harness.raw_peer import STORE_CONTEXT
+from tests.harness.storing import announce, finish, send_half, store, worker_of
 from tests.harness.studies import (
     SECONDS,
     Gate,
@@ -178,6 +179,47 @@ def test_whoever_is_killed_no_study_is_lost_or_stays_open(
             assert all(len(name) == 8 and name[:2] == "CT" and name[2:].isdigit() for name in names)
         else:
             assert names == numbered(len(names))
+
+
+class TestObjectsWithoutAPause:
+    """All requests are on their way before the first response: what a worker puts off is done in time, or made good."""
+
+    def sent(self, peer: RawPeer, study: list[StorableObject]) -> None:
+        """Send objects one right after the other, the last one half, and see all others answered."""
+        for image in study[:-1]:
+            announce(peer, image)
+            peer.send_data(STORE_CONTEXT, image.data_set)
+        send_half(peer, study[-1])
+        assert [peer.receive_response().status for _ in study[:-1]] == [0] * (len(study) - 1)
+
+    def test_a_study_ends_when_its_sender_pauses(
+        self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], hook: Hook
+    ) -> None:
+        server = scpd("--fork", "-su", "X", "-xcs", hook.command, "-tos", "1")
+        study = series(12)
+        peer = raw_peer(server, timeout=SECONDS)
+        peer.associate()
+        self.sent(peer, study)
+        assert finish(peer, study[-1]).status == 0
+
+        (run,) = hook.wait_for(1, server)
+        assert (run.study, run.objects, len(run.files)) == (study_of(study), 12, 12)
+        assert store(peer, series(1)[0]).status == 0
+        peer.release()
+
+    def test_whose_worker_is_killed_amid_a_series_all_that_was_acknowledged_counts(
+        self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], hook: Hook
+    ) -> None:
+        server = scpd("--fork", "-su", "X", "-xcs", hook.command, "-tos", "1")
+        study = series(12)
+        peer = raw_peer(server, timeout=SECONDS)
+        peer.associate(calling="SERIES")
+        worker = worker_of(server, "SERIES")
+        self.sent(peer, study)
+        os.kill(worker, signal.SIGKILL)
+
+        (run,) = hook.wait_for(1, server)
+        assert (run.study, run.objects, len(run.files)) == (study_of(study), 11, 11)
 
 
 class TestEndOfTheMaster:
