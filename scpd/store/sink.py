@@ -87,9 +87,8 @@ class OutputDirectory:
         self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # What lies on a disk has the number of its driver; without one it may be another host's (or btrfs, or tmpfs).
         self._may_be_remote = os.major(os.fstat(self._directory).st_dev) == 0
-        self.flushes = (
-            fsync or self._may_be_remote
-        )  # there is anything to do for `flush` and `flush_directory`
+        # Whether there is anything to do for `flush` and `flush_directory`.
+        self.flushes = fsync or self._may_be_remote
         self.subdirectory = Subdirectory(self._directory, fsync=fsync)
         try:
             self.temporary = open_temporary(self._directory, make=True)

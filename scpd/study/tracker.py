@@ -16,8 +16,8 @@ end of a study) goes without `began` and `place`.  The keeper looks at deadlines
 could not know, so that one object more of a study costs it nothing.
 
 The objects of a study come one right after the other.  So who has stored one more stays busy with the study until the
-next has come, and notes it together with that one's line; whose sender pauses catches up, and so does who has put off
-anything for `_LONGEST_SECONDS`.
+next has come, and notes it together with that one's line; whose sender pauses catches up, and so does, at the end of an
+object, who has put off anything for `_LONGEST_SECONDS`.
 
 A crash leaves the journal, which says all, and locks that the kernel drops.  Raises `OSError`, after which the caller
 closes the tracker, and may open another: what has a line but no note is then judged by the keeper.
@@ -45,8 +45,10 @@ _PUBLISHING = 0  # the byte of a publish lock
 # A lock is a lease on a network file system, but none is lost within a second: who became busy less than that ago need
 # not look again.
 _LEASE_SECONDS = 1.0
-# Objects may follow each other without a pause for hours; the keeper hears of what happens meanwhile.
+# Objects may follow each other without a pause for hours.  The keeper hears of what happens meanwhile, and for some
+# time in between a study is free from one object to the next: it may have to end, and the keeper tries once a second.
 _LONGEST_SECONDS = 0.1
+_FREE_SECONDS = 0.025
 
 
 class TrackerPolicy:
@@ -88,6 +90,7 @@ class Tracker:
         "_awaited",
         "_begun",
         "_current",
+        "_free_until",
         "_has_left",
         "_held",
         "_is_opened",
@@ -97,6 +100,7 @@ class Tracker:
         "_lingers",
         "_lockdir",
         "_may_put_off",
+        "_named",
         "_number",
         "_opened",
         "_policy",
@@ -110,6 +114,7 @@ class Tracker:
         self._policy = policy
         self._number = 0  # objects with a line
         self._lines = record.ObjectLines()
+        self._named = ("", 0)  # name and inode of the last one
         self._current: states.OpenStudy | None = None  # we are busy with it
         self._held: states.OpenStudy | None = None  # we hold it
         self._opened = ""  # the generation of which the journal says that we are at it
@@ -120,6 +125,7 @@ class Tracker:
         # Nobody waits for what may be put off: no command is to run for an object, no renaming to be let go on.
         self._may_put_off = not (policy.hook or policy.waits or policy.renames)
         self._put_off_at = 0.0  # since when something is; 0.0: nothing is
+        self._free_until = 0.0  # so long we do not linger
         self._has_left = False
         self._lingers = False  # we are busy with the study that we hold, for the sake of the next object
         self._wakes = False  # the keeper is to be woken
@@ -194,6 +200,7 @@ class Tracker:
         if policy.renames:
             self._publish_lock.share(self._lockdir, of.directory)
         self._number += 1
+        self._named = of.name, of.inode
         of.number = self._number
         of.at = monotonic_ns()
         of.generation = study.about.generation if study is not None else ""
@@ -207,10 +214,16 @@ class Tracker:
         """Note that the object is there, and what stands for it under which name."""
         self._is_stored = True
         note = self._lines.encode_stored(number, name, inode)
-        # One more of the study that we hold is no news for the keeper.  And another object of it is noted already, so
-        # whatever becomes of us its end has its command.
-        self._lingers = self._may_put_off and self._current is self._held is not None and not self._is_opened
-        if self._lingers:
+        # One more of the study that we hold is no news for the keeper.  If we are killed it finds the object by its
+        # line, and another object is noted already: the study's end has its command, whatever becomes of this file.
+        if (
+            self._may_put_off
+            and self._current is self._held is not None
+            and not self._is_opened
+            and (name, inode) == self._named
+            and monotonic() >= self._free_until
+        ):
+            self._lingers = True
             self._journal.put_off(note)
             return
         self._journal.write(note)
@@ -226,7 +239,7 @@ class Tracker:
     def ended(self) -> None:
         """Be busy no more: the object is stored, or refused; wake the keeper if it could not know what is due."""
         if self._is_stored and self._lingers:
-            self._current, self._is_stored, self._awaited = None, False, None
+            self._current, self._is_stored = None, False
             self._put_off()
             return
         self._journal.catch_up()  # before anybody may seal the study
@@ -246,20 +259,25 @@ class Tracker:
             self._journal.write(record.encode_waits(self._number))
         if is_awaited or is_another or is_opened or (is_stored and self._policy.hook):
             self._wakes = True
-        if self._wakes:
+        if not (self._wakes or self._lingers):
+            self._put_off_at = 0.0
+        elif self._may_put_off:
             self._put_off()
+        else:
+            self.rest()
 
     def _put_off(self) -> None:
-        """Put off what there is to do, if that may be, and unless something is for too long already."""
+        """Put off what there is to do, unless something is for too long already."""
         now = monotonic()
-        if self._may_put_off and not self._put_off_at:
+        if not self._put_off_at:
             self._put_off_at = now
         elif now - self._put_off_at > _LONGEST_SECONDS:
             self.rest()
+            self._free_until = now + _FREE_SECONDS
 
     def rest(self) -> None:
         """Do what was put off: no further object comes at once."""
-        if not (self._put_off_at or self._wakes):
+        if self._has_left or not (self._put_off_at or self._wakes):
             return
         self._put_off_at = 0.0
         self._journal.catch_up()

@@ -87,7 +87,7 @@ class Connection:
     """One accepted TCP connection, or TLS on it, and the association on that.
 
     `on_pause` is called whenever the peer makes us wait for more than a moment; `on_rest` then, too, and whenever no
-    request comes right after our answer, or a data set is slow to come.
+    request comes right after our answer, the peer does not take that, or a data set is slow to come, or long.
     """
 
     __slots__ = (
@@ -168,7 +168,7 @@ class Connection:
         pieces: list[memoryview] = []
         given = fragments = stream.fragments
         fragment_deadline = self._dimse_deadline()
-        late = monotonic() + _SLOW_SECONDS
+        rested = late = monotonic() + _SLOW_SECONDS
         while not acceptor.take_data(context_id, pieces):
             if stream.fragments != fragments:
                 fragments, fragment_deadline = stream.fragments, self._dimse_deadline()
@@ -180,6 +180,9 @@ class Connection:
                 # What the writing took is not the peer's time.
                 fragment_deadline = self._dimse_deadline()
                 late = monotonic() + _SLOW_SECONDS
+                if late - rested > _SLOW_SECONDS:  # a long one, that comes without a pause
+                    self.on_rest()
+                    rested = late
             elif stream.is_full():
                 stream.make_room()
             if self._fill_data(fragment_deadline, is_patient=not pieces) and monotonic() < late:
@@ -311,6 +314,7 @@ class Connection:
             try:
                 left = left[self._socket.send(left, flags) :]
             except BlockingIOError:
+                self.on_rest()
                 if deadline is None and patience is not None:
                     deadline = monotonic() + patience
                 if not self._wait(select.POLLOUT, deadline):

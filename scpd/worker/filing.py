@@ -11,7 +11,7 @@ With directories by Study Instance UID and nothing that hangs on the end of a st
 for each object and no sorting nothing but the lines is.
 
 Raises `Refused`: C000H for an object after which no directory can be named, A700H where the machine does not allow
-what is to be done.  `ended` and `close` raise nothing.
+what is to be done.  `ended`, `rest`, `leave` and `close` raise nothing.
 """
 
 from __future__ import annotations
@@ -159,8 +159,11 @@ class Filing:
 
     def _shared_name(self, placing: Placing, place: Subdirectory) -> str:
         """Give the name that the directory has for all who receive objects of the study while it is open."""
-        tracker = self._tracker or self._opened()
+        tracker = self._tracker
         try:
+            if tracker is None:  # it was lost in a pause
+                tracker = self._opened()
+                tracker.began(self._study)
             return tracker.place(lambda: placing.make(place, placing.name(self._study, self._found)))
         except OSError as error:
             raise self._refusal(error) from None

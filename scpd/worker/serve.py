@@ -309,6 +309,7 @@ class _Worker:
         return self._connection.data(context.context_id) if request.has_data_set else iter(())
 
     def _echo(self, request: messages.Request, context: Context) -> None:
+        self._rest()
         log.info("Received Echo Request (MsgID %d)", request.message_id)
         _discard(self._data(request, context))
         self._connection.respond(context.context_id, messages.response(request, status.SUCCESS))
@@ -331,6 +332,7 @@ class _Worker:
         except Refused as refusal:
             answer, comment = refusal.status, refusal.comment
             self._complain_of_object(refusal)
+            self._rest()
             self._pass_over(data)  # what is left of it
         self._around.logs.association.status = status.text(answer)
         self._progress.end(answer)
@@ -344,7 +346,13 @@ class _Worker:
             self._store.settle(self._around.wakeup)
         self._around.logs.association.study = ""  # it is at hand no more
         if self._policy.faults is not None:
+            self._rest()
             self._policy.faults.after(self._around.wakeup)
+
+    def _rest(self) -> None:
+        """Do what was put off until the next object comes: something else does."""
+        if self._store is not None:
+            self._store.rest()
 
     def _pass_over(self, data: DataSet) -> None:
         """Read to its end what nobody stores."""
@@ -375,6 +383,7 @@ class _Worker:
 
     def _refuse(self, request: messages.Request, context: Context) -> None:
         """Answer an operation that is not ours; PS3.7 C.5.5 has a status for it, so the association goes on."""
+        self._rest()
         _discard(self._data(request, context))
         operation = request.command_field
         text = f"Expected C-ECHO or C-STORE request but received DIMSE command 0x{operation:04x}"
@@ -385,6 +394,7 @@ class _Worker:
 
     def _cancel(self, request: messages.Request, context: Context) -> None:
         """C-CANCEL has no response, and nothing that we do can be cancelled (PS3.7 9.3.2.3)."""
+        self._rest()
         _discard(self._data(request, context))
 
 

@@ -210,6 +210,7 @@ def test_the_code_cites_every_procedure_and_no_step_that_is_none() -> None:
         (locks.PATIENCE_SECONDS, "5 seconds at most"),
         (tracker._LEASE_SECONDS, "more than a second"),
         (tracker._LONGEST_SECONDS, "more than 0.1 seconds"),
+        (tracker._FREE_SECONDS, "for the next 0.025 seconds"),
         (rules.RETRY_SECONDS, "once more each second"),
         (completion._LONGEST_SECONDS, "at most 50 ms"),
         (keeper._LONGEST_SLEEP, "every 10 seconds at least"),

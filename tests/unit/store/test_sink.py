@@ -613,6 +613,41 @@ class TestPreparing:
 
         assert objects(inbox)[NAME] == b"object"
 
+    def test_how_a_file_system_reserves_is_found_out_once(
+        self, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where it cannot, the C library writes zeros instead, but to a file that is open for appending."""
+        real, reserve, flags = fcntl.fcntl, os.posix_fallocate, []
+
+        def watched(descriptor: int, what: int, *more: int) -> int:
+            flags.append((what, *more))
+            return real(descriptor, what, *more)
+
+        def cannot(*_: int) -> None:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+
+        monkeypatch.setattr(sink.fcntl, "fcntl", watched)
+        looked = [(fcntl.F_SETFL, os.O_APPEND), (fcntl.F_SETFL, 0)]
+        for number, (can, expected) in enumerate([(cannot, looked), (reserve, looked), (reserve, [])]):
+            monkeypatch.setattr(sink.os, "posix_fallocate", can)
+            begun(output, bytes(300_000)).publish(f"CT.{number}")
+            flags.clear()
+            output.prepare()
+            assert flags == expected
+            output.create().discard()
+
+    def test_what_can_neither_be_reserved_nor_given_back_leaves_nothing(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        begun(output, bytes(300_000)).publish(NAME)
+        monkeypatch.setattr(sink.os, "posix_fallocate", broken)
+        monkeypatch.setattr(sink.os, "ftruncate", broken)
+        output.prepare()
+        assert temporary(inbox) == []
+
     def test_what_cannot_be_prepared_is_tried_again_when_it_is_needed(
         self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scpd.lockdir import records
 from scpd.study import record
-from scpd.study.record import ObjectRecord, Sender
+from scpd.study.record import ObjectLines, ObjectRecord, Sender
 
 text = st.text(max_size=20)
 numbers = st.integers(0, 2**64 - 1)
@@ -74,6 +74,21 @@ def test_any_object_survives(made: ObjectRecord) -> None:
     decoded = ObjectRecord.decode(read(made.encode()))
     assert decoded is not None
     assert values(decoded) == values(made)
+
+
+@given(objects, objects, st.data())
+def test_an_object_is_spelt_the_same_whatever_was_spelt_before(
+    one: ObjectRecord, other: ObjectRecord, data: st.DataObject
+) -> None:
+    """The two differ in some fields only, as those of a series do."""
+    lines = ObjectLines()
+    for name in data.draw(st.sets(st.sampled_from(ObjectRecord.__slots__))):
+        setattr(other, name, getattr(one, name))
+    for made in (one, other, one):
+        assert lines.encode(made) == made.encode()
+        for name in (made.name, other.name):
+            assert lines.encode_stored(1, name, 2) == record.encode_stored(1, name, 2)
+            assert read(lines.encode_stored(1, name, 2)) == ["stored", "1", name, "2"]
 
 
 def test_the_fields_of_an_object_stand_in_the_order_that_is_written_down() -> None:

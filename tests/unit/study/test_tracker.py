@@ -474,6 +474,7 @@ class TestObjectsWithoutAPause:
 
     def test_nothing_is_put_off_for_long(self, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(tracker, "_LONGEST_SECONDS", -1.0)
+        monkeypatch.setattr(tracker, "_FREE_SECONDS", 0.0)
         one = scene.tracker()
         for _ in range(3):
             store(one)
@@ -482,6 +483,111 @@ class TestObjectsWithoutAPause:
         store(one)
         store(one)
         assert self.notes(scene) == ["1", "2", "3", "4"]
+
+    def test_for_some_time_after_that_the_study_is_free_between_its_objects(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [1000.0]
+        monkeypatch.setattr(tracker, "monotonic", lambda: now[0])
+        one = scene.tracker()
+        free = []
+        for _ in range(30):
+            now[0] += 0.01
+            store(one)
+            free.append(scene.can_seal(STUDY))
+        assert free[0], "the first one opens it"
+        assert free[1:12] == [False] * 10 + [True]
+        assert free[12:15] == [True, True, False]
+        assert sum(free[1:]) == 6
+
+    def test_what_stands_for_an_object_instead_is_noted_at_once(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        for name, inode in (("CT.1.1", 4711), ("CT.1", 4712)):
+            one.stored(receive(one), name, inode)
+            one.ended()
+            assert scene.can_seal(STUDY)
+        assert self.notes(scene) == ["1", "2", "3"]
+
+    def test_it_is_noted_before_the_study_is_let_go_and_the_keeper_woken(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done: list[str] = []
+
+        def watched(kind: type, name: str) -> None:
+            real = getattr(kind, name)
+
+            def call(*arguments: object) -> object:
+                done.append(f"{name} {self.notes(scene)[-1]}")
+                return real(*arguments)
+
+            monkeypatch.setattr(kind, name, call)
+
+        one, two = scene.tracker(), scene.tracker()
+        two.close()
+        scene.trackers.remove(two)
+        for name in scene.journals():
+            if name != one._journal.maker:
+                (scene.path / "journals" / name).unlink()
+        store(one)
+        store(one)
+        watched(states.OpenStudy, "end")
+        watched(states.OpenStudy, "let_go")
+        watched(LockDirectory, "wake")
+        one.rest()
+        store(one)
+        one.close()
+        assert done == ["end 2", "wake 2", "let_go 3", "wake 3"]
+
+    def test_a_lost_study_is_given_back_when_its_objects_are_noted(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        os.rename(scene.path / "open" / STUDY, scene.path / "sealed" / f"{STUDY}.{scene.generation(STUDY)}")
+        noted: list[list[str]] = []
+        monkeypatch.setattr(states.OpenStudy, "end", lambda _: noted.append(self.notes(scene)))
+        monkeypatch.setattr(tracker, "_LEASE_SECONDS", -1.0)
+        receive(one, choose=lambda: "X_2")
+        assert noted[0] == ["1", "2"]
+
+    def test_a_refused_object_of_another_study_is_not_held(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        store(one)
+        refuse(one, OTHER)
+        assert scene.can_seal(OTHER, hold_too=True)
+        assert not scene.can_seal(STUDY, hold_too=True)
+
+    def test_an_object_after_one_of_another_study_that_was_refused_is_news(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        refuse(one, OTHER)
+        store(one)
+        assert self.notes(scene) == ["1", "2"]
+        assert scene.can_seal(STUDY)
+
+    def test_who_has_left_closes_no_descriptor_again(self, scene: Scene) -> None:
+        one = scene.tracker()
+        store(one)
+        one.leave()
+        others = [os.open(scene.path, os.O_RDONLY) for _ in range(8)]
+        one.rest()
+        one.close()
+        for descriptor in others:
+            os.fstat(descriptor)
+            os.close(descriptor)
+
+    def test_each_line_is_flushed_before_its_rename(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        flushed: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", lambda _: flushed.append(len(scene.lines())))
+        one = scene.tracker(fsync=True)
+        for _ in range(3):
+            store(one)
+        assert flushed == [2, 4, 6]
 
     @pytest.mark.parametrize("options", [{"hook": "xcr"}, {"renames": True}, {"waits": "single"}])
     def test_nothing_is_put_off_where_somebody_waits_for_it(

@@ -19,6 +19,7 @@ from scpd.dataset.plain import STUDY_INSTANCE_UID
 from scpd.dimse import messages
 from scpd.errors import Gone, Refused
 from scpd.lockdir import layout, records
+from scpd.lockdir.journal import Journal
 from scpd.store.folders import CONC_STUDIES, STUDY_UID, Sorting
 from scpd.study.record import ObjectRecord, Sender
 from scpd.study.states import About
@@ -31,7 +32,7 @@ from scpd.worker.rewrite import Form
 from scpd.worker.store import ObjectStore, StorePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -491,6 +492,17 @@ class TestRecords:
         assert (line.study_instance_uid, line.sop_instance_uid) == ("9" * 128, "8" * 128)
 
 
+@pytest.mark.parametrize(("recorded", "waits"), [(None, ""), (None, "xs"), (print, "")])
+def test_there_is_something_to_wait_for_if_the_options_say_so(
+    recorded: Callable[[], None] | None, waits: str
+) -> None:
+    tracker = TrackerPolicy(
+        lock_directory="", rules="", renames=False, hook="xcr", waits=waits, boot="boot", fsync=False
+    )
+    filing = FilingPolicy(None, tracker, "", recorded).begin("CALLING", "CALLED", "127.0.0.1", "localhost")
+    assert filing.settles == bool(recorded or waits)
+
+
 class TestFailures:
     def remove(self, scene: Scene) -> None:
         shutil.rmtree(scene.lock)
@@ -517,6 +529,32 @@ class TestFailures:
         send(store, instance="2")
 
         assert [line.name for line in scene.recorded()] == ["CT.2"]
+
+    def test_a_note_that_cannot_be_written_in_a_pause_is_no_reason_to_refuse_what_is_on_its_way(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def full(_: Journal) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def pausing(content: bytes) -> Iterator[tuple[list[memoryview], int, bool]]:
+            yield [memoryview(content)], 1, False
+            with monkeypatch.context() as patch:
+                patch.setattr(Journal, "catch_up", full)
+                store.rest()
+            yield [], 1, True
+
+        store = scene.store(scene.policy(rules=RULES))
+        for instance in ("1", "2"):
+            send(store, instance=instance, is_prompt=True)
+        monkeypatch.setattr(f"{__name__}.portions", lambda content, *_: pausing(content))
+        send(store, instance="3")
+
+        assert f"cannot use lock directory: {scene.lock}: No space left" in caplog.text
+        assert scene.objects() == ["X_1.2.3/", *(f"X_1.2.3/CT.{number}" for number in (1, 2, 3))]
+        assert sorted(line.name for line in scene.recorded()) == ["CT.1", "CT.2", "CT.3"]
+        assert sorted(note[2] for note in scene.notes()) == ["CT.1", "CT.3"], (
+            "the keeper judges the other one"
+        )
 
     def test_a_note_that_cannot_be_written_is_no_reason_to_refuse(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -23,7 +23,7 @@ from scpd.process.score import Score
 from scpd.process.scoreboard import Reading
 from scpd.ul import negotiation
 from scpd.ul.callers import Callers
-from scpd.ul.connection import Timeouts
+from scpd.ul.connection import Connection, Timeouts
 from scpd.ul.peers import parse
 from scpd.worker.admission import Admission
 from scpd.worker.faults import Faults
@@ -31,7 +31,7 @@ from scpd.worker.peer import Peer
 from scpd.worker.rewrite import Form
 from scpd.worker.serve import serve
 from scpd.worker.service import ServicePolicy, Surroundings, Verbosity
-from scpd.worker.store import StorePolicy
+from scpd.worker.store import ObjectStore, StorePolicy
 from tests.harness import wire
 
 if TYPE_CHECKING:
@@ -239,6 +239,37 @@ def test_objects_are_stored_and_answered_in_turn(scene: Scene) -> None:
     level, text = scene.last_line()
     assert level == "INFO"
     assert text.startswith("Association Release (CT_1@127.0.0.1 -> STORESCP, 2 objects stored, ")
+
+
+def test_who_sends_something_else_or_leaves_has_nothing_put_off(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def watch(kind: type, name: str) -> None:
+        real = getattr(kind, name)
+
+        def call(*arguments: object) -> None:
+            done.append(name)
+            real(*arguments)
+
+        monkeypatch.setattr(kind, name, call)
+
+    for name in ("rest", "leave", "close"):
+        watch(ObjectStore, name)
+    watch(Connection, "end")
+    stores = c_store(), c_store(message_id=2)
+
+    scene.serve(REQUEST, *stores, command(wire.c_echo_request(7), 3), *stores, RELEASE)
+    # To close is to leave, if that was not done before.
+    assert done == ["rest", "leave", "end", "close", "leave"]
+
+
+def test_who_pauses_has_nothing_put_off(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[bool] = []
+    monkeypatch.setattr(ObjectStore, "rest", lambda _: rests.append(True))
+    scene.serve(REQUEST, c_store(), RELEASE[:3], leaves=True)
+    assert rests
 
 
 def test_the_accept_names_us_and_every_context(scene: Scene) -> None:
