@@ -43,10 +43,10 @@ _PATIENCE = 8
 class _Field:
     """A header that is known, and the value behind it; those of sequences and items have none.
 
-    `value` is what all had there, `None` if they differ.
+    `value` is what all had there, `None` if they differ; noted ones are taken down.
     """
 
-    __slots__ = ("fixed", "header", "is_nested", "kind", "length", "tag", "value", "varies")
+    __slots__ = ("fixed", "header", "is_nested", "is_noted", "kind", "length", "tag", "value", "varies")
 
     def __init__(
         self, tag: int, header: bytes, fixed: int, kind: int, length: int, *, is_nested: bool
@@ -57,16 +57,13 @@ class _Field:
         self.kind = kind
         self.length = length
         self.is_nested = is_nested
+        self.is_noted = False
         self.value: bytes | None = b""
         self.varies = False
 
     def is_text(self) -> bool:
         """Tell whether the value ends with one space at most."""
         return self.kind == TEXT
-
-    def is_noted(self) -> bool:
-        """Tell whether the value is taken down."""
-        return self.tag in NOTED and not self.is_nested
 
 
 class _Segment:
@@ -116,14 +113,14 @@ class _Comparison:
             if field.varies:
                 continue  # it is the last one
             if value is not None:
-                if field.is_noted():
+                if field.is_noted:
                     self._same[field.tag] = value
             else:
                 if field.kind == TEXT and field.length >= 2:
                     ends_of_texts.add(position + field.length - 2, 2)
                 elif field.kind == UIDS:
                     uids.add(position, field.length)
-                if field.is_noted():
+                if field.is_noted:
                     noted.add(position, field.length)
                     self._found_tags.append(field.tag)
             position += field.length
@@ -257,24 +254,16 @@ class Likeness:
         position = 0
         try:
             for segment in self._segments:
-                position = _behind_segment(data, position, segment, syntax, found)
+                if not segment.all_same.holds(data, position, found):
+                    if not segment.same_headers.holds(data, position, found):
+                        return 0
+                    segment.let_differ(data, position)
+                position += segment.size
+                if segment.varying is not None:
+                    position = _behind_varying(data, position, segment.varying, syntax, found)
         except (StructError, _UnlikeError):
             return 0
         return position
-
-
-def _behind_segment(
-    data: Data, position: int, segment: _Segment, syntax: Syntax, found: dict[int, bytes]
-) -> int:
-    """Compare a segment; give the position behind it, or raise `_UnlikeError` or `StructError`."""
-    if not segment.all_same.holds(data, position, found):
-        if not segment.same_headers.holds(data, position, found):
-            raise _UnlikeError
-        segment.let_differ(data, position)
-    position += segment.size
-    if segment.varying is None:
-        return position
-    return _behind_varying(data, position, segment.varying, syntax, found)
 
 
 def _behind_varying(data: Data, position: int, field: _Field, syntax: Syntax, found: dict[int, bytes]) -> int:
@@ -286,7 +275,7 @@ def _behind_varying(data: Data, position: int, field: _Field, syntax: Syntax, fo
     value = bytes(data[position:end])
     if value.endswith(b"  ") if field.is_text() else not is_presented_uid(value):
         raise _UnlikeError
-    if field.is_noted():
+    if field.is_noted:
         found[field.tag] = value
     return end
 
@@ -302,10 +291,12 @@ def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[
     open_ends: list[int | None] = []  # of the sequences and items that we are in; None: at a delimiter
     position = 0
     while position < end:
-        _close(open_ends, position)
+        if open_ends:
+            _close(open_ends, position)
         tag, vr, length, value = level.syntax.read(data, position)
         field = _field(tag, vr, length, bytes(data[position:value]), level, dictionary)
         field.is_nested = bool(open_ends)
+        field.is_noted = tag in NOTED and not open_ends
         position = value if field.kind == _OPEN else value + length
         if tag in DELIMITERS:
             open_ends.pop()
@@ -313,7 +304,7 @@ def _fields(data: Data, end: int, level: Level, dictionary: Dictionary) -> list[
             return []
         elif field.kind == _OPEN:
             open_ends.append(None if length == UNDEFINED_LENGTH else value + length)
-        elif is_creator(tag) and not vr:  # its value too is compared
+        elif not vr and is_creator(tag):  # its value too is compared
             field.header += bytes(data[value:position])
             field.length = 0
         if field.length:

@@ -41,8 +41,13 @@ class Subdirectory:
 
         `is_durable`: if it is there, it is known to be so after a power cut too.
         """
-        if name == self.name and self._is_in_place():
-            return False
+        if name == self.name:
+            try:
+                status = os.stat(name, dir_fd=self._output, follow_symlinks=False)
+                if (status.st_dev, status.st_ino) == self._identity:
+                    return False
+            except FileNotFoundError:
+                pass  # it is made anew
         _check(name)
         self.leave()
         is_made, descriptor = self._open_or_make(name)
@@ -51,13 +56,6 @@ class Subdirectory:
         if is_made or not is_durable:  # whoever made it may not have come to flush it yet
             self._flush_output()
         return is_made
-
-    def _is_in_place(self) -> bool:
-        try:
-            status = os.stat(self.name, dir_fd=self._output, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return (status.st_dev, status.st_ino) == self._identity
 
     def _open_or_make(self, name: str) -> tuple[bool, int]:
         """Give a directory, made if it is not there, and whether it had to be."""

@@ -148,35 +148,36 @@ class Filing:
     def enter(self, place: Subdirectory) -> str:
         """Let the object get its name in the directory of its study; give that one's name, empty without sorting."""
         placing = self._placing
-        if placing is not None:
-            if self._has_studies and self._study:
-                name = self._shared_name(placing, place)
-            else:
-                name = placing.name(self._study, self._found)
-            placing.enter(place, name, is_durable=self._has_studies)
-            self._folder = name
-        return self._folder
+        if placing is None:
+            return ""
+        if self._has_studies and self._study:
+            # All who receive objects of the study while it is open have one name for it.
+            try:
+                tracker = self._tracker or self._begun_anew()
+                name = tracker.place(lambda: placing.make(place, placing.name(self._study, self._found)))
+            except OSError as error:
+                raise self._refusal(error) from None
+        else:
+            name = placing.name(self._study, self._found)
+        placing.enter(place, name, is_durable=self._has_studies)
+        self._folder = name
+        return name
 
-    def _shared_name(self, placing: Placing, place: Subdirectory) -> str:
-        """Give the name that the directory has for all who receive objects of the study while it is open."""
-        tracker = self._tracker
-        try:
-            if tracker is None:  # it was lost in a pause
-                tracker = self._opened()
-                tracker.began(self._study)
-            return tracker.place(lambda: placing.make(place, placing.name(self._study, self._found)))
-        except OSError as error:
-            raise self._refusal(error) from None
+    def _begun_anew(self) -> Tracker:
+        """Record again, and be busy again with the study: the lock directory was lost in a pause."""
+        tracker = self._opened()
+        tracker.began(self._study)
+        return tracker
 
     def publish(
-        self, publication: Publication, incoming: Incoming, name: str, request: Request, transfer_syntax: str
+        self, publication: Publication, request: Request, transfer_syntax: str, incoming: Incoming, name: str
     ) -> tuple[str, str]:
         """Give an object its name by a publication, and record it; errors are those of the publication."""
         if self._policy is None:
             return publication(incoming, name)
         incoming.flush()  # before its line: then little time passes from that to the rename
         inode = incoming.inode()
-        number = self._write(self._record_of(request, transfer_syntax, name, inode, incoming.size))
+        number = self._write_line(request, transfer_syntax, name, inode, incoming.size)
         try:
             stored, remark = publication(incoming, name)
         except DirectoryFlushError as error:  # it is there
@@ -190,12 +191,11 @@ class Filing:
 
     def note_ignored(self, request: Request, transfer_syntax: str, size: int) -> None:
         """Record an object of which nothing is kept, for the sake of its command."""
-        number = self._write(self._record_of(request, transfer_syntax, "", 0, size))
+        number = self._write_line(request, transfer_syntax, "", 0, size)
         self._note(number, "", 0)
 
-    def _record_of(
-        self, request: Request, transfer_syntax: str, name: str, inode: int, size: int
-    ) -> ObjectRecord:
+    def _write_line(self, request: Request, transfer_syntax: str, name: str, inode: int, size: int) -> int:
+        """Write the line that comes before an object; give its number."""
         record = self._record  # used again for each object: to make one takes as long as to fill it in
         record.directory = self._folder
         record.name = name
@@ -205,9 +205,6 @@ class Filing:
         record.sop_instance_uid = request.affected_sop_instance_uid[:_LONGEST_UID]
         record.study_instance_uid = self._study[:_LONGEST_UID]
         record.transfer_syntax_uid = transfer_syntax[:_LONGEST_UID]
-        return record
-
-    def _write(self, record: ObjectRecord) -> int:
         tracker = self._tracker or self._opened()
         try:
             return tracker.publishing(record)

@@ -226,11 +226,7 @@ class ObjectStore:
         """Publish in the study's directory, with a line of record."""
         folder = filing.enter((self._output or self._opened()).subdirectory)
         self._folder = f"{folder}/" if folder else ""
-
-        def publication(incoming: Incoming, name: str) -> tuple[str, str]:
-            return filing.publish(self._publication, incoming, name, request, syntax)
-
-        self._publish(incoming, name, publication)
+        self._publish(incoming, name, partial(filing.publish, self._publication, request, syntax))
 
     def _as_it_comes(
         self, request: messages.Request, context: Context, data: DataSet, progress: Progress
