@@ -272,9 +272,11 @@ def _form(settings: Settings, dictionary: Dictionary | None) -> Form | None:
 
 
 def _naming(settings: Settings) -> str:
+    from scpd.store import names
+
     if settings.timenames:  # wins over -uf; with +uf it was refused
-        return "time"
-    return "unique" if settings.unique_filenames else "uid"
+        return names.TIME
+    return names.UNIQUE if settings.unique_filenames else names.UID
 
 
 def _faults(settings: Settings) -> Faults | None:

@@ -261,8 +261,7 @@ class Incoming:
 
         `DirectoryFlushError` if only the last step failed and the object is there.
         """
-        if not self._is_flushed:
-            self.flush()
+        self.flush()
         output = self._output
         rename_to_free_name(self._name, output.temporary, name, output.subdirectory.descriptor)
         self._renamed(name)

@@ -178,8 +178,7 @@ class Tracker:
 
     def place(self, choose: Callable[[], str]) -> str:
         """Give the name of the study's directory; if it has none yet, the one that `choose` makes and returns."""
-        study = self._current
-        assert study is not None  # noqa: S101 - `began` was called before
+        study = self._busy()
         if monotonic() - self._begun > _LEASE_SECONDS and not study.is_current():
             self._journal.catch_up()
             self._current = None
@@ -206,8 +205,7 @@ class Tracker:
         of.generation = study.about.generation if study is not None else ""
         of.hook = policy.hook
         self._journal.write(self._lines.encode(of))
-        if policy.fsync:
-            self._journal.flush()
+        self._journal.flush()
         return of.number
 
     def stored(self, number: int, name: str, inode: int) -> None:
@@ -227,14 +225,12 @@ class Tracker:
             self._journal.put_off(note)
             return
         self._journal.write(note)
-        if self._policy.renames:
-            self._publish_lock.release()
+        self._publish_lock.release()
 
     def failed(self, number: int) -> None:
         """Note that there is no such object."""
         self._journal.write(record.encode_failed(number))
-        if self._policy.renames:
-            self._publish_lock.release()
+        self._publish_lock.release()
 
     def ended(self) -> None:
         """Be busy no more: the object is stored, or refused; wake the keeper if it could not know what is due."""
@@ -246,9 +242,8 @@ class Tracker:
         study, self._current = self._current, None
         is_stored, self._is_stored = self._is_stored, False
         is_opened, self._is_opened = self._is_opened, False
-        is_another = False
+        is_another = is_stored and study not in (None, self._held)
         if study is not None:
-            is_another = is_stored and study is not self._held
             if is_stored:
                 self._go_on_to(study)
             else:
@@ -259,17 +254,16 @@ class Tracker:
             self._journal.write(record.encode_waits(self._number))
         if is_awaited or is_another or is_opened or (is_stored and self._policy.hook):
             self._wakes = True
-        if not (self._wakes or self._lingers):
-            self._put_off_at = 0.0
-        elif self._may_put_off:
-            self._put_off()
-        else:
-            self.rest()
+        self._put_off()
 
     def _put_off(self) -> None:
-        """Put off what there is to do, unless something is for too long already."""
+        """Put off what there is to do, if any, unless that may not be, or something is for too long already."""
         now = monotonic()
-        if not self._put_off_at:
+        if not (self._wakes or self._lingers):
+            self._put_off_at = 0.0
+        elif not self._may_put_off:
+            self.rest()
+        elif not self._put_off_at:
             self._put_off_at = now
         elif now - self._put_off_at > _LONGEST_SECONDS:
             self.rest()

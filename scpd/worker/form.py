@@ -141,9 +141,7 @@ class FormingStore:
                 progress.add(size, fragments, is_last=is_last)
                 scan.feed(pieces, size)
                 if not is_checked and is_known(scan.found):
-                    check_identity(
-                        scan.found, scan.nested, announced.sop_class_uid, announced.sop_instance_uid
-                    )
+                    _check_identity(scan, announced)
                     is_checked = True
                 if saw is not None and STUDY_INSTANCE_UID in scan.found:
                     saw(scan.found)
@@ -153,7 +151,7 @@ class FormingStore:
                 received.write(pieces)
             scan.finish()
             if not is_checked:
-                check_identity(scan.found, scan.nested, announced.sop_class_uid, announced.sop_instance_uid)
+                _check_identity(scan, announced)
             if saw is not None:
                 saw(scan.found)
         except BaseException:
@@ -216,3 +214,7 @@ class FormingStore:
         received.discard()
         announced.stored_syntax = written
         return anew
+
+
+def _check_identity(scan: Scan, announced: Announced) -> None:
+    check_identity(scan.found, scan.nested, announced.sop_class_uid, announced.sop_instance_uid)

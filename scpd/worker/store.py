@@ -224,7 +224,7 @@ class ObjectStore:
         self, filing: Filing, incoming: Incoming, name: str, request: messages.Request, syntax: str
     ) -> None:
         """Publish in the study's directory, with a line of record."""
-        folder = filing.enter((self._output or self._opened()).subdirectory)
+        folder = filing.enter(self._opened().subdirectory)
         self._folder = f"{folder}/" if folder else ""
         self._publish(incoming, name, partial(filing.publish, self._publication, request, syntax))
 
@@ -260,8 +260,7 @@ class ObjectStore:
             # Which directory it goes to is not known yet.
             name if self._filing is not None and self._filing.is_sorted else self._path(name),
         )
-        if self._output is None:
-            self._opened()
+        self._opened()
         assert self._forming is not None  # noqa: S101 - there is a form
         saw = None if self._filing is None and self._tell_study is None else self._saw
         return self._forming.receive(announced, data, progress, saw), announced.stored_syntax

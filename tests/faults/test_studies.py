@@ -19,7 +19,7 @@ import pytest
 from tests.harness.ports import is_listening
 from tests.harness.processes import children_of, command_line, is_running
 from tests.harness.raw_peer import STORE_CONTEXT
-from tests.harness.storing import announce, finish, send_half, store, worker_of
+from tests.harness.storing import announce, finish, send_half, serving, store
 from tests.harness.studies import (
     SECONDS,
     Gate,
@@ -184,22 +184,25 @@ def test_whoever_is_killed_no_study_is_lost_or_stays_open(
 class TestObjectsWithoutAPause:
     """All requests are on their way before the first response: what a worker puts off is done in time, or made good."""
 
-    def sent(self, peer: RawPeer, study: list[StorableObject]) -> None:
-        """Send objects one right after the other, the last one half, and see all others answered."""
+    def sent(
+        self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], hook: Hook
+    ) -> tuple[Server, RawPeer, list[StorableObject]]:
+        """Send twelve objects one right after the other, the last one half, and see all others answered."""
+        server = scpd("--fork", "-su", "X", "-xcs", hook.command, "-tos", "1")
+        study = series(12)
+        peer = raw_peer(server, timeout=SECONDS)
+        peer.associate(calling="SERIES")
         for image in study[:-1]:
             announce(peer, image)
             peer.send_data(STORE_CONTEXT, image.data_set)
         send_half(peer, study[-1])
         assert [peer.receive_response().status for _ in study[:-1]] == [0] * (len(study) - 1)
+        return server, peer, study
 
     def test_a_study_ends_when_its_sender_pauses(
         self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], hook: Hook
     ) -> None:
-        server = scpd("--fork", "-su", "X", "-xcs", hook.command, "-tos", "1")
-        study = series(12)
-        peer = raw_peer(server, timeout=SECONDS)
-        peer.associate()
-        self.sent(peer, study)
+        server, peer, study = self.sent(scpd, raw_peer, hook)
         assert finish(peer, study[-1]).status == 0
 
         (run,) = hook.wait_for(1, server)
@@ -210,12 +213,8 @@ class TestObjectsWithoutAPause:
     def test_whose_worker_is_killed_amid_a_series_all_that_was_acknowledged_counts(
         self, scpd: ServerFactory, raw_peer: Callable[..., RawPeer], hook: Hook
     ) -> None:
-        server = scpd("--fork", "-su", "X", "-xcs", hook.command, "-tos", "1")
-        study = series(12)
-        peer = raw_peer(server, timeout=SECONDS)
-        peer.associate(calling="SERIES")
-        worker = worker_of(server, "SERIES")
-        self.sent(peer, study)
+        server, _, study = self.sent(scpd, raw_peer, hook)
+        (worker,) = serving(server)
         os.kill(worker, signal.SIGKILL)
 
         (run,) = hook.wait_for(1, server)
