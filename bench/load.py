@@ -35,6 +35,9 @@ PATIENCE_SECONDS = 60
 BUFFERS_PER_CALL = 64  # well below IOV_MAX (1024)
 ONE_BUFFER = 1 << 16  # up to this size, joining beforehand is cheaper than gathering
 UNLIMITED_PDU = 131072  # what we send to a server that announces no limit
+# The congestion control of each Linux that holds nothing back by a timer: where the machine's own is BBR, it would
+# pace the senders on loopback too, which costs both sides, and measures BBR's idea of the server.
+UNPACED = b"reno"
 _fork = multiprocessing.get_context("fork")
 
 
@@ -239,12 +242,14 @@ def _associate_and_store(
 
 
 def _connect(address: Address, security: Security | None = None) -> socket.socket:
-    peer = socket.create_connection(address)
+    peer = socket.socket(socket.AF_INET)
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, UNPACED)
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Not settimeout(): the socket stays blocking, and a send is one system call however long it takes.
     patience = struct.pack("ll", PATIENCE_SECONDS, 0)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+    peer.connect(address)
     return peer if security is None else security.connect(peer)
 
 
