@@ -44,6 +44,7 @@ def roles(
     from scpd.keeper.vacancy import LONGEST_SECONDS
     from scpd.keeper_policies import keeper_role, keeper_vacancy
     from scpd.master.roles import Roles
+    from scpd.master.standbys import SECURE_RESPITE_SECONDS
     from scpd.status_policies import teller
     from scpd.worker.rehearsal import Rehearsal
 
@@ -66,6 +67,7 @@ def roles(
         prepare=prepare,
         rehearse=rehearsal.play,
         kept=() if policy.confinement is None else policy.confinement.descriptors(),
+        respite=0.0 if policy.tls is None else SECURE_RESPITE_SECONDS,
         **often,
     )
 

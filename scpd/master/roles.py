@@ -43,7 +43,8 @@ class Roles:
     logging holds open: every child keeps it, and the descriptors `kept`.  `prepare()` is called by a worker that stands
     by, to make ready what it can; `rehearse()` plays all that a worker does then.  `refresh()` reads anew what children
     find read, if it has changed; it is the master's, and called as often as it sweeps.  `tell(question, facts)` makes
-    an answer for scpctl of what the master knows.
+    an answer for scpctl of what the master knows.  `respite` is for how many seconds nobody is forked once a worker has
+    begun to serve, if that can wait.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Roles:
         "refresh",
         "refuse",
         "rehearse",
+        "respite",
         "serve",
         "sweep",
         "sweep_seconds",
@@ -73,8 +75,10 @@ class Roles:
         prepare: Callable[[], None] | None = None,
         rehearse: Callable[[], None] | None = None,
         kept: tuple[int, ...] = (),
+        respite: float = 0.0,
     ) -> None:
         self.kept = kept
+        self.respite = respite
         self.prepare = prepare
         self.rehearse = rehearse
         self.tell = tell

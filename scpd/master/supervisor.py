@@ -87,7 +87,9 @@ class Supervisor:
         self._wakeup = signals.Wakeup(limits.grace)
         most = standbys.MOST if limits.workers is None else min(standbys.MOST, limits.workers)
         self._kept = (*roles.logs.descriptors(), *roles.kept)
-        self._standbys = standbys.Standbys(most, self._stand_by, self._wakeup, self._kept, books.scoreboard)
+        self._standbys = standbys.Standbys(
+            most, self._stand_by, self._wakeup, self._kept, books.scoreboard, roles.respite
+        )
         self._upkeep = Upkeep(roles.keep, self._children, self._wakeup, self._kept)
         self._turnstile = None
         if limits.per_host is not None and roles.refuse is not None:
@@ -182,8 +184,20 @@ class Supervisor:
         if self._is_over():  # time has closed the last connection, and nothing else would wake us
             return
         self._entrance.open_or_shut(now)
-        self._watch.wait(self._seconds_to_wait(now))
+        self._wait(now)
         self._serve_ready()
+
+    def _wait(self, now: float) -> None:
+        """Wait until there is something to do, in a respite for nothing that may wait until that is over."""
+        seconds, respite = self._seconds_to_wait(now), self._standbys.respite_left(now)
+        if not respite:
+            self._watch.wait(seconds)
+            return
+        mask = signals.hold((signal.SIGCHLD,))
+        try:
+            self._watch.wait(min(seconds, respite))
+        finally:
+            signals.restore(mask)
 
     def _keep_time(self, now: float) -> None:
         self._entrance.keep_time(now)

@@ -162,12 +162,12 @@ def _is_ignored_by_inheritance(number: int) -> bool:
     return number in (signal.SIGHUP, signal.SIGINT) and signal.getsignal(number) == signal.SIG_IGN
 
 
-def hold() -> set[int]:
-    """Block every signal that a master hears: around a fork, so that none meant for the child reaches our pipe.
+def hold(numbers: tuple[int, ...] = MASTER) -> set[int]:
+    """Block these signals: around a fork all that a master hears, so that none meant for the child reaches our pipe.
 
     Gives the mask that was, for `restore`.
     """
-    return pthread_sigmask(SIG_BLOCK, MASTER)
+    return pthread_sigmask(SIG_BLOCK, numbers)
 
 
 def restore(mask: set[int]) -> None:

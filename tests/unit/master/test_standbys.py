@@ -127,6 +127,27 @@ def test_while_connections_come_one_is_forked_for_each_and_in_a_calm_as_many_as_
     assert workers.are_wanted(calm)
 
 
+def test_the_last_one_is_replaced_when_the_respite_of_who_begins_to_serve_is_over(
+    pids: list[int], scoreboard: Scoreboard
+) -> None:
+    workers = Standbys(3, stand_by, QUIET, (), scoreboard, respite=0.5)
+    assert workers.are_wanted(NOW)  # nobody has begun yet
+    assert not workers.respite_left(NOW)
+    for _ in range(2):
+        forked(workers, pids)
+
+    assert served_by(workers, pids)
+    assert workers.respite_left(NOW) == 0.5
+    assert not workers.are_wanted(NOW)
+    assert served_by(workers, pids)
+    assert not workers.are_wanted(NOW + 0.49)
+    assert workers.respite_left(NOW + 0.25) == 0.25
+    assert workers.next_time() == NOW + 0.5
+    assert workers.are_wanted(NOW + 0.5)
+    assert not workers.respite_left(NOW + 0.75)
+    workers.dismiss()
+
+
 def test_where_no_more_can_be_forked_one_is_enough_for_a_minute(
     standbys: Callable[[int], Standbys], pids: list[int]
 ) -> None:
