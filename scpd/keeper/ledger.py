@@ -232,7 +232,7 @@ class Ledger:
     def _take(self, association: Association, fields: list[str], news: News) -> None:
         match fields:
             case [record.OBJECT, *_]:
-                self._take_object(association, ObjectRecord.decode(fields))
+                self._take_object(association, ObjectRecord.decode(fields), news)
             case [record.STORED, number, name, inode, *_] if is_number(number) and is_number(inode):
                 found = association.pending.pop(int(number), None)
                 if found is not None and (not name or is_plain_name(name)):
@@ -248,10 +248,13 @@ class Ledger:
                 association.at_generation = generation
                 news.opened.append((key, generation))
 
-    def _take_object(self, association: Association, entry: ObjectRecord | None) -> None:
-        """Note an object that is written down, unless a forger has done it."""
+    def _take_object(self, association: Association, entry: ObjectRecord | None, news: News) -> None:
+        """Note an object that is written down, unless a forger has done it, and that the one before is stored."""
         if entry is None or not _is_possible(entry) or entry.number <= association.last_number:
             return
+        before = association.pending.pop(entry.stored, None)
+        if before is not None:
+            self._stored(association, before, before.name, before.inode, news)
         association.last_number = entry.number
         if len(association.pending) < _MOST_PENDING:
             association.pending[entry.number] = entry

@@ -23,6 +23,8 @@ from scpd.process.locks import is_taken, lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scpd.lockdir.layout import LockDirectory
 
 _ALIVE = 0  # the byte that the writer has locked
@@ -47,11 +49,11 @@ def is_maker(name: str) -> bool:
 class Journal:
     """A journal being written."""
 
-    __slots__ = ("_descriptor", "_fsync", "_lines", "_put_off", "maker")
+    __slots__ = ("_descriptor", "_fsync", "maker", "write")
 
     def __init__(self, lockdir: LockDirectory, first_line: bytes, *, fsync: bool, maker: str = "") -> None:
         self._fsync = fsync
-        self._put_off = b""
+        self.write: Callable[[bytes], None]  # appends a line
         self.maker = maker or new_maker()
         for _ in range(_MOST_TRIES):
             if self._begin(lockdir.opened(layout.JOURNALS), first_line):
@@ -64,7 +66,7 @@ class Journal:
         self._descriptor = os.open(unready, _CREATE_FLAGS, 0o666, dir_fd=directory)
         try:
             lock(self._descriptor, _ALIVE)
-            self._lines = Appending(self._descriptor)
+            self.write = Appending(self._descriptor).write
             self.write(first_line)
             os.rename(unready, self.maker, src_dir_fd=directory, dst_dir_fd=directory)
             if self._fsync:
@@ -78,20 +80,6 @@ class Journal:
             raise
         return True
 
-    def write(self, line: bytes) -> None:
-        """Append a line, and before it what was put off."""
-        put_off, self._put_off = self._put_off, b""
-        self._lines.write(put_off + line)
-
-    def put_off(self, line: bytes) -> None:
-        """Append a line when the next one is, or by `catch_up`: until then nobody can read it."""
-        self._put_off += line
-
-    def catch_up(self) -> None:
-        """Append what was put off."""
-        if self._put_off:
-            self.write(b"")
-
     def flush(self) -> None:
         """Bring all lines to stable storage, if that is asked for."""
         if self._fsync:
@@ -99,8 +87,6 @@ class Journal:
 
     def close(self) -> None:
         """End it; raises nothing."""
-        with suppress(OSError):
-            self.catch_up()
         with suppress(OSError):
             os.close(self._descriptor)
 

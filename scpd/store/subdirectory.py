@@ -18,12 +18,12 @@ from scpd.store.directory import open_directory
 class Subdirectory:
     """The directory that was entered; `name` is empty and `descriptor` the output directory's as long as none was."""
 
-    __slots__ = ("_fsync", "_identity", "_output", "descriptor", "name")
+    __slots__ = ("_device", "_fsync", "_inode", "_output", "descriptor", "name")
 
     def __init__(self, output_directory: int, *, fsync: bool) -> None:
         self._output = self.descriptor = output_directory
         self._fsync = fsync
-        self._identity = (0, 0)
+        self._device = self._inode = 0
         self.name = ""
 
     def make_new(self, name: str) -> bool:
@@ -36,23 +36,29 @@ class Subdirectory:
         self._flush_output()
         return True
 
+    def is_at(self, name: str) -> bool:
+        """Tell whether objects get their names in this directory, and it is still there under its name."""
+        if name != self.name:
+            return False
+        try:
+            status = os.stat(name, dir_fd=self._output, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return status.st_ino == self._inode and status.st_dev == self._device
+
     def enter(self, name: str, *, is_durable: bool = False) -> bool:
         """Let objects get their names in this directory from now on; tell whether it had to be made.
 
         `is_durable`: if it is there, it is known to be so after a power cut too.
         """
-        if name == self.name:
-            try:
-                status = os.stat(name, dir_fd=self._output, follow_symlinks=False)
-                if (status.st_dev, status.st_ino) == self._identity:
-                    return False
-            except FileNotFoundError:
-                pass  # it is made anew
+        if self.is_at(name):
+            return False
         _check(name)
         self.leave()
         is_made, descriptor = self._open_or_make(name)
         status = os.fstat(descriptor)
-        self.name, self.descriptor, self._identity = name, descriptor, (status.st_dev, status.st_ino)
+        self.name, self.descriptor = name, descriptor
+        self._device, self._inode = status.st_dev, status.st_ino
         if is_made or not is_durable:  # whoever made it may not have come to flush it yet
             self._flush_output()
         return is_made

@@ -6,7 +6,7 @@ scpd_studies(7), opening 6 and publishing 4 to 7 write them:
                                                           the first line: one association
     tls     SUBJECT ISSUER                                the peer's certificate, if it has shown one
     opened  KEY GENERATION                                a study that the worker is about to store an object in
-    object  NUMBER AT GENERATION DIRECTORY NAME INODE SIZE CLASS INSTANCE STUDY SYNTAX HOOK
+    object  NUMBER AT GENERATION DIRECTORY NAME INODE SIZE CLASS INSTANCE STUDY SYNTAX HOOK [STORED]
                                                           before the object's rename, flushed with --fsync
     stored  NUMBER NAME INODE                             after it: what stands under which name
     failed  NUMBER                                        its rename failed: there is no such object
@@ -14,13 +14,14 @@ scpd_studies(7), opening 6 and publishing 4 to 7 write them:
 
 AT is CLOCK_MONOTONIC in nanoseconds; GENERATION and DIRECTORY are empty without a study, NAME with --ignore; HOOK is
 `xcr` where a command is to be run for the object, else empty; WAITS is `xs`, `single` or empty.  PLACE is the output
-directory of this association, if --peers gives it one of its own: then the line has it, and it is a path.
+directory of this association, if --peers gives it one of its own: then the line has it, and it is a path.  STORED is
+the number of an earlier object that has no `stored` line: it stands there as its own line says.
 
 An object counts from its `stored` line on.  Where that is missing and the worker gone, the file decides: if something
 in the directory has the inode, it was stored.
 
-The `tls` line came later: who does not know it passes it by, as any line of a kind, and any field behind these, that
-he does not know (`lockdir.records`).
+The `tls` line and STORED came later: who does not know them passes them by, as any line of a kind, and any field behind
+these, that he does not know (`lockdir.records`).
 
 Pure; `decode` gives `None` for what cannot be, and raises nothing.
 """
@@ -95,7 +96,10 @@ class Sender:
 
 
 class ObjectRecord:
-    """One object: `number` in its journal, `at` in nanoseconds, `inode` of the file under its temporary name."""
+    """One object: `number` in its journal, `at` in nanoseconds, `inode` of the file under its temporary name.
+
+    `stored` is the number of the object before, where this line says that it stands under its name; else 0.
+    """
 
     __slots__ = (
         "at",
@@ -108,6 +112,7 @@ class ObjectRecord:
         "size",
         "sop_class_uid",
         "sop_instance_uid",
+        "stored",
         "study_instance_uid",
         "transfer_syntax_uid",
     )
@@ -127,6 +132,7 @@ class ObjectRecord:
         study_instance_uid: str = "",
         transfer_syntax_uid: str = "",
         hook: str = "",
+        stored: int = 0,
     ) -> None:
         self.number = number
         self.at = at
@@ -140,6 +146,7 @@ class ObjectRecord:
         self.study_instance_uid = study_instance_uid
         self.transfer_syntax_uid = transfer_syntax_uid
         self.hook = hook
+        self.stored = stored
 
     def encode(self) -> bytes:
         """Give the line to be written before the object's rename."""
@@ -153,7 +160,8 @@ class ObjectRecord:
         number, at, generation, directory, name, inode, size, sop_class, instance, study, syntax, hook = (
             fields[1:13]
         )
-        if not all(map(is_number, (number, at, inode, size))):
+        stored = fields[13] if len(fields) > 13 and fields[13] else "0"
+        if not all(map(is_number, (number, at, inode, size, stored))):
             return None
         return cls(
             number=int(number),
@@ -168,18 +176,18 @@ class ObjectRecord:
             study_instance_uid=study,
             transfer_syntax_uid=syntax,
             hook=hook,
+            stored=int(stored),
         )
 
 
 class ObjectLines:
     """The lines of one association's objects: what they have in common with the one before is not spelt again."""
 
-    __slots__ = ("_behind_instance", "_behind_size", "_behind_time", "_common", "_escaped_name", "_name")
+    __slots__ = ("_behind_instance", "_behind_size", "_behind_time", "_common")
 
     def __init__(self) -> None:
         self._common: tuple[str, ...] = ()
         self._behind_time = self._behind_size = self._behind_instance = ""
-        self._name = self._escaped_name = ""  # of the last object
 
     def encode(self, of: ObjectRecord) -> bytes:
         """Give the line to be written before an object's rename."""
@@ -194,14 +202,11 @@ class ObjectLines:
         name, instance = of.name, of.sop_instance_uid
         if not records.is_plain(name + instance):
             name, instance = records.escaped(name), records.escaped(instance)
-        self._name, self._escaped_name = of.name, name
-        begin = f"{OBJECT}\t{of.number}\t{of.at}{self._behind_time}{name}\t{of.inode}\t{of.size}"
-        return records.sealed(f"{begin}{self._behind_size}{instance}{self._behind_instance}")
-
-    def encode_stored(self, number: int, name: str, inode: int) -> bytes:
-        """Give the line that says what stands under which name now."""
-        name = self._escaped_name if name == self._name else records.escaped(name)
-        return records.sealed(f"{STORED}\t{number}\t{name}\t{inode}\t")
+        stored = f"{of.stored}\t" if of.stored else ""
+        return records.sealed(
+            f"{OBJECT}\t{of.number}\t{of.at}{self._behind_time}{name}\t{of.inode}\t{of.size}"
+            f"{self._behind_size}{instance}{self._behind_instance}{stored}"
+        )
 
 
 def is_number(text: str) -> bool:
@@ -216,7 +221,7 @@ def encode_opened(key: str, generation: str) -> bytes:
 
 def encode_stored(number: int, name: str, inode: int) -> bytes:
     """Give the line that says what stands under which name now."""
-    return ObjectLines().encode_stored(number, name, inode)
+    return records.encode((STORED, str(number), name, str(inode)))
 
 
 def encode_failed(number: int) -> bytes:

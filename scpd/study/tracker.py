@@ -107,6 +107,7 @@ class Tracker:
         "_publish_lock",
         "_put_off_at",
         "_replies",
+        "_unnoted",
         "_wakes",
     )
 
@@ -115,6 +116,7 @@ class Tracker:
         self._number = 0  # objects with a line
         self._lines = record.ObjectLines()
         self._named = ("", 0)  # name and inode of the last one
+        self._unnoted = 0  # its number, if it is stored and no line says so yet
         self._current: states.OpenStudy | None = None  # we are busy with it
         self._held: states.OpenStudy | None = None  # we hold it
         self._opened = ""  # the generation of which the journal says that we are at it
@@ -173,19 +175,24 @@ class Tracker:
         self._current = study
         if study.about.generation != self._opened:
             self._is_opened = True
-            self._journal.write(record.encode_opened(study.key, study.about.generation))
+            self._write(record.encode_opened(study.key, study.about.generation))
             self._opened = study.about.generation
 
-    def place(self, choose: Callable[[], str]) -> str:
-        """Give the name of the study's directory; if it has none yet, the one that `choose` makes and returns."""
-        study = self._busy()
+    def place(self) -> str:
+        """Give the name of the study's directory, as far as we know it: empty, then `find_place` has to be asked."""
+        study = self._current
+        assert study is not None  # noqa: S101 - `began` was called before
         if monotonic() - self._begun > _LEASE_SECONDS and not study.is_current():
-            self._journal.catch_up()
+            self._catch_up()
             self._current = None
             self._give_back(study)
             self._open(study.about.study_instance_uid)
             study = self._busy()
-        return study.directory or study.find_directory(choose, flush=self._policy.fsync)
+        return study.directory
+
+    def find_place(self, choose: Callable[[], str]) -> str:
+        """Give the name of the study's directory; if it has none yet, the one that `choose` makes and returns."""
+        return self._busy().find_directory(choose, flush=self._policy.fsync)
 
     def _busy(self) -> states.OpenStudy:
         assert self._current is not None  # noqa: S101 - `began` was called before
@@ -204,14 +211,26 @@ class Tracker:
         of.at = monotonic_ns()
         of.generation = study.about.generation if study is not None else ""
         of.hook = policy.hook
+        of.stored, self._unnoted = self._unnoted, 0
         self._journal.write(self._lines.encode(of))
-        self._journal.flush()
+        if policy.fsync:
+            self._journal.flush()
         return of.number
+
+    def _write(self, line: bytes) -> None:
+        """Append any other line to the journal."""
+        self._catch_up()
+        self._journal.write(line)
+
+    def _catch_up(self) -> None:
+        """Note what was put off."""
+        number, self._unnoted = self._unnoted, 0
+        if number:
+            self._journal.write(record.encode_stored(number, *self._named))
 
     def stored(self, number: int, name: str, inode: int) -> None:
         """Note that the object is there, and what stands for it under which name."""
         self._is_stored = True
-        note = self._lines.encode_stored(number, name, inode)
         # One more of the study that we hold is no news for the keeper.  If we are killed it finds the object by its
         # line, and another object is noted already: the study's end has its command, whatever becomes of this file.
         if (
@@ -222,14 +241,14 @@ class Tracker:
             and monotonic() >= self._free_until
         ):
             self._lingers = True
-            self._journal.put_off(note)
+            self._unnoted = number
             return
-        self._journal.write(note)
+        self._write(record.encode_stored(number, name, inode))
         self._publish_lock.release()
 
     def failed(self, number: int) -> None:
         """Note that there is no such object."""
-        self._journal.write(record.encode_failed(number))
+        self._write(record.encode_failed(number))
         self._publish_lock.release()
 
     def ended(self) -> None:
@@ -238,7 +257,7 @@ class Tracker:
             self._current, self._is_stored = None, False
             self._put_off()
             return
-        self._journal.catch_up()  # before anybody may seal the study
+        self._catch_up()  # before anybody may seal the study
         study, self._current = self._current, None
         is_stored, self._is_stored = self._is_stored, False
         is_opened, self._is_opened = self._is_opened, False
@@ -251,7 +270,7 @@ class Tracker:
         is_awaited = is_stored and self._awaits(is_another=is_another)
         self._awaited = self._number if is_awaited else None
         if is_awaited:
-            self._journal.write(record.encode_waits(self._number))
+            self._write(record.encode_waits(self._number))
         if is_awaited or is_another or is_opened or (is_stored and self._policy.hook):
             self._wakes = True
         self._put_off()
@@ -274,7 +293,7 @@ class Tracker:
         if self._has_left or not (self._put_off_at or self._wakes):
             return
         self._put_off_at = 0.0
-        self._journal.catch_up()
+        self._catch_up()
         if self._lingers and self._held is not None:
             self._lingers = False
             self._held.end()
@@ -328,6 +347,8 @@ class Tracker:
         if self._has_left:
             return
         self._has_left = True
+        with suppress(OSError):
+            self._catch_up()
         self._journal.close()
         for study in {self._current, self._held}:
             if study is not None:

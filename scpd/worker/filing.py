@@ -146,20 +146,22 @@ class Filing:
             saw(glance.found)
 
     def enter(self, place: Subdirectory) -> str:
-        """Let the object get its name in the directory of its study; give that one's name, empty without sorting."""
+        """Let the object get its name in the directory of its study; give its name.  Only where objects are sorted."""
         placing = self._placing
-        if placing is None:
-            return ""
+        assert placing is not None  # noqa: S101 - they are
         if self._has_studies and self._study:
             # All who receive objects of the study while it is open have one name for it.
             try:
                 tracker = self._tracker or self._begun_anew()
-                name = tracker.place(lambda: placing.make(place, placing.name(self._study, self._found)))
+                name = tracker.place() or tracker.find_place(
+                    lambda: placing.make(place, placing.name(self._study, self._found))
+                )
             except OSError as error:
                 raise self._refusal(error) from None
         else:
             name = placing.name(self._study, self._found)
-        placing.enter(place, name, is_durable=self._has_studies)
+        if not place.is_at(name):
+            placing.enter(place, name, is_durable=self._has_studies)
         self._folder = name
         return name
 

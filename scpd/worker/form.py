@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from scpd.ul.connection import DataSet
     from scpd.worker.progress import Progress
 
-    Saw = Callable[[Mapping[int, bytes]], None]
+    Saw = Callable[[Mapping[int, bytes]], None]  # takes what a data set says
 
 log = logging.getLogger("dcmtk.apps.storescp")
 

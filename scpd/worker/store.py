@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scpd.process.signals import Wakeup
-    from scpd.store.duplicates import Policy as Publication
     from scpd.store.sink import Incoming
     from scpd.ul.connection import DataSet
     from scpd.ul.negotiation import Context
     from scpd.worker.filing import Filing
+    from scpd.worker.form import Saw
     from scpd.worker.progress import Progress
     from scpd.worker.rewrite import Form
 
@@ -95,7 +95,7 @@ class ObjectStore:
         "_output",
         "_policy",
         "_publication",
-        "_tell_study",
+        "_saw",
         "_tells_names",
     )
 
@@ -113,8 +113,8 @@ class ObjectStore:
         """
         self._policy = policy
         self._filing = filing
-        self._tell_study = tell_study
-        self._folder = ""  # the directory that the object goes to, with a slash
+        self._saw = _who_sees(filing, tell_study)
+        self._folder = ""  # the name of the directory that the object goes to
         self._publication = naming.publication(
             policy.naming, policy.duplicates, is_bit_preserving=policy.form is None
         )
@@ -212,27 +212,16 @@ class ObjectStore:
         else:
             incoming, syntax = self._in_form(request, context, data, name, progress)
         try:
-            if self._filing is None:
-                self._publish(incoming, name, self._publication)
-            else:
-                self._file(self._filing, incoming, name, request, syntax)
+            self._publish(incoming, name, request, syntax)
         except BaseException:
             incoming.discard()
             raise
-
-    def _file(
-        self, filing: Filing, incoming: Incoming, name: str, request: messages.Request, syntax: str
-    ) -> None:
-        """Publish in the study's directory, with a line of record."""
-        folder = filing.enter(self._opened().subdirectory)
-        self._folder = f"{folder}/" if folder else ""
-        self._publish(incoming, name, partial(filing.publish, self._publication, request, syntax))
 
     def _as_it_comes(
         self, request: messages.Request, context: Context, data: DataSet, progress: Progress
     ) -> Incoming:
         """Write what arrives, whatever it is."""
-        if self._filing is not None:
+        if self._filing is not None and self._saw is not None:
             data = self._filing.glanced(data, context.transfer_syntax, self._saw)
         incoming = self._opened().create()
         try:
@@ -262,22 +251,21 @@ class ObjectStore:
         )
         self._opened()
         assert self._forming is not None  # noqa: S101 - there is a form
-        saw = None if self._filing is None and self._tell_study is None else self._saw
-        return self._forming.receive(announced, data, progress, saw), announced.stored_syntax
+        return self._forming.receive(announced, data, progress, self._saw), announced.stored_syntax
 
-    def _saw(self, found: Mapping[int, bytes]) -> None:
-        """Pass on what a data set says of its study."""
-        if self._tell_study is not None:
-            self._tell_study(study_uid(found))
-        if self._filing is not None:
-            self._filing.saw(found)
-
-    def _publish(self, incoming: Incoming, name: str, publication: Publication) -> None:
+    def _publish(self, incoming: Incoming, name: str, request: messages.Request, syntax: str) -> None:
+        """Give it its name, with filing in the study's directory, and with a line of record."""
+        filing = self._filing
+        if filing is not None and filing.is_sorted:
+            self._folder = filing.enter(self._opened().subdirectory)
         is_fixed = self._policy.naming != TIME  # else it is known when it is taken
         if self._tells_names and is_fixed:
             self._tell_name(name)
         try:
-            stored, remark = publication(incoming, name)
+            if filing is None:
+                stored, remark = self._publication(incoming, name)
+            else:
+                stored, remark = filing.publish(self._publication, request, syntax, incoming, name)
         except FileExistsError:
             detail = f"DICOM file already exists: {self._path(name)}"
             raise Refused(status.DUPLICATE_SOP_INSTANCE, "SOP Instance is stored already", detail) from None
@@ -297,7 +285,8 @@ class ObjectStore:
         return self._output
 
     def _path(self, name: str) -> str:
-        return f"{self._policy.output_directory}/{self._folder}{name}"
+        directory = self._policy.output_directory
+        return f"{directory}/{self._folder}/{name}" if self._folder else f"{directory}/{name}"
 
     def _file_meta(self, request: messages.Request, transfer_syntax: str) -> bytes:
         if not self._policy.with_file_meta:
@@ -307,3 +296,16 @@ class ObjectStore:
             meta = FileMeta(transfer_syntax, self._calling, self._called)
             self._metas[transfer_syntax] = meta
         return meta.for_object(request.affected_sop_class_uid, request.affected_sop_instance_uid)
+
+
+def _who_sees(filing: Filing | None, tell_study: Callable[[str], None] | None) -> Saw | None:
+    """Give what is told what a data set says of its study; `None` if nobody wants to know."""
+    if tell_study is None:
+        return None if filing is None else filing.saw
+
+    def saw(found: Mapping[int, bytes]) -> None:
+        tell_study(study_uid(found))
+        if filing is not None:
+            filing.saw(found)
+
+    return saw

@@ -242,7 +242,7 @@ class Worker:
         tracker = self._tracker
         tracker.began(study)
         yield "began"
-        directory = tracker.place(lambda: self._make_directory(study))
+        directory = tracker.place() or tracker.find_place(lambda: self._make_directory(study))
         yield "placed"
         temporary, name = self._output / f".tmp.{instance}", f"CT.{instance}"
         temporary.write_text(instance)
@@ -305,7 +305,7 @@ class Worker:
     def die(self) -> None:
         """Be killed: its descriptors are closed, nothing else happens."""
         self._steps = None
-        self._tracker._journal._put_off = b""
+        self._tracker._unnoted = 0
         self._tracker.close()
 
 

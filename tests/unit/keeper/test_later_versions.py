@@ -84,7 +84,7 @@ def test_a_sender_and_an_object_say_more() -> None:
         assert (sender.waits, sender.place, sender.subject) == ("xs", place, "")
     fields = records.decode(an_object(1, "CT.1").encode()[:-1])
     assert fields is not None
-    found = ObjectRecord.decode([*fields, *MORE])
+    found = ObjectRecord.decode([*fields, "", *MORE])
     assert found is not None
     assert found.encode() == an_object(1, "CT.1").encode()
 
@@ -100,7 +100,7 @@ def test_a_journal_says_more(lockdir: LockDirectory, ledger: Ledger) -> None:
     def more(line: bytes) -> bytes:
         fields = records.decode(line[:-1])
         assert fields is not None
-        return lines(fields)
+        return lines((*fields, ""))
 
     first = ("journal", THIS_BOOT, "A", "B", "h", "n", "xs", "")
     made = journal.Journal(lockdir, lines(first, ("tls", "CN=ct1", "CN=ca")), fsync=False, maker="m")

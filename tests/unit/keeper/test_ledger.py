@@ -106,6 +106,17 @@ class TestWhatCounts:
         assert not ledger.look(1).stored
         assert not ledger.is_pending("g")
 
+    def test_the_line_of_the_next_one_may_say_that_it_was_stored(
+        self, lockdir: LockDirectory, ledger: Ledger
+    ) -> None:
+        journal = JournalFile(lockdir, "m")
+        journal.write(an_object(1, "CT.1", inode=7, generation="g").encode())
+        journal.write(an_object(2, "CT.2", generation="g", stored=1).encode())
+        journal.write(an_object(3, "CT.3", generation="g", stored=1).encode())
+        (stored,) = ledger.look(1).stored
+        assert (stored.record.name, stored.record.inode) == ("CT.1", 7)
+        assert list(stored.association.pending) == [2, 3]
+
     def test_the_certificate_of_a_sender_is_known_with_its_first_object(
         self, lockdir: LockDirectory, ledger: Ledger
     ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import signal
@@ -163,46 +162,6 @@ def test_lines_are_read_once_and_in_order(written: Journal, reader: JournalReade
     assert reader.read() == fields(1, 2)
     written.flush()
     assert reader.read() == []
-
-
-def test_lines_that_are_put_off_come_before_the_next_one_or_when_that_is_asked_for(
-    written: Journal, reader: JournalReader
-) -> None:
-    reader.read_head()
-    written.put_off(line(1))
-    written.put_off(line(2))
-    assert reader.read() == []
-    written.write(line(3))
-    assert reader.read() == fields(1, 2, 3)
-
-    written.put_off(line(4))
-    written.put_off(line(5))
-    written.catch_up()
-    written.catch_up()
-    assert reader.read() == fields(4, 5)
-
-
-def test_the_end_writes_what_was_put_off(written: Journal, reader: JournalReader) -> None:
-    reader.read_head()
-    written.put_off(line(1))
-    written.close()
-    assert reader.read() == fields(1)
-    assert reader.is_ended
-
-
-def test_an_end_that_can_write_nothing_is_one_all_the_same(
-    written: Journal, reader: JournalReader, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    reader.read_head()
-    written.put_off(line(1))
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        written.close()
-    assert reader.read() == []
-    assert reader.is_ended
 
 
 def test_the_head_is_read_by_itself(written: Journal, reader: JournalReader) -> None:

@@ -32,7 +32,7 @@ SOURCES = sorted((MANUALS.parent / "scpd").rglob("*.py"))
 TREE = TEXT.partition(".Ss The lock directory\n")[2].partition(".Bd")[2].partition(".Ed")[0]
 
 OBJECT = ObjectRecord(
-    number=1,
+    number=2,
     at=2,
     generation="g",
     directory="d",
@@ -44,6 +44,7 @@ OBJECT = ObjectRecord(
     study_instance_uid="3",
     transfer_syntax_uid="4",
     hook="xcr",
+    stored=1,
 )
 PLAN = Plan(
     study_instance_uid="1",

@@ -86,9 +86,6 @@ def test_an_object_is_spelt_the_same_whatever_was_spelt_before(
         setattr(other, name, getattr(one, name))
     for made in (one, other, one):
         assert lines.encode(made) == made.encode()
-        for name in (made.name, other.name):
-            assert lines.encode_stored(1, name, 2) == record.encode_stored(1, name, 2)
-            assert read(lines.encode_stored(1, name, 2)) == ["stored", "1", name, "2"]
 
 
 def test_the_fields_of_an_object_stand_in_the_order_that_is_written_down() -> None:
@@ -107,8 +104,21 @@ def test_the_fields_of_an_object_stand_in_the_order_that_is_written_down() -> No
         "study_instance_uid": "1.2.3.5",
         "transfer_syntax_uid": "1.2.840.10008.1.2",
         "hook": "xcr",
+        "stored": 0,
     }
     assert read(decoded.encode()) == AN_OBJECT.split()
+
+
+@pytest.mark.parametrize(("more", "stored"), [((), 0), (("",), 0), (("6",), 6)])
+def test_it_may_say_that_the_one_before_is_stored(more: tuple[str, ...], stored: int) -> None:
+    decoded = ObjectRecord.decode([*AN_OBJECT.split(), *more])
+    assert decoded is not None
+    assert decoded.stored == stored
+
+
+@pytest.mark.parametrize("more", ["x", "-1", "\u0661", "9" * 5000])
+def test_an_object_before_that_has_no_number_is_none(more: str) -> None:
+    assert ObjectRecord.decode([*AN_OBJECT.split(), more]) is None
 
 
 def test_the_other_lines() -> None:

@@ -19,11 +19,10 @@ from scpd.dataset.plain import STUDY_INSTANCE_UID
 from scpd.dimse import messages
 from scpd.errors import Gone, Refused
 from scpd.lockdir import layout, records
-from scpd.lockdir.journal import Journal
 from scpd.store.folders import CONC_STUDIES, STUDY_UID, Sorting
 from scpd.study.record import ObjectRecord, Sender
 from scpd.study.states import About
-from scpd.study.tracker import TrackerPolicy
+from scpd.study.tracker import Tracker, TrackerPolicy
 from scpd.ul.negotiation import Context
 from scpd.worker import placing
 from scpd.worker.filing import Filing, FilingPolicy
@@ -289,7 +288,7 @@ class TestSorting:
         """Of one without a study too: at its end."""
         filing = Watching(scene.policy(None, hook="xcr"), Sender("", "", "", "", ""))
         store = scene.store(scene.policy(), form=form)
-        store._filing = filing
+        store._filing, store._saw = filing, filing.saw
         data = data_set(study, "1", 1000)
         send(store, data=data, places=(10, 50, len(data) - 500))
 
@@ -463,10 +462,11 @@ class TestRecords:
         for instance in ("1", "2", "3"):
             send(store, instance=instance, is_prompt=True)
         kinds = [line[:2] for line in scene.lines() if line[0] in ("object", "stored")]
-        assert kinds == [["object", "1"], ["stored", "1"], ["object", "2"], ["stored", "2"], ["object", "3"]]
+        assert kinds == [["object", "1"], ["stored", "1"], ["object", "2"], ["object", "3"]]
+        assert [line.stored for line in scene.recorded()] == [0, 0, 2]
 
         store.rest()
-        assert scene.notes()[2][:3] == ["stored", "3", "CT.3"]
+        assert scene.notes()[1][:3] == ["stored", "3", "CT.3"]
 
     def test_a_line_stands_before_its_object_does(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch
@@ -533,13 +533,13 @@ class TestFailures:
     def test_a_note_that_cannot_be_written_in_a_pause_is_no_reason_to_refuse_what_is_on_its_way(
         self, scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        def full(_: Journal) -> None:
+        def full(_: Tracker) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         def pausing(content: bytes) -> Iterator[tuple[list[memoryview], int, bool]]:
             yield [memoryview(content)], 1, False
             with monkeypatch.context() as patch:
-                patch.setattr(Journal, "catch_up", full)
+                patch.setattr(Tracker, "_catch_up", full)
                 store.rest()
             yield [], 1, True
 
@@ -564,7 +564,7 @@ class TestFailures:
 
         store = scene.store(scene.policy(rules=RULES))
         with monkeypatch.context() as patch:
-            patch.setattr("scpd.study.record.ObjectLines.encode_stored", full)
+            patch.setattr("scpd.study.record.encode_stored", full)
             send(store, instance="1")
         assert f"cannot use lock directory: {scene.lock}: No space left" in caplog.text
         send(store, instance="2")

@@ -14,7 +14,7 @@ import pytest
 
 from scpd.cli.parser import parse
 from scpd.cli.settings import Settings
-from scpd.lockdir.journal import Journal
+from scpd.lockdir.appending import Appending
 from scpd.log.association import Association
 from scpd.log.handlers import ConsoleAppender
 from scpd.log.lines import LineHandler
@@ -75,7 +75,7 @@ def test_learning_to_file_touches_no_lock_directory(tmp_path: Path, words: list[
         settings = parse("scpd", [*words, "-od", str(tmp_path), "11112"])
         assert isinstance(settings, Settings)
         Rehearsal(service_policy(settings), Association()).learn()
-        journal = dis.get_instructions(Journal.write, adaptive=True)
+        journal = dis.get_instructions(Appending.write, adaptive=True)
         assert [name for name in os.listdir("/dev/shm") if name.startswith(f"scpd-{os.getpid()}-")] == []
         return 0 if any(each.opname not in dis.opmap for each in journal) else 1
 
