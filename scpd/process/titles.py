@@ -12,8 +12,10 @@ class Title:
 
     def __init__(self, program_name: str) -> None:
         self._program_name = program_name
-        # It finds the place of the title by the first variable of the environment, which we may be about to take away.
+        # It finds the place of the title by the first variable of the environment, which we may be about to take away,
+        # and names the thread by what it finds: the interpreter's path.
         setproctitle.getproctitle()
+        setproctitle.setthreadtitle(program_name)
 
     def show(self, text: str) -> None:
         """Show `name: text` as the command line of this process."""

@@ -566,7 +566,7 @@ def test_a_log_that_changes_gets_the_next_line(
         peer.release()
     wait_until(lambda: "Release" in one.read_text(encoding="utf-8"), what="the old worker's line")
     assert_serves(server, raw_peer)
-    assert "Release" in other.read_text(encoding="utf-8")
+    wait_until(lambda: "Release" in other.read_text(encoding="utf-8"), what="the new worker's line")
     assert server.stop() == 0
 
 

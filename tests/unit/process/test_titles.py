@@ -32,18 +32,27 @@ def test_a_shorter_title_leaves_nothing_of_a_longer_one() -> None:
     assert in_child(work) == "scpd: y"
 
 
-def test_a_title_is_found_when_the_environment_has_changed() -> None:
-    script = (
-        "import os; from scpd.process.titles import Title; title = Title('scpd'); del os.environ['FIRST'];"
-        " title.show('master'); print(open('/proc/self/cmdline').read().rstrip('\\0'))"
-    )
-    environment = {"FIRST": "1", "PYTHONPATH": str(REPOSITORY)}
-    said = subprocess.run(
+def said(script: str) -> str:
+    """Give what a fresh interpreter says."""
+    result = subprocess.run(
         [sys.executable, "-c", script],
-        env=environment,
+        env={"FIRST": "1", "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    assert said.stdout == "scpd: master\n"
+    return result.stdout
+
+
+def test_the_name_is_there_before_the_first_title() -> None:
+    script = "from scpd.process.titles import Title; Title('storescp'); print(open('/proc/self/comm').read(), end='')"
+    assert said(script) == "storescp\n"
+
+
+def test_a_title_is_found_when_the_environment_has_changed() -> None:
+    script = (
+        "import os; from scpd.process.titles import Title; title = Title('scpd'); del os.environ['FIRST'];"
+        " title.show('master'); print(open('/proc/self/cmdline').read().rstrip('\\0'))"
+    )
+    assert said(script) == "scpd: master\n"
