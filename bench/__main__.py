@@ -30,7 +30,7 @@ NOTES = """\
 Rates are objects/s / MB/s (10^6 bytes of data set), medians of {rounds} alternating rounds; a ratio is
 the median of the ratios of runs next to each other. storescp has TCP_NODELAY=1 and the PDU size that suits
 it best (the options column), scpd the same options and --no-fsync, all have --fork; out of the box storescp
-has its own PDU size and no TCP_NODELAY.
+has its own PDU size and no TCP_NODELAY.  Senders have Reno, which paces nobody.
 {machine}; output on {filesystem}; {neighbours}."""
 
 

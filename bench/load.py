@@ -35,8 +35,8 @@ PATIENCE_SECONDS = 60
 BUFFERS_PER_CALL = 64  # well below IOV_MAX (1024)
 ONE_BUFFER = 1 << 16  # up to this size, joining beforehand is cheaper than gathering
 UNLIMITED_PDU = 131072  # what we send to a server that announces no limit
-# The congestion control of each Linux that holds nothing back by a timer: where the machine's own is BBR, it would
-# pace the senders on loopback too, which costs both sides, and measures BBR's idea of the server.
+# The congestion control that every Linux has, and that holds nothing back by a timer.  Where the machine's own is BBR,
+# it would pace the senders on loopback too, which costs both sides, and measures BBR's idea of the server.
 UNPACED = b"reno"
 _fork = multiprocessing.get_context("fork")
 

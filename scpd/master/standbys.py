@@ -8,7 +8,7 @@ that have begun (`python -m bench --only parallel`).
 Where connections are secure the next worker is forked a millisecond after one was handed over, and until then nobody
 asks who has ended.  At once there would be three at work besides the peer: who has just been handed a connection, the
 one before, who is about to end, and the fork; and a peer that has to compute is back later than one that has not (two
-processors, `python -m bench --only tls-resumed`: an eighth more; `--only associations`: a tenth less).
+processors, `python -m bench --only tls-resumed`: an eighth more; `--only associations`: a seventh less).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Standbys:
         """Say when one more will be wanted without anything happening; `None`: never."""
         if not self._channels:
             return self._due_at
-        return self._calm_at if len(self._channels) < self._most else None
+        return max(self._calm_at, self._due_at) if len(self._channels) < self._most else None
 
     def put_off(self, now: float) -> None:
         """Do with those that there are: no more can be forked."""

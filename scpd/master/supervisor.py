@@ -190,7 +190,7 @@ class Supervisor:
     def _wait(self, now: float) -> None:
         """Wait until there is something to do, in a respite for nothing that may wait until that is over."""
         seconds, respite = self._seconds_to_wait(now), self._standbys.respite_left(now)
-        if not respite:
+        if not respite or self._drain is not None:  # who ends forks nobody, and waits for its children
             self._watch.wait(seconds)
             return
         mask = signals.hold((signal.SIGCHLD,))

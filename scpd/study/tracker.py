@@ -180,8 +180,7 @@ class Tracker:
 
     def place(self) -> str:
         """Give the name of the study's directory, as far as we know it: empty, then `find_place` has to be asked."""
-        study = self._current
-        assert study is not None  # noqa: S101 - `began` was called before
+        study = self._busy()
         if monotonic() - self._begun > _LEASE_SECONDS and not study.is_current():
             self._catch_up()
             self._current = None
@@ -213,8 +212,7 @@ class Tracker:
         of.hook = policy.hook
         of.stored, self._unnoted = self._unnoted, 0
         self._journal.write(self._lines.encode(of))
-        if policy.fsync:
-            self._journal.flush()
+        self._journal.flush()
         return of.number
 
     def _write(self, line: bytes) -> None:

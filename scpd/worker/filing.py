@@ -160,7 +160,7 @@ class Filing:
                 raise self._refusal(error) from None
         else:
             name = placing.name(self._study, self._found)
-        if not place.is_at(name):
+        if not place.is_at(name):  # where the object before went, too, as a rule
             placing.enter(place, name, is_durable=self._has_studies)
         self._folder = name
         return name

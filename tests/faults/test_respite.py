@@ -13,22 +13,24 @@ import pytest
 
 from scpd.master.standbys import MOST
 from tests.harness.processes import children_of
-from tests.harness.tls_clients import is_served
+from tests.harness.tls_clients import PATIENCE, is_served
 from tests.harness.wrapped import wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.harness.certificates import Infrastructure
     from tests.harness.servers import Server
 
-SECONDS = 3.0
+# So long a client waits: who is served in a longer respite was not made to wait for its end.
+LONG = 2.0 * max(map(int, PATIENCE[1::2]))
+SHORT = 3.0
 # It is told to run `python -m scpd`.
-PROGRAM = f"""
+PROGRAM = """
 import sys
 from scpd.master import standbys
-standbys.SECURE_RESPITE_SECONDS = {SECONDS}
+standbys.SECURE_RESPITE_SECONDS = {}
 from scpd.__main__ import main
 del sys.argv[1:4]
 sys.exit(main())
@@ -36,12 +38,16 @@ sys.exit(main())
 
 
 @pytest.fixture
-def slow(tmp_path: Path, server_words: list[str]) -> Iterator[Server]:
-    """Give a server with a long respite."""
+def slow(tmp_path: Path, server_words: list[str]) -> Iterator[Callable[[float], Server]]:
+    """Give what starts a server with a respite of so many seconds."""
     program = tmp_path / "slow"
-    program.write_text(PROGRAM, encoding="utf-8")
     factory = wrapped(tmp_path, [sys.executable, str(program)])
-    yield factory(*server_words, "--fork", "--grace", "60")
+
+    def start(seconds: float) -> Server:
+        program.write_text(PROGRAM.format(seconds), encoding="utf-8")
+        return factory(*server_words, "--fork", "--grace", "60")
+
+    yield start
     factory.finish()
 
 
@@ -50,22 +56,29 @@ def dead(server: Server) -> list[int]:
     return [child.pid for child in children_of(server.pid) if not child.is_running]
 
 
-def test_whoever_comes_in_a_respite_is_served(slow: Server, certificates: Infrastructure) -> None:
-    for _ in range(MOST + 2):  # the last ones have a worker forked for them
-        assert is_served(slow, certificates, certificates.good)
-    slow.wait_for(lambda: dead(slow), 10, "the end of the last worker, in a respite")
-
-
-def test_who_has_ended_in_a_respite_is_asked_for_after_it(slow: Server, certificates: Infrastructure) -> None:
-    assert is_served(slow, certificates, certificates.good)
-    slow.wait_for(lambda: dead(slow), 10, "the end of the worker")
-    slow.wait_for(lambda: not dead(slow), 10, "the end of the respite")
-
-
-def test_a_master_that_is_told_to_end_in_a_respite_does_so_soon(
-    slow: Server, certificates: Infrastructure
+def test_whoever_comes_in_a_respite_is_served_at_once(
+    slow: Callable[[float], Server], certificates: Infrastructure
 ) -> None:
-    assert is_served(slow, certificates, certificates.good)
-    slow.wait_for(lambda: dead(slow), 10, "the end of the worker")
-    slow.signal(signal.SIGTERM)
-    assert slow.wait(20) == 0
+    server = slow(LONG)
+    for _ in range(MOST + 2):  # the last ones have a worker forked for them
+        assert is_served(server, certificates, certificates.good)
+    server.wait_for(lambda: dead(server), 10, "the end of the last worker, in a respite")
+
+
+def test_who_has_ended_in_a_respite_is_asked_for_after_it(
+    slow: Callable[[float], Server], certificates: Infrastructure
+) -> None:
+    server = slow(SHORT)
+    assert is_served(server, certificates, certificates.good)
+    server.wait_for(lambda: dead(server), 10, "the end of the worker")
+    server.wait_for(lambda: not dead(server), 10, "the end of the respite")
+
+
+def test_a_master_that_is_told_to_end_in_a_respite_does_so_at_once(
+    slow: Callable[[float], Server], certificates: Infrastructure
+) -> None:
+    server = slow(LONG)
+    assert is_served(server, certificates, certificates.good)
+    server.wait_for(lambda: dead(server), 10, "the end of the worker")
+    server.signal(signal.SIGTERM)
+    assert server.wait(20) == 0

@@ -138,7 +138,8 @@ def test_the_last_one_is_replaced_when_the_respite_of_who_begins_to_serve_is_ove
 
     assert served_by(workers, pids)
     assert workers.respite_left(NOW) == 0.5
-    assert not workers.are_wanted(NOW)
+    assert not workers.are_wanted(NOW + 0.49)  # a calm is shorter
+    assert workers.are_wanted(NOW + 0.5)
     assert served_by(workers, pids)
     assert not workers.are_wanted(NOW + 0.49)
     assert workers.respite_left(NOW + 0.25) == 0.25
