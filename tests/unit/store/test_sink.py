@@ -36,8 +36,10 @@ def inbox(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=[True, False], ids=["fsync", "no fsync"])
-def output(inbox: Path, request: pytest.FixtureRequest) -> OutputDirectory:
-    return OutputDirectory(str(inbox), fsync=request.param)
+def output(inbox: Path, request: pytest.FixtureRequest) -> Iterator[OutputDirectory]:
+    output = OutputDirectory(str(inbox), fsync=request.param)
+    yield output
+    output.close()
 
 
 @pytest.fixture(autouse=True)
@@ -548,6 +550,34 @@ class TestPreparing:
 
         assert objects(inbox) == {NAME: b"x"}
         assert temporary(inbox) == []
+
+    def test_who_prepares_has_files_closed_in_the_peers_turn(self, output: OutputDirectory) -> None:
+        """Where closing can report nothing; at the end, too."""
+        waits = not output.flushes
+        for number in range(3):
+            begun(output, b"x").publish(f"CT.{number}")
+            are_open = [path for path in open_descriptors().values() if "/CT." in path]
+            assert len(are_open) == (waits and number > 0)
+            output.prepare()
+            assert not [path for path in open_descriptors().values() if "/CT." in path]
+
+        begun(output, b"x").publish("CT.last")
+        output.close()
+        assert not [path for path in open_descriptors().values() if "/CT." in path]
+
+    def test_who_asks_for_inodes_has_the_next_one_known(
+        self, inbox: Path, output: OutputDirectory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = output.create()
+        assert first.inode() == temporary(inbox)[0].stat().st_ino
+        first.discard()
+        incoming = self.prepared(output)
+        expected = temporary(inbox)[0].stat().st_ino
+
+        monkeypatch.setattr(sink.os, "fstat", None)
+        assert incoming.inode() == expected
+        monkeypatch.undo()
+        incoming.discard()
 
     def test_space_is_reserved_for_an_object_like_the_last_one(
         self, inbox: Path, output: OutputDirectory
