@@ -92,6 +92,8 @@ class Acceptor:
         stream = self.stream
         # The fast path takes no PDV for a PDU where it meets one: the first byte of its length is never 04H.
         while not stream.take_data(context_id, pieces):
+            if stream.missing():
+                return False
             pdv = self.next_event()
             if pdv is None:
                 return False

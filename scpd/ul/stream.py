@@ -194,6 +194,26 @@ class PDUStream:
         self._start = stop
         return context_id, control, self._buffer[start + 12 : stop]
 
+    def take_whole(self, context_id: int) -> memoryview | None:
+        """Take a data set that has arrived whole, in one fragment; of any other nothing is taken, and `None` given."""
+        start, buffer = self._start, self._buffer
+        if self._end - start <= _P_DATA_HEADER_SIZE:
+            return None
+        pdu_type, length, pdv_length, pdv_context, control = _P_DATA_HEADER.unpack_from(buffer, start)
+        stop = start + 6 + length
+        if (
+            stop > self._end
+            or control != LAST_FRAGMENT
+            or pdv_context != context_id
+            or pdv_length != length - 4
+            or pdu_type != pdus.P_DATA_TF
+            or not 6 < length <= self._max_pdu
+        ):
+            return None
+        self._start = stop
+        self.fragments += 1
+        return buffer[start + _P_DATA_HEADER_SIZE : stop]
+
     def missing(self) -> int:
         """Count the bytes, still to come, of a fragment of which `take_data` has given out the begin."""
         return self._fragment_left
@@ -222,29 +242,30 @@ class PDUStream:
             self._is_last,
         )
         while True:
-            if left:
-                stop = min(start + left, end)
-                if stop > start:
-                    pieces.append(buffer[start:stop])
-                left -= stop - start
-                start = stop
-                if left:
+            if not left:
+                if is_last or end - start < _P_DATA_HEADER_SIZE:
                     break
-                self.fragments += 1
-            if is_last or end - start < _P_DATA_HEADER_SIZE:
+                pdu_type, length, pdv_length, pdv_context, control = unpack(buffer, start)
+                if (
+                    pdv_length != length - 4
+                    or pdu_type != pdus.P_DATA_TF
+                    or pdv_context != context_id
+                    or control & COMMAND_FRAGMENT
+                    or not 6 < length <= max_pdu
+                ):
+                    break
+                start += _P_DATA_HEADER_SIZE
+                left = length - 6
+                is_last = control & LAST_FRAGMENT != 0
+            stop = start + left
+            if stop > end:
+                if start < end:
+                    pieces.append(buffer[start:end])
+                left, start = stop - end, end
                 break
-            pdu_type, length, pdv_length, pdv_context, control = unpack(buffer, start)
-            if (
-                pdv_length != length - 4
-                or pdu_type != pdus.P_DATA_TF
-                or pdv_context != context_id
-                or control & COMMAND_FRAGMENT
-                or not 6 < length <= max_pdu
-            ):
-                break
-            start += _P_DATA_HEADER_SIZE
-            left = length - 6
-            is_last = bool(control & LAST_FRAGMENT)
+            pieces.append(buffer[start:stop])
+            left, start = 0, stop
+            self.fragments += 1
         if left and end >= _WORTH_POPULATING and not self._is_populated:
             self._populate()
         self._start, self._fragment_left = start, left

@@ -76,7 +76,7 @@ class Announced:
 class FormingStore:
     """One association's way from data sets to files in the form that is asked for."""
 
-    __slots__ = ("_form", "_likenesses", "_memory", "_output", "_rewriter")
+    __slots__ = ("_form", "_likenesses", "_memory", "_output", "_ready", "_rewriter", "_syntax")
 
     def __init__(self, form: Form, output: OutputDirectory) -> None:
         self._form = form
@@ -84,6 +84,8 @@ class FormingStore:
         self._rewriter = Rewriter(output, form)
         self._likenesses: dict[str, Likeness | None] = {}  # by transfer syntax
         self._memory: mmap | None = None  # for objects on their way; made when the first one needs it
+        self._syntax = ""  # of the last data set,
+        self._ready: Scan | None = None  # and what looks at one more of it
 
     def receive(
         self, announced: Announced, data: DataSet, progress: Progress, saw: Saw | None = None
@@ -93,13 +95,25 @@ class FormingStore:
         `saw` is called once, when the study is known or will not be any more; what it raises refuses the object.
         """
         syntax = announced.transfer_syntax
-        scan = Scan(syntax, self._form.encoding, self._form.dictionary, self._likeness(syntax))
+        scan, self._ready = self._ready, None
+        if scan is None or syntax != self._syntax:
+            scan = self._new_scan(syntax)
+            self._syntax = syntax
         received = self._look_at(scan, announced, data, progress, saw)
         if isinstance(received, Incoming):
             if not scan.changes and not scan.oddity:
                 return received
             received = Scratch.of_file(self._output, received, announced.file_meta(syntax))
         return self._formed(scan, announced, received)
+
+    def prepare(self) -> None:
+        """Make ready for a data set in the transfer syntax of the last one."""
+        if self._ready is None:
+            self._ready = self._new_scan(self._syntax)
+
+    def _new_scan(self, transfer_syntax: str) -> Scan:
+        form = self._form
+        return Scan(transfer_syntax, form.encoding, form.dictionary, self._likeness(transfer_syntax))
 
     def _formed(self, scan: Scan, announced: Announced, received: Scratch | Forwarding) -> Incoming:
         """Give the file that is to be published for what was received."""

@@ -102,6 +102,7 @@ class _Worker:
 
     __slots__ = (
         "_around",
+        "_association",
         "_connection",
         "_contexts",
         "_has_read",
@@ -134,6 +135,7 @@ class _Worker:
         self._peer = peer
         self._policy = policy
         self._around = around
+        self._association = around.logs.association
         self._name = str(peer)
         self._phase = WAITING
         self._informs = log.isEnabledFor(logging.INFO)  # asked once: each call costs, though nothing is said
@@ -258,11 +260,11 @@ class _Worker:
         return None if filing is None else IgnoredObjects(filing)
 
     def _tell_study(self, study_instance_uid: str) -> None:
-        self._around.logs.association.study = study_instance_uid[:_LONGEST_UID]
+        self._association.study = study_instance_uid[:_LONGEST_UID]
 
     def _introduce(self, calling: str, called: str) -> None:
         """Say who has come."""
-        verbosity, association = self._policy.verbosity, self._around.logs.association
+        verbosity, association = self._policy.verbosity, self._association
         host, name = self._peer.host, ""
         if self._question is not None:
             name = self._question.answer(self._around.wakeup) or ""
@@ -315,7 +317,7 @@ class _Worker:
         self._connection.respond(context.context_id, messages.response(request, status.SUCCESS))
 
     def _store_object(self, request: messages.Request, context: Context) -> None:
-        self._around.logs.association.status = ""
+        self._association.status = ""
         if self._informs:
             prefix = FILE_PREFIXES.get(request.affected_sop_class_uid, "OT")
             log.info("Received Store Request (MsgID %d, %s)", request.message_id, prefix)
@@ -334,7 +336,7 @@ class _Worker:
             self._complain_of_object(refusal)
             self._rest()
             self._pass_over(data)  # what is left of it
-        self._around.logs.association.status = status.text(answer)
+        self._association.status = status.text(answer)
         self._progress.end(answer)
         if answer == status.SUCCESS and self._series is not None:
             response = self._series.success(request)
@@ -344,7 +346,7 @@ class _Worker:
         if self._store is not None:
             self._store.prepare()
             self._store.settle(self._around.wakeup)
-        self._around.logs.association.study = ""  # it is at hand no more
+        self._association.study = ""  # it is at hand no more
         if self._policy.faults is not None:
             self._rest()
             self._policy.faults.after(self._around.wakeup)
@@ -377,7 +379,7 @@ class _Worker:
 
     def _complain_of_object(self, refusal: Refused) -> None:
         """Log why an object is refused."""
-        self._around.logs.association.status = status.text(refusal.status)
+        self._association.status = status.text(refusal.status)
         text = f"Store SCP Failed: {refusal.detail}"
         self._complain(logging.ERROR, text, f", status {refusal.status:04X}H", refusal)
 

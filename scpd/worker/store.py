@@ -90,6 +90,7 @@ class ObjectStore:
         "_filing",
         "_folder",
         "_forming",
+        "_is_sorted",
         "_metas",
         "_objects",
         "_output",
@@ -113,6 +114,7 @@ class ObjectStore:
         """
         self._policy = policy
         self._filing = filing
+        self._is_sorted = filing is not None and filing.is_sorted
         self._saw = _who_sees(filing, tell_study)
         self._folder = ""  # the name of the directory that the object goes to
         self._publication = naming.publication(
@@ -182,6 +184,8 @@ class ObjectStore:
         self._objects += 1
         if self._output is not None and self._objects > 1:
             self._output.prepare()
+            if self._forming is not None:
+                self._forming.prepare()
 
     def leave(self) -> None:
         """Leave nothing behind; nothing but `close` may follow."""
@@ -247,7 +251,7 @@ class ObjectStore:
             context.transfer_syntax,
             partial(self._file_meta, request),
             # Which directory it goes to is not known yet.
-            name if self._filing is not None and self._filing.is_sorted else self._path(name),
+            name if self._is_sorted else self._path(name),
         )
         self._opened()
         assert self._forming is not None  # noqa: S101 - there is a form
@@ -256,10 +260,11 @@ class ObjectStore:
     def _publish(self, incoming: Incoming, name: str, request: messages.Request, syntax: str) -> None:
         """Give it its name, with filing in the study's directory, and with a line of record."""
         filing = self._filing
-        if filing is not None and filing.is_sorted:
+        if filing is not None and self._is_sorted:
             self._folder = filing.enter(self._opened().subdirectory)
-        is_fixed = self._policy.naming != TIME  # else it is known when it is taken
-        if self._tells_names and is_fixed:
+        # Else it is known when it is taken.
+        tells_before = self._tells_names and self._policy.naming != TIME
+        if tells_before:
             self._tell_name(name)
         try:
             if filing is None:
@@ -269,7 +274,7 @@ class ObjectStore:
         except FileExistsError:
             detail = f"DICOM file already exists: {self._path(name)}"
             raise Refused(status.DUPLICATE_SOP_INSTANCE, "SOP Instance is stored already", detail) from None
-        if self._tells_names and not is_fixed:
+        if self._tells_names and not tells_before:
             self._tell_name(stored)
         if remark:
             log.warning("%s: %s", remark, self._path(stored))

@@ -441,6 +441,65 @@ class TestHotPath:
         assert stream.peek(99) == at_once.peek(99)
 
 
+class TestWholeDataSet:
+    """`take_whole`: a data set in one fragment of one PDU, all of which has come."""
+
+    def test_it_is_taken_and_what_follows_stays(self) -> None:
+        following = p_data(pdv(1, LAST, b"the next one"))
+        stream = filled_with(p_data(pdv(1, LAST, b"ab")) + following)
+
+        assert stream.take_whole(1) == b"ab"
+        assert stream.fragments == 1
+        assert stream.peek(100) == following
+
+    def test_the_longest_pdu_is_taken(self) -> None:
+        assert filled_with(p_data(pdv(1, LAST, bytes(MAX_PDU - 6)))).take_whole(1) == bytes(MAX_PDU - 6)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            *NOT_FOR_THE_HOT_PATH,
+            pytest.param(b"", id="nothing"),
+            pytest.param(p_data(pdv(1, LAST, b"abcd"))[:-1], id="all but a byte"),
+            pytest.param(p_data(pdv(1, LAST, b"abcd"))[:12], id="a header"),
+            pytest.param(p_data(pdv(1, DATA, b"abcd")), id="not the last fragment"),
+            pytest.param(p_data(pdv(3, LAST, b"abcd")), id="a last one of another context"),
+            pytest.param(p_data(pdv(1, LAST, b"")), id="an empty last one"),
+            pytest.param(p_data(pdv(1, LAST, bytes(MAX_PDU - 5))), id="a last one in too long a PDU"),
+        ],
+    )
+    def test_any_other_is_left_untouched(self, other: bytes) -> None:
+        stream = filled_with(other, buffer_size=2 * BUFFER)
+
+        assert stream.take_whole(1) is None
+        assert stream.fragments == 0
+        assert stream.peek(len(other) + 1) == other
+
+    @given(
+        st.lists(
+            st.builds(
+                lambda control, fragment: p_data(pdv(1, control, fragment)),
+                st.sampled_from([DATA, LAST, COMMAND, 0x80 | LAST]),
+                st.binary(max_size=5),
+            )
+            | st.binary(max_size=20),
+            max_size=3,
+        ).map(b"".join)
+    )
+    def test_it_is_what_the_hot_path_takes(self, data: bytes) -> None:
+        stream, other = filled_with(data), filled_with(data)
+        pieces: list[memoryview] = []
+        is_whole = other.take_data(1, pieces) and len(pieces) == 1
+
+        taken = stream.take_whole(1)
+
+        if taken is not None:
+            assert is_whole
+            assert [taken] == pieces
+            assert stream.peek(99) == other.peek(99)
+            assert stream.fragments == other.fragments
+
+
 class Memory:
     """What notes which of it is populated, or cannot."""
 

@@ -288,7 +288,7 @@ class TestSorting:
         """Of one without a study too: at its end."""
         filing = Watching(scene.policy(None, hook="xcr"), Sender("", "", "", "", ""))
         store = scene.store(scene.policy(), form=form)
-        store._filing, store._saw = filing, filing.saw
+        store._filing, store._saw, store._is_sorted = filing, filing.saw, False
         data = data_set(study, "1", 1000)
         send(store, data=data, places=(10, 50, len(data) - 500))
 

@@ -8,7 +8,7 @@ import os
 import resource
 import struct
 import zlib
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -235,6 +235,19 @@ class TestForm:
     ) -> None:
         assert scene.receive(cut(UGLY, *places)) == meta(LITTLE) + PRETTY
         assert caplog.records == []
+
+    def test_what_is_prepared_for_one_more_like_the_last_one_is_right_for_any(self, scene: Scene) -> None:
+        kinds = {
+            (LITTLE, UGLY): meta(LITTLE) + PRETTY,
+            (LITTLE, PRETTY): meta(LITTLE) + PRETTY,
+            (IMPLICIT, image(syntax=IMPLICIT)): meta(IMPLICIT) + image(syntax=IMPLICIT),
+            (DEFLATED, deflated(PRETTY)): meta(DEFLATED) + deflated(PRETTY),
+        }
+        for first, second in product(kinds, repeat=2):
+            for syntax, data in (first, second, second, second):
+                assert scene.receive(cut(data, 50), syntax) == kinds[syntax, data]
+                scene.forming.prepare()
+            scene.refusal(cut(uids("1.2.3"), 50), first[0])  # what a refused one has spoilt is nobody's
 
     def test_what_changes_at_its_very_end_is_written_anew_too(self, scene: Scene) -> None:
         assert scene.receive(cut(PRETTY + PADDING, 200)) == meta(LITTLE) + PRETTY
