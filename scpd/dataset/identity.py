@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DATA_SET_MISMATCH = 0xA900  # PS3.4 B.2.3
+_NONE = b" "  # as no announced one looks: they have no white space
 
 
 def is_known(found: Mapping[int, bytes]) -> bool:
@@ -44,6 +45,12 @@ def check_identity(
 
     The UIDs are the command's, as `dimse.messages` gives them.
     """
+    # The usual look of the two is looked at first: what white space would make of others need not be known then.
+    if (
+        found.get(SOP_INSTANCE_UID, _NONE).rstrip(b"\0") == sop_instance_uid.encode("latin-1", "replace")
+        and found.get(SOP_CLASS_UID, _NONE).rstrip(b"\0") == sop_class_uid.encode("latin-1", "replace")
+    ):
+        return
     for tag, announced, name in (
         (SOP_CLASS_UID, sop_class_uid, "Class"),
         (SOP_INSTANCE_UID, sop_instance_uid, "Instance"),
@@ -51,6 +58,5 @@ def check_identity(
         value = found.get(tag)
         if value is None and (value := nested.get(tag)) is None:
             raise Refused(CANNOT_UNDERSTAND, f"no SOP {name} UID in the data set")
-        # The usual padding is looked at first: what white space would make of it need not be known then.
-        if value.rstrip(b"\0") != announced.encode("latin-1", "replace") and uid_text(value) != announced:
+        if uid_text(value) != announced:
             raise Refused(_DATA_SET_MISMATCH, f"SOP {name} UID of the data set is not the command's")

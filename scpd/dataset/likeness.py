@@ -208,14 +208,13 @@ class Likeness:
     def pass_over(self, data: Data, syntax: Syntax, found: dict[int, bytes]) -> int:
         """Return where the value of the pixel data begins if all before is as it was, else 0.
 
-        Attributes that are noted are added to `found`, if it is as it was.
+        Attributes that are noted come into `found`, which is empty, if it is as it was.
         """
-        taken_down: dict[int, bytes] = {}
-        position = self._behind_segments(data, syntax, taken_down)
+        position = self._behind_segments(data, syntax, found)
         if not position:
-            return 0
-        found.update(taken_down)
-        self._patience = min(self._patience + 1, _PATIENCE)
+            found.clear()
+        elif self._patience < _PATIENCE:
+            self._patience += 1
         return position
 
     def tell(self, level: Level) -> None:

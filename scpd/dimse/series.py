@@ -12,6 +12,8 @@ Pure; raises nothing.
 
 from __future__ import annotations
 
+from struct import Struct
+
 from scpd.dataset.values import WHITE_SPACE
 from scpd.dimse.commands import place_of
 from scpd.dimse.messages import (
@@ -38,22 +40,20 @@ class Series:
         "_answer_uid_size",
         "_begin",
         "_end",
-        "_id_at",
         "_instance",
         "_last",
         "_lessons",
         "_middle",
+        "_parts",
         "_size",
         "_sop_class_uid",
-        "_uid_at",
-        "_uid_end",
     )
 
     def __init__(self) -> None:
         self._lessons = 0
         self._size = -1  # of the requests that can be compared
+        self._parts = Struct("")  # of them, as above
         self._begin = self._middle = self._end = b""
-        self._id_at = self._uid_at = self._uid_end = 0
         self._sop_class_uid = ""
         self._answer_begin = self._answer_middle = b""
         self._answer_uid_size = 0
@@ -62,15 +62,12 @@ class Series:
 
     def request(self, command: bytes) -> Request | None:
         """Give the request of a command set that is like the one before; `None` for any other."""
-        if (
-            len(command) != self._size
-            or command[: self._id_at] != self._begin
-            or command[self._id_at + 2 : self._uid_at] != self._middle
-            or command[self._uid_end :] != self._end
-        ):
+        if len(command) != self._size:
             return None
-        instance = command[self._uid_at : self._uid_end].translate(None, WHITE_SPACE).rstrip(b"\0")
-        message_id = int.from_bytes(command[self._id_at : self._id_at + 2], "little")
+        begin, message_id, middle, instance, end = self._parts.unpack(command)
+        if middle != self._middle or begin != self._begin or end != self._end:
+            return None
+        instance = instance.translate(None, WHITE_SPACE).rstrip(b"\0")
         request = Request(C_STORE_RQ, message_id, True)
         request.has_sop_class_uid = request.has_sop_instance_uid = True
         request.affected_sop_class_uid = self._sop_class_uid
@@ -88,9 +85,12 @@ class Series:
         if message_id.start > uid.start:
             return
         self._size = len(command)
-        self._id_at, self._uid_at, self._uid_end = message_id.start, uid.start, uid.stop
         self._begin, self._middle = command[: message_id.start], command[message_id.stop : uid.start]
         self._end = command[uid.stop :]
+        instance_size = uid.stop - uid.start
+        self._parts = Struct(
+            f"<{len(self._begin)}sH{len(self._middle)}s{instance_size}s{len(self._end)}s"
+        )
         self._sop_class_uid = request.affected_sop_class_uid
         self._prepare_answer(response(request, SUCCESS))
 

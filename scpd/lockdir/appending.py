@@ -23,8 +23,8 @@ class Appending:
 
     def write(self, line: bytes) -> None:
         """Append a line; raises `OSError`."""
-        data = _END_OF_TORN_LINE + line if self._is_torn else line
-        written = os.write(self.descriptor, data)
-        self._is_torn = written < len(data)
+        if self._is_torn:
+            line = _END_OF_TORN_LINE + line
+        self._is_torn = os.write(self.descriptor, line) < len(line)
         if self._is_torn:
             raise OSError(errno.ENOSPC, "no room for a line")

@@ -212,7 +212,8 @@ class Tracker:
         of.hook = policy.hook
         of.stored, self._unnoted = self._unnoted, 0
         self._journal.write(self._lines.encode(of))
-        self._journal.flush()
+        if policy.fsync:
+            self._journal.flush()
         return of.number
 
     def _write(self, line: bytes) -> None:
@@ -228,7 +229,6 @@ class Tracker:
 
     def stored(self, number: int, name: str, inode: int) -> None:
         """Note that the object is there, and what stands for it under which name."""
-        self._is_stored = True
         # One more of the study that we hold is no news for the keeper.  If we are killed it finds the object by its
         # line, and another object is noted already: the study's end has its command, whatever becomes of this file.
         if (
@@ -236,11 +236,13 @@ class Tracker:
             and self._current is self._held is not None
             and not self._is_opened
             and (name, inode) == self._named
-            and monotonic() >= self._free_until
+            and (now := monotonic()) >= self._free_until
         ):
-            self._lingers = True
             self._unnoted = number
+            self._current, self._lingers = None, True
+            self._put_off(now)
             return
+        self._is_stored = True
         self._write(record.encode_stored(number, name, inode))
         self._publish_lock.release()
 
@@ -251,9 +253,7 @@ class Tracker:
 
     def ended(self) -> None:
         """Be busy no more: the object is stored, or refused; wake the keeper if it could not know what is due."""
-        if self._is_stored and self._lingers:
-            self._current, self._is_stored = None, False
-            self._put_off()
+        if self._lingers:
             return
         self._catch_up()  # before anybody may seal the study
         study, self._current = self._current, None
@@ -271,16 +271,16 @@ class Tracker:
             self._write(record.encode_waits(self._number))
         if is_awaited or is_another or is_opened or (is_stored and self._policy.hook):
             self._wakes = True
-        self._put_off()
-
-    def _put_off(self) -> None:
-        """Put off what there is to do, if any, unless that may not be, or something is for too long already."""
-        now = monotonic()
-        if not (self._wakes or self._lingers):
+        if not self._wakes:
             self._put_off_at = 0.0
-        elif not self._may_put_off:
+        elif self._may_put_off:
+            self._put_off(monotonic())
+        else:
             self.rest()
-        elif not self._put_off_at:
+
+    def _put_off(self, now: float) -> None:
+        """Put off what there is to do, unless something is for too long already."""
+        if not self._put_off_at:
             self._put_off_at = now
         elif now - self._put_off_at > _LONGEST_SECONDS:
             self.rest()

@@ -203,10 +203,10 @@ class Filing:
         record.name = name
         record.inode = inode
         record.size = size
-        record.sop_class_uid = request.affected_sop_class_uid[:_LONGEST_UID]
+        record.sop_class_uid = request.affected_sop_class_uid
         record.sop_instance_uid = request.affected_sop_instance_uid[:_LONGEST_UID]
         record.study_instance_uid = self._study[:_LONGEST_UID]
-        record.transfer_syntax_uid = transfer_syntax[:_LONGEST_UID]
+        record.transfer_syntax_uid = transfer_syntax
         tracker = self._tracker or self._opened()
         try:
             return tracker.publishing(record)
