@@ -46,10 +46,9 @@ def check_identity(
     The UIDs are the command's, as `dimse.messages` gives them.
     """
     # The usual look of the two is looked at first: what white space would make of others need not be known then.
-    if (
-        found.get(SOP_INSTANCE_UID, _NONE).rstrip(b"\0") == sop_instance_uid.encode("latin-1", "replace")
-        and found.get(SOP_CLASS_UID, _NONE).rstrip(b"\0") == sop_class_uid.encode("latin-1", "replace")
-    ):
+    if found.get(SOP_INSTANCE_UID, _NONE).rstrip(b"\0") == sop_instance_uid.encode(
+        "latin-1", "replace"
+    ) and found.get(SOP_CLASS_UID, _NONE).rstrip(b"\0") == sop_class_uid.encode("latin-1", "replace"):
         return
     for tag, announced, name in (
         (SOP_CLASS_UID, sop_class_uid, "Class"),

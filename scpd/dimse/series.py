@@ -88,9 +88,7 @@ class Series:
         self._begin, self._middle = command[: message_id.start], command[message_id.stop : uid.start]
         self._end = command[uid.stop :]
         instance_size = uid.stop - uid.start
-        self._parts = Struct(
-            f"<{len(self._begin)}sH{len(self._middle)}s{instance_size}s{len(self._end)}s"
-        )
+        self._parts = Struct(f"<{len(self._begin)}sH{len(self._middle)}s{instance_size}s{len(self._end)}s")
         self._sop_class_uid = request.affected_sop_class_uid
         self._prepare_answer(response(request, SUCCESS))
 
