@@ -22,6 +22,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from scpd.study import completion, tracker
 from scpd.study.rules import EITHER, NEXT, TIMEOUT, Rules
 from tests.harness.keeping import Descriptors, Site, Worker, crash_at, interrupted_at
 
@@ -34,6 +35,9 @@ PEERS = ["ONE", "TWO"]
 LAST_STUDY = "1.9"
 INDEX = st.integers(0, 2)
 ALL_STEPS = 9
+# What passes from one look of a worker's at the clock to the next: some objects after another are a long series, for
+# which it becomes free (`study.tracker`), and a long time for one object is now and then longer than a lease.
+TICK_SECONDS = 0.03
 
 
 class Receiver(RuleBasedStateMachine):
@@ -47,6 +51,10 @@ class Receiver(RuleBasedStateMachine):
     )
     def start(self, by: str, renames: bool, on_reception: bool, any_peer: bool) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="scpd-model-"))
+        # Not the machine's: what happens must not depend on how fast that is.
+        self.clocks = pytest.MonkeyPatch()
+        self.clocks.setattr(tracker, "monotonic", self._tick)
+        self.clocks.setattr(completion, "monotonic", lambda: self.now)
         rules = Rules(timeout=TIMEOUT_SECONDS, by=by, any_peer=any_peer, renames=renames, runs=True)
         self.site = Site(self.directory, rules, on_reception=on_reception)
         self.site.on_start = self._check_start
@@ -56,10 +64,15 @@ class Receiver(RuleBasedStateMachine):
         self.lost: Keeper | None = None  # a keeper that was stopped, and does not know that there is another
         self.is_smooth = True  # no keeper has crashed or lost its lease
         self.descriptors = Descriptors()
-        self.now = monotonic()
+        self.now = self.seconds = monotonic()
         self.instances = 0
         self.stored: set[str] = set()
         self.ended: set[str] = set()  # generations whose command was started
+
+    def _tick(self) -> float:
+        """Tell a worker the time."""
+        self.seconds += TICK_SECONDS
+        return self.seconds
 
     def _check_start(self, job: str, variables: dict[str, str]) -> None:
         """See that the command of a study comes when all is done that it comes after."""
@@ -237,6 +250,7 @@ class Receiver(RuleBasedStateMachine):
     @rule()
     def let_some_time_pass(self) -> None:
         self.now += TIMEOUT_SECONDS / 3
+        self.seconds += TIMEOUT_SECONDS / 3
 
     @invariant()
     def nobody_is_sealed_out(self) -> None:
@@ -259,6 +273,7 @@ class Receiver(RuleBasedStateMachine):
         try:
             self._end()
         finally:
+            self.clocks.undo()
             self.descriptors.close()
             if self.lost is not None:
                 self.lost_descriptors.close()
