@@ -8,7 +8,8 @@ that have begun (`python -m bench --only parallel`).
 Where connections are secure the next worker is forked a millisecond after one was handed over, and until then nobody
 asks who has ended.  At once there would be three at work besides the peer: who has just been handed a connection, the
 one before, who is about to end, and the fork; and a peer that has to compute is back later than one that has not (two
-processors, `python -m bench --only tls-resumed`: an eighth more; `--only associations`: a seventh less).
+processors, `python -m bench --only tls-resumed`: an eighth more; `--only associations`: a seventh less).  The fork then
+gives way to those at work, and the master to nobody when a connection comes (`process.slices`: one in twenty more).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 from functools import partial
 
 from scpd.master.children import STANDBY, Child
-from scpd.process import signals, standby
+from scpd.process import signals, slices, standby
 from scpd.process.fork import spawn
 
 TYPE_CHECKING = False
@@ -102,6 +103,8 @@ class Standbys:
         mine, theirs = standby.channel()
         slot = self._scoreboard.take()
         life = partial(self._stand_by, theirs, self._scoreboard.score(slot))
+        if self._respite:
+            slices.take(slices.PATIENT)
         try:
             pid = spawn(life, self._wakeup, (theirs.fileno(), *self._kept))
         except OSError:
@@ -109,6 +112,8 @@ class Standbys:
             self._scoreboard.take_back(slot)
             raise
         finally:
+            if self._respite:
+                slices.take(slices.PROMPT)
             theirs.close()
         child = Child(pid, STANDBY, slot=slot)
         self._channels[child] = mine

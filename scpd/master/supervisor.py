@@ -30,7 +30,7 @@ from scpd.master.turnstile import Turnstile
 from scpd.master.upkeep import Upkeep
 from scpd.master.waiting import Waiting
 from scpd.master.watch import Watch
-from scpd.process import exitcodes, pins, signals
+from scpd.process import exitcodes, pins, signals, slices
 from scpd.process.fork import spawn
 from scpd.process.standby import Assignment, await_assignment
 from scpd.process.succession import DESCRIPTORS
@@ -290,6 +290,8 @@ class Supervisor:
         self._report.title.show(title)
         if self._roles.prepare is not None:
             self._roles.prepare()
+        if self._roles.respite:
+            slices.take(slices.PROMPT)
 
     def _hand_over(self, arrival: Arrival) -> bool:
         """Hand a connection to a worker that stands by; `False` if that one has died."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.master.standbys import MOST
-from tests.harness.processes import children_of
+from scpd.process import slices
+from tests.harness.processes import children_of, command_line
 from tests.harness.tls_clients import PATIENCE, is_served
+from tests.harness.turns import attributes, lack
 from tests.harness.wrapped import wrapped
 
 if TYPE_CHECKING:
@@ -82,3 +84,18 @@ def test_a_master_that_is_told_to_end_in_a_respite_does_so_at_once(
     server.wait_for(lambda: dead(server), 10, "the end of the worker")
     server.signal(signal.SIGTERM)
     assert server.wait(20) == 0
+
+
+def test_where_connections_are_secure_master_and_who_stands_by_come_before_what_is_done_ahead(
+    slow: Callable[[float], Server], certificates: Infrastructure
+) -> None:
+    if reason := lack():
+        pytest.skip(reason)
+    server = slow(0.001)
+    assert is_served(server, certificates, certificates.good)
+
+    def turns() -> set[int]:
+        standing = [child.pid for child in children_of(server.pid) if "standby" in command_line(child.pid)]
+        return {attributes(pid)[2] for pid in (server.pid, *standing)}
+
+    server.wait_for(lambda: turns() == {slices.PROMPT}, 10, "their turns")
