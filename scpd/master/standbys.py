@@ -5,11 +5,14 @@ used, and of three a tenth fewer are served (`python -m bench --only association
 opens up to four at once, and to fork for the last of them, and then for the next one, would take a processor from those
 that have begun (`python -m bench --only parallel`).
 
+The master, woken for a connection, comes before whoever begins to stand by, and who stands by comes before all else
+(`process.slices`; of four at once some hundredths more are served).
+
 Where connections are secure the next worker is forked a millisecond after one was handed over, and until then nobody
 asks who has ended.  At once there would be three at work besides the peer: who has just been handed a connection, the
 one before, who is about to end, and the fork; and a peer that has to compute is back later than one that has not (two
 processors, `python -m bench --only tls-resumed`: an eighth more; `--only associations`: a seventh less).  The fork then
-gives way to those at work, and the master to nobody when a connection comes (`process.slices`: one in twenty more).
+gives way to those at work, too (one in twenty more).
 """
 
 from __future__ import annotations
@@ -112,8 +115,7 @@ class Standbys:
             self._scoreboard.take_back(slot)
             raise
         finally:
-            if self._respite:
-                slices.take(slices.PROMPT)
+            slices.take(slices.PROMPT)
             theirs.close()
         child = Child(pid, STANDBY, slot=slot)
         self._channels[child] = mine

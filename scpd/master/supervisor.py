@@ -290,8 +290,7 @@ class Supervisor:
         self._report.title.show(title)
         if self._roles.prepare is not None:
             self._roles.prepare()
-        if self._roles.respite:
-            slices.take(slices.PROMPT)
+        slices.take(slices.PROMPT)
 
     def _hand_over(self, arrival: Arrival) -> bool:
         """Hand a connection to a worker that stands by; `False` if that one has died."""

@@ -40,14 +40,14 @@ sys.exit(main())
 
 
 @pytest.fixture
-def slow(tmp_path: Path, server_words: list[str]) -> Iterator[Callable[[float], Server]]:
+def slow(tmp_path: Path, server_words: list[str]) -> Iterator[Callable[..., Server]]:
     """Give what starts a server with a respite of so many seconds."""
     program = tmp_path / "slow"
     factory = wrapped(tmp_path, [sys.executable, str(program)])
 
-    def start(seconds: float) -> Server:
+    def start(seconds: float, *, is_secure: bool = True) -> Server:
         program.write_text(PROGRAM.format(seconds), encoding="utf-8")
-        return factory(*server_words, "--fork", "--grace", "60")
+        return factory(*(server_words if is_secure else ()), "--fork", "--grace", "60")
 
     yield start
     factory.finish()
@@ -86,13 +86,11 @@ def test_a_master_that_is_told_to_end_in_a_respite_does_so_at_once(
     assert server.wait(20) == 0
 
 
-def test_where_connections_are_secure_master_and_who_stands_by_come_before_what_is_done_ahead(
-    slow: Callable[[float], Server], certificates: Infrastructure
-) -> None:
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_master_and_who_stands_by_come_before_all_else(slow: Callable[..., Server], is_secure: bool) -> None:
     if reason := lack():
         pytest.skip(reason)
-    server = slow(0.001)
-    assert is_served(server, certificates, certificates.good)
+    server = slow(0.001, is_secure=is_secure)
 
     def turns() -> set[int]:
         standing = [child.pid for child in children_of(server.pid) if "standby" in command_line(child.pid)]
