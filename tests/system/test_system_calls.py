@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CALL = re.compile(r"[a-z_0-9]+")
+# Asked for where it is allowed: who is refused has the usual turns (`process.slices`), and says nothing.
+MAY_BE_REFUSED = {"sched_setattr"}
 
 
 def group(name: str) -> set[str]:
@@ -85,7 +87,7 @@ def test_neither_makes_a_call_that_its_unit_forbids(
     assert server.stop() == 0
     made = calls(tmp_path)
     assert {"accept4", "fsync"} <= made
-    assert made - allowed(unit) == set()
+    assert made - allowed(unit) <= MAY_BE_REFUSED
 
 
 def test_a_group_is_resolved() -> None:
