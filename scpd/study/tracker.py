@@ -212,8 +212,7 @@ class Tracker:
         of.hook = policy.hook
         of.stored, self._unnoted = self._unnoted, 0
         self._journal.write(self._lines.encode(of))
-        if policy.fsync:
-            self._journal.flush()
+        self._journal.flush()
         return of.number
 
     def _write(self, line: bytes) -> None:
