@@ -399,4 +399,5 @@ def _is_file(file: os.DirEntry[str], inode: int) -> bool:
 
 def _is_possible(entry: ObjectRecord) -> bool:
     """Tell whether names are names: somebody else may write in the lock directory."""
-    return all(not name or is_plain_name(name) for name in (entry.name, entry.directory))
+    name, directory = entry.name, entry.directory
+    return (not name or is_plain_name(name)) and (not directory or is_plain_name(directory))

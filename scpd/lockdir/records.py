@@ -48,10 +48,16 @@ def decode(line: bytes) -> list[str] | None:
     if not text.endswith(b"\t") or checksum != b"%08x" % crc32(text):
         return None
     try:
-        escaped_fields = text[:-1].decode("ascii").split("\t")
-        fields = [_unescaped(field) for field in escaped_fields]
+        fields = text[:-1].decode("ascii").split("\t")
+        # As in `encode`: a keeper reads a line for each object that is received.
+        return fields if is_plain("".join(fields)) else _all_unescaped(fields)
     except ValueError:
         return None
+
+
+def _all_unescaped(escaped_fields: list[str]) -> list[str] | None:
+    """Undo all escapes; `None` or `ValueError` where what stands there is not how a field is written."""
+    fields = [_unescaped(field) for field in escaped_fields]
     return fields if list(map(escaped, fields)) == escaped_fields else None
 
 

@@ -90,9 +90,11 @@ def check_prefix(prefix: str) -> None:
 
 def is_plain_name(name: str) -> bool:
     """Tell whether this can be the name of something in a directory, not hidden there, and harmless in a log."""
-    if not name or name[0] == "." or "/" in name or not _without_bytes(name).isprintable():
+    if not name or name[0] == "." or "/" in name:
         return False
-    return _has_room(name)
+    if name.isascii():  # as nearly all are, and a keeper asks for each object
+        return name.isprintable() and len(name) <= _LONGEST_NAME
+    return _without_bytes(name).isprintable() and _has_room(name)
 
 
 def _has_room(name: str) -> bool:

@@ -161,7 +161,7 @@ class ObjectRecord:
             fields[1:13]
         )
         stored = fields[13] if len(fields) > 13 and fields[13] else "0"
-        if not all(map(is_number, (number, at, inode, size, stored))):
+        if not _are_numbers(number, at, inode, size, stored):
             return None
         return cls(
             number=int(number),
@@ -211,7 +211,16 @@ class ObjectLines:
 
 def is_number(text: str) -> bool:
     """Tell whether a field is a number; one of a thousand digits is a forger's, and `int` raises for it."""
-    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return len(text) <= _MOST_DIGITS and _is_digits(text)
+
+
+def _are_numbers(*texts: str) -> bool:
+    """Tell whether all these fields are numbers, by one look at them together."""
+    return all(texts) and len(max(texts, key=len)) <= _MOST_DIGITS and _is_digits("".join(texts))
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def encode_opened(key: str, generation: str) -> bytes:

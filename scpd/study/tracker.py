@@ -49,6 +49,9 @@ _LEASE_SECONDS = 1.0
 # time in between a study is free from one object to the next: it may have to end, and the keeper tries once a second.
 _LONGEST_SECONDS = 0.1
 _FREE_SECONDS = 0.025
+# What the keeper hears of when the association ends is no reason to wake it twice, if that is about to end.  But the
+# later it is woken in a long one, the more has it to read beside who receives.
+_WAKE_SECONDS = 0.01
 
 
 class TrackerPolicy:
@@ -281,9 +284,13 @@ class Tracker:
         """Put off what there is to do, unless something is for too long already."""
         if not self._put_off_at:
             self._put_off_at = now
-        elif now - self._put_off_at > _LONGEST_SECONDS:
+            return
+        seconds = now - self._put_off_at
+        if seconds > _LONGEST_SECONDS:
             self.rest()
             self._free_until = now + _FREE_SECONDS
+        elif self._wakes and seconds > _WAKE_SECONDS:
+            self._wake()
 
     def rest(self) -> None:
         """Do what was put off: no further object comes at once."""
@@ -295,8 +302,12 @@ class Tracker:
             self._lingers = False
             self._held.end()
         if self._wakes:
-            self._wakes = False
-            self._lockdir.wake()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Have the keeper look at what it could not know."""
+        self._wakes = False
+        self._lockdir.wake()
 
     def _go_on_to(self, study: states.OpenStudy) -> None:
         """Hold it instead of another one: at no moment does nobody hold the study of our last object.
