@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _COMMAND = 1
 _LAST = 2
+_WHOLE = _COMMAND | _LAST
 
 # Every element of PS3.7 annex E at its longest fits in a fraction of this.
 COMMAND_LIMIT = 65536
@@ -23,7 +24,7 @@ COMMAND_LIMIT = 65536
 def whole_command(pdv: PDV) -> bytes | None:
     """Give the command set that is in one fragment, as nearly all are; `None` for any other fragment."""
     _, control, fragment = pdv
-    return bytes(fragment) if control == _COMMAND | _LAST and len(fragment) <= COMMAND_LIMIT else None
+    return bytes(fragment) if control == _WHOLE and len(fragment) <= COMMAND_LIMIT else None
 
 
 class CommandAssembler:

@@ -65,7 +65,7 @@ class Request:
     `affected_sop_class_uid` and `affected_sop_instance_uid` are empty if their elements are empty or absent;
     which, `has_sop_class_uid` and `has_sop_instance_uid` tell.  For operations on a Requested SOP Instance
     they hold that.  The message_id of a C-CANCEL is that of the request to be cancelled: it has none of its
-    own, nor a response.
+    own, nor a response.  `is_checked` says that a C-STORE-RQ is known to have all that it needs to have.
     """
 
     __slots__ = (
@@ -75,6 +75,7 @@ class Request:
         "has_data_set",
         "has_sop_class_uid",
         "has_sop_instance_uid",
+        "is_checked",
         "message_id",
     )
 
@@ -86,6 +87,7 @@ class Request:
         self.affected_sop_instance_uid = ""
         self.has_sop_class_uid = False
         self.has_sop_instance_uid = False
+        self.is_checked = False
 
 
 def parse_request(elements: dict[int, bytes]) -> Request:

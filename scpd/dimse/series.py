@@ -1,8 +1,8 @@
 """The requests of a series: C-STORE-RQs that are like the one before but for Message ID and SOP Instance UID.
 
-Such a request is compared instead of being read, and where the answer is success that one is put together from parts
-(`python -m bench --only small`: 5 % more objects).  Any other request is read by `dimse.messages`; it means the same
-either way.
+Such a request is compared instead of being read, and needs no check, since one like it had all that it needs; where the
+answer is success that one is put together from parts (`python -m bench --only small`: 5 % more objects).  Any other
+request is read by `dimse.messages`; it means the same either way.
 
     begin | Message ID, 2 bytes | middle | SOP Instance UID | end           of a request
     begin | Message ID, 2 bytes | middle | SOP Instance UID, padded         of its answer
@@ -27,6 +27,10 @@ from scpd.dimse.messages import (
 )
 from scpd.dimse.status import SUCCESS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scpd.ul.negotiation import Context
+
 # Requests from which is learnt how the next ones look; who sends others all the time has them read.
 _MOST_LESSONS = 16
 
@@ -38,57 +42,61 @@ class Series:
         "_answer_begin",
         "_answer_middle",
         "_answer_uid_size",
-        "_begin",
-        "_end",
+        "_context_id",
         "_instance",
         "_last",
         "_lessons",
-        "_middle",
-        "_parts",
+        "_others",
+        "_same",
         "_size",
         "_sop_class_uid",
+        "_those",
     )
 
     def __init__(self) -> None:
         self._lessons = 0
-        self._size = -1  # of the requests that can be compared
-        self._parts = Struct("")  # of them, as above
-        self._begin = self._middle = self._end = b""
+        self._size = self._context_id = -1  # of the requests that can be compared
+        # Of their parts: those that are the same in all, what they are, and the others.
+        self._same = self._others = Struct("")
+        self._those: tuple[bytes, ...] = ()
         self._sop_class_uid = ""
         self._answer_begin = self._answer_middle = b""
         self._answer_uid_size = 0
         self._last: Request | None = None  # that was compared,
         self._instance = b""  # and its SOP Instance UID, padded
 
-    def request(self, command: bytes) -> Request | None:
-        """Give the request of a command set that is like the one before; `None` for any other."""
-        if len(command) != self._size:
+    def request(self, command: bytes, context_id: int) -> Request | None:
+        """Give the request of a command set that is like the one before, on its context; `None` for any other."""
+        if len(command) != self._size or context_id != self._context_id:
             return None
-        begin, message_id, middle, instance, end = self._parts.unpack(command)
-        if middle != self._middle or begin != self._begin or end != self._end:
+        if self._same.unpack(command) != self._those:
             return None
+        message_id, instance = self._others.unpack(command)
         instance = instance.translate(None, WHITE_SPACE).rstrip(b"\0")
+        if not instance:
+            return None
         request = Request(C_STORE_RQ, message_id, True)
-        request.has_sop_class_uid = request.has_sop_instance_uid = True
+        request.has_sop_class_uid = request.has_sop_instance_uid = request.is_checked = True
         request.affected_sop_class_uid = self._sop_class_uid
         request.affected_sop_instance_uid = instance.decode("latin-1")
         self._instance = instance + b"\0" if len(instance) & 1 else instance
         self._last = request
         return request
 
-    def learn(self, command: bytes, request: Request) -> None:
-        """Take a command set that was read, and its request, as an example of those to come."""
-        if self._lessons == _MOST_LESSONS or not _is_usual(request):
+    def learn(self, command: bytes, request: Request, context: Context) -> None:
+        """Take a command set that was read, and its request, as an example of those to come on its context."""
+        if self._lessons == _MOST_LESSONS or not _is_usual(request, context):
             return
         self._lessons += 1
         message_id, uid = place_of(MESSAGE_ID, command), place_of(AFFECTED_SOP_INSTANCE_UID, command)
         if message_id.start > uid.start:
             return
-        self._size = len(command)
-        self._begin, self._middle = command[: message_id.start], command[message_id.stop : uid.start]
-        self._end = command[uid.stop :]
+        self._size, self._context_id = len(command), context.context_id
+        begin, middle, end = message_id.start, uid.start - message_id.stop, self._size - uid.stop
         instance_size = uid.stop - uid.start
-        self._parts = Struct(f"<{len(self._begin)}sH{len(self._middle)}s{instance_size}s{len(self._end)}s")
+        self._same = Struct(f"<{begin}s2x{middle}s{instance_size}x{end}s")
+        self._others = Struct(f"<{begin}xH{middle}x{instance_size}s{end}x")
+        self._those = self._same.unpack(command)
         self._sop_class_uid = request.affected_sop_class_uid
         self._prepare_answer(response(request, SUCCESS))
 
@@ -107,13 +115,14 @@ class Series:
         return b"".join((self._answer_begin, message_id, self._answer_middle, self._instance))
 
 
-def _is_usual(request: Request) -> bool:
-    """Tell whether it is a C-STORE-RQ with all that it must have, and that an answer repeats."""
+def _is_usual(request: Request, context: Context) -> bool:
+    """Tell whether it is a C-STORE-RQ with all that it must have there, and that an answer repeats."""
     return (
         request.command_field == C_STORE_RQ
         and request.has_data_set
         and request.has_sop_class_uid
         and request.has_sop_instance_uid
         and len(request.affected_sop_class_uid) <= LONGEST_UID
+        and request.affected_sop_class_uid == context.abstract_syntax
         and len(request.affected_sop_instance_uid) <= LONGEST_UID
     )

@@ -55,11 +55,10 @@ class Acceptor:
     def next_event(self) -> Event | None:
         """Give what the received bytes mean next: the request, or a PDV; `None` until more has arrived."""
         stream = self.stream
-        if stream.inside_p_data():
-            return stream.next_pdv()
         # DT-2 changes no state: in Sta6 the usual PDU need not ask the table.
-        pdv = stream.take_pdv() if self.state == machine.STA6 else None
-        return pdv or self._next_pdu()
+        if self.state == machine.STA6:
+            return stream.take_pdv() or self._next_pdu()
+        return stream.next_pdv() if stream.inside_p_data() else self._next_pdu()
 
     def _next_pdu(self) -> Event | None:
         """Do with the next PDU what the table says."""

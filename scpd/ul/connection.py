@@ -290,7 +290,7 @@ class Connection:
 
         By poll: a receive that finds nothing makes an error with a text, four times as long as the look takes.
         """
-        self._acceptor.stream.make_room()
+        self._acceptor.stream.discard()  # it is empty: to its begin
         is_readable = self._readable.poll
         for _ in range(_LOOKS if self._is_prompt else 1):
             if is_readable(0):

@@ -181,8 +181,10 @@ class PDUStream:
         return context_id, control, self._buffer[begin : self._start]
 
     def take_pdv(self) -> PDV | None:
-        """Take a P-DATA-TF PDU that has arrived whole and holds one PDV, as nearly all do; `None` for anything else."""
+        """Take the next PDV, of the entered PDU or of one that has arrived whole and holds no other; `None` for any."""
         start = self._start
+        if start < self._pdu_end:
+            return self.next_pdv()
         if self._end - start < _P_DATA_HEADER_SIZE:
             return None
         pdu_type, length, pdv_length, context_id, control = _P_DATA_HEADER.unpack_from(self._buffer, start)

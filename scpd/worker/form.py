@@ -113,7 +113,8 @@ class FormingStore:
 
     def _new_scan(self, transfer_syntax: str) -> Scan:
         form = self._form
-        return Scan(transfer_syntax, form.encoding, form.dictionary, self._likeness(transfer_syntax))
+        likeness = self._likenesses.get(transfer_syntax) or self._likeness(transfer_syntax)
+        return Scan(transfer_syntax, form.encoding, form.dictionary, likeness)
 
     def _formed(self, scan: Scan, announced: Announced, received: Scratch | Forwarding) -> Incoming:
         """Give the file that is to be published for what was received."""

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class IgnoredObjects:
     """Those of one association; the same calls as `worker.store.ObjectStore`."""
 
-    __slots__ = ("_filing",)
+    __slots__ = ("_filing", "settles")
 
     def __init__(self, filing: Filing) -> None:
         self._filing = filing
+        self.settles = filing.settles
 
     def store(self, request: Request, context: Context, data: DataSet, progress: Progress) -> None:
         """Receive an object and record it."""

@@ -284,7 +284,7 @@ class _Worker:
         context = self._contexts.get(context_id)
         if context is None:
             raise Abort(0, 0, f"a command on presentation context {context_id}, which was not accepted")
-        request = None if self._series is None else self._series.request(command)
+        request = None if self._series is None else self._series.request(command, context_id)
         return request or self._read(command, context), context
 
     def _assembled(self, pdv: PDV) -> bytes:
@@ -303,7 +303,7 @@ class _Worker:
         request = messages.parse_request(elements)
         if self._has_read and dumps is None:
             self._series = self._series or Series()
-            self._series.learn(command, request)
+            self._series.learn(command, request, context)
         self._has_read = True
         return request
 
@@ -326,7 +326,8 @@ class _Worker:
         data = self._object(request, context)
         answer, comment = status.SUCCESS, ""
         try:
-            check_command(request, context)
+            if not request.is_checked:
+                check_command(request, context)
             if self._store is not None:
                 self._store.store(request, context, data, self._progress)
             else:
@@ -345,7 +346,8 @@ class _Worker:
         self._connection.respond(context.context_id, response)
         if self._store is not None:
             self._store.prepare()
-            self._store.settle(self._around.wakeup)
+            if self._store.settles:
+                self._store.settle(self._around.wakeup)
         self._association.study = ""  # it is at hand no more
         if self._policy.faults is not None:
             self._rest()

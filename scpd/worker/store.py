@@ -98,6 +98,7 @@ class ObjectStore:
         "_publication",
         "_saw",
         "_tells_names",
+        "settles",
     )
 
     def __init__(
@@ -115,6 +116,9 @@ class ObjectStore:
         self._policy = policy
         self._filing = filing
         self._is_sorted = filing is not None and filing.is_sorted
+        self.settles = (
+            filing is not None and filing.settles
+        )  # there may be something to wait for after a response
         self._saw = _who_sees(filing, tell_study)
         self._folder = ""  # the name of the directory that the object goes to
         self._publication = naming.publication(
@@ -168,7 +172,7 @@ class ObjectStore:
 
     def settle(self, wakeup: Wakeup) -> None:
         """After the response: wait for what the options want to be done before the next request."""
-        if self._filing is not None and self._filing.settles:
+        if self._filing is not None:
             self._filing.settle(wakeup)
 
     def rest(self) -> None:
@@ -253,7 +257,8 @@ class ObjectStore:
             # Which directory it goes to is not known yet.
             name if self._is_sorted else self._path(name),
         )
-        self._opened()
+        if self._output is None:
+            self._opened()
         assert self._forming is not None  # noqa: S101 - there is a form
         return self._forming.receive(announced, data, progress, self._saw), announced.stored_syntax
 
@@ -261,7 +266,8 @@ class ObjectStore:
         """Give it its name, with filing in the study's directory, and with a line of record."""
         filing = self._filing
         if filing is not None and self._is_sorted:
-            self._folder = filing.enter(self._opened().subdirectory)
+            assert self._output is not None  # noqa: S101 - the object lies there
+            self._folder = filing.enter(self._output.subdirectory)
         # Else it is known when it is taken.
         tells_before = self._tells_names and self._policy.naming != TIME
         if tells_before:

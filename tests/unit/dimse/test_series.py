@@ -10,8 +10,12 @@ from scpd.dimse.commands import decode_command, encode_command
 from scpd.dimse.messages import C_ECHO_RQ, C_STORE_RQ, Request, parse_request, response
 from scpd.dimse.series import Series
 from scpd.dimse.status import SUCCESS
+from scpd.errors import Refused
+from scpd.ul.negotiation import Context
+from scpd.worker.announcement import check_command
 
 CT_IMAGE = b"1.2.840.10008.5.1.4.1.1.2\0"
+CONTEXT = Context(3, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1")
 UIDS = st.one_of(
     st.binary(max_size=10),
     st.text("0123456789. \n\0", max_size=70).map(str.encode),
@@ -34,26 +38,40 @@ def store(message_id: int, instance: bytes, **changes: bytes | None) -> bytes:
 
 
 def meaning(request: Request) -> dict[str, object]:
-    return {name: getattr(request, name) for name in Request.__slots__}
+    return {name: getattr(request, name) for name in Request.__slots__ if name != "is_checked"}
 
 
-def read(series: Series, command: bytes) -> tuple[Request, bool]:
+def read(series: Series, command: bytes, context: Context = CONTEXT) -> tuple[Request, bool]:
     """Give the request, as a worker does, and whether it was compared only."""
-    request = series.request(command)
+    request = series.request(command, context.context_id)
     if request is not None:
         return request, True
     request = parse_request(decode_command(command))
-    series.learn(command, request)
+    series.learn(command, request, context)
     return request, False
 
 
-def compared(commands: list[bytes]) -> list[bool]:
-    """Read them all, check that each means what it does alone; tell which were compared only."""
+def passes(request: Request, context: Context) -> bool:
+    try:
+        check_command(request, context)
+    except Refused:
+        return False
+    return True
+
+
+def _names(context: Context) -> tuple[str, str]:
+    return context.abstract_syntax, context.transfer_syntax
+
+
+def compared(commands: list[bytes], contexts: list[Context] | None = None) -> list[bool]:
+    """Read them all, check that each means what it does alone, and may be; tell which were compared only."""
     series, those = Series(), []
-    for command in commands:
-        request, is_compared = read(series, command)
+    for command, context in zip(commands, contexts or [CONTEXT] * len(commands), strict=True):
+        request, is_compared = read(series, command, context)
         alone = parse_request(decode_command(command))
         assert meaning(request) == meaning(alone)
+        assert request.is_checked == is_compared
+        assert passes(alone, context) or not request.is_checked
         assert series.success(request) == response(alone, SUCCESS)
         those.append(is_compared)
     return those
@@ -82,7 +100,31 @@ def test_another_one_is_read(other: bytes) -> None:
     assert compared([*series, other, *series])[1:4] == [True, True, False]
 
 
-@pytest.mark.parametrize("instance", [b"1.2.33 3", b"1.2.333\0", b"1.2.33\0\0", b"1.2.3333", b"        "])
+def test_on_another_context_it_is_read() -> None:
+    series = [store(number, b"1.2.333%d" % number) for number in range(1, 7)]
+    other, foreign = Context(5, *_names(CONTEXT)), Context(7, "1.2.3", "1.2.840.10008.1.2")
+    assert compared(series, [CONTEXT, CONTEXT, other, other, foreign, other]) == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_class_that_is_not_its_context_s_teaches_nothing() -> None:
+    series = [store(number, b"1.2.333%d" % number, e0002=b"1.2.3\0") for number in range(1, 5)]
+    assert compared(series) == [False] * 4
+
+
+def test_one_that_names_no_object_is_read() -> None:
+    series = [store(number, b"1.2.333%d" % number) for number in range(1, 4)]
+    nameless = [store(4, b"        "), store(5, b"\0" * 8)]
+    assert compared([*series, *nameless, *series])[1:] == [True, True, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("instance", [b"1.2.33 3", b"1.2.333\0", b"1.2.33\0\0", b"1.2.3333"])
 def test_uids_of_one_length_are_understood_however_they_are_padded(instance: bytes) -> None:
     series = [store(number, b"1.2.333%d" % number) for number in range(1, 4)]
     assert compared([*series, store(4, instance), store(5, b"1.2.3335")])[1:] == [True] * 4
