@@ -159,6 +159,7 @@ def _tracker_policy(settings: Settings) -> TrackerPolicy | None:
         waits=waits,
         boot=boot_id(),
         fsync=settings.fsync,
+        ends_meanwhile=found is not None and (found.max_age is not None or found.timeout == 0),
     )
 
 

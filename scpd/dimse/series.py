@@ -39,6 +39,7 @@ class Series:
     """What one association's requests have been like."""
 
     __slots__ = (
+        "_answer",
         "_answer_begin",
         "_answer_middle",
         "_answer_uid_size",
@@ -60,6 +61,7 @@ class Series:
         self._same = self._others = Struct("")
         self._those: tuple[bytes, ...] = ()
         self._sop_class_uid = ""
+        self._answer = Struct("")
         self._answer_begin = self._answer_middle = b""
         self._answer_uid_size = 0
         self._last: Request | None = None  # that was compared,
@@ -106,13 +108,14 @@ class Series:
         self._answer_begin = answer[: message_id.start]
         self._answer_middle = answer[message_id.stop : uid.start]
         self._answer_uid_size = uid.stop - uid.start
+        middle = len(self._answer_middle)
+        self._answer = Struct(f"<{message_id.start}sH{middle}s{self._answer_uid_size}s")
 
     def success(self, request: Request) -> bytes:
         """Give the command set that answers a request by success."""
         if request is not self._last or len(self._instance) != self._answer_uid_size:
             return response(request, SUCCESS)
-        message_id = request.message_id.to_bytes(2, "little")
-        return b"".join((self._answer_begin, message_id, self._answer_middle, self._instance))
+        return self._answer.pack(self._answer_begin, request.message_id, self._answer_middle, self._instance)
 
 
 def _is_usual(request: Request, context: Context) -> bool:

@@ -17,7 +17,7 @@ could not know, so that one object more of a study costs it nothing.
 
 The objects of a study come one right after the other.  So who has stored one more stays busy with the study until the
 next has come, and notes it together with that one's line; whose sender pauses catches up, and so does, at the end of an
-object, who has put off anything for `_LONGEST_SECONDS`.
+object, who has put off anything for long.
 
 A crash leaves the journal, which says all, and locks that the kernel drops.  Raises `OSError`, after which the caller
 closes the tracker, and may open another: what has a line but no note is then judged by the keeper.
@@ -45,9 +45,10 @@ _PUBLISHING = 0  # the byte of a publish lock
 # A lock is a lease on a network file system, but none is lost within a second: who became busy less than that ago need
 # not look again.
 _LEASE_SECONDS = 1.0
-# Objects may follow each other without a pause for hours.  The keeper hears of what happens meanwhile, and for some
-# time in between a study is free from one object to the next: it may have to end, and the keeper tries once a second.
-_LONGEST_SECONDS = 0.1
+# Objects may follow each other without a pause for hours.  For some time in between a study is free from one object to
+# the next, since somebody may want it to end, and the keeper tries once a second; more often where its rules may.
+_LONGEST_SECONDS = 1.0
+_LONGEST_WHERE_DUE = 0.1
 _FREE_SECONDS = 0.025
 # What the keeper hears of when the association ends is no reason to wake it twice, if that is about to end.  But the
 # later it is woken in a long one, the more has it to read beside who receives.
@@ -60,9 +61,20 @@ class TrackerPolicy:
     `rules` are those of `study.rules`, encoded; empty: nothing hangs on the end of a study.  `renames`: they rename.
     `hook` is `record.ON_RECEPTION` if a command runs for each object, `waits` one of `record.WAITS_...` or empty,
     `boot` what `process.proc.boot_id` gives.  `place` is the output directory if it is not the daemon's, else empty.
+    `ends_meanwhile`: by the rules a study may have to end though one object follows the other.
     """
 
-    __slots__ = ("boot", "fsync", "hook", "lock_directory", "place", "renames", "rules", "waits")
+    __slots__ = (
+        "boot",
+        "ends_meanwhile",
+        "fsync",
+        "hook",
+        "lock_directory",
+        "place",
+        "renames",
+        "rules",
+        "waits",
+    )
 
     def __init__(  # noqa: PLR0913 - as many as there are options
         self,
@@ -75,6 +87,7 @@ class TrackerPolicy:
         boot: str,
         fsync: bool,
         place: str = "",
+        ends_meanwhile: bool = False,
     ) -> None:
         self.lock_directory = lock_directory
         self.rules = rules
@@ -84,6 +97,7 @@ class TrackerPolicy:
         self.boot = boot
         self.place = place
         self.fsync = fsync
+        self.ends_meanwhile = ends_meanwhile
 
 
 class Tracker:
@@ -102,6 +116,7 @@ class Tracker:
         "_lines",
         "_lingers",
         "_lockdir",
+        "_longest",
         "_may_put_off",
         "_named",
         "_number",
@@ -129,6 +144,7 @@ class Tracker:
         self._awaited: int | None = None  # the object for which the keeper shall answer
         # Nobody waits for what may be put off: no command is to run for an object, no renaming to be let go on.
         self._may_put_off = not (policy.hook or policy.waits or policy.renames)
+        self._longest = _LONGEST_WHERE_DUE if policy.ends_meanwhile else _LONGEST_SECONDS
         self._put_off_at = 0.0  # since when something is; 0.0: nothing is
         self._free_until = 0.0  # so long we do not linger
         self._has_left = False
@@ -183,7 +199,8 @@ class Tracker:
 
     def place(self) -> str:
         """Give the name of the study's directory, as far as we know it: empty, then `find_place` has to be asked."""
-        study = self._busy()
+        study = self._current
+        assert study is not None  # noqa: S101 - `began` was called before
         if monotonic() - self._begun > _LEASE_SECONDS and not study.is_current():
             self._catch_up()
             self._current = None
@@ -286,7 +303,7 @@ class Tracker:
             self._put_off_at = now
             return
         seconds = now - self._put_off_at
-        if seconds > _LONGEST_SECONDS:
+        if seconds > self._longest:
             self.rest()
             self._free_until = now + _FREE_SECONDS
         elif self._wakes and seconds > _WAKE_SECONDS:

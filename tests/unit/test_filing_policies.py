@@ -98,6 +98,23 @@ def test_who_waits_for_the_keeper(words: list[str], waits: str) -> None:
     assert policy.waits == waits
 
 
+@pytest.mark.parametrize(
+    ("words", "ends"),
+    [
+        ([], False),
+        (["-tos", "1"], False),
+        (["-tos", "0"], True),
+        (["-tos", "5", "--eostudy-max-age", "60"], True),
+    ],
+)
+def test_whether_a_study_may_have_to_end_while_its_objects_follow_each_other(
+    words: list[str], ends: bool
+) -> None:
+    policy = tracker("--fork", "-ss", "X", *words)
+    assert policy is not None
+    assert policy.ends_meanwhile is ends
+
+
 def test_the_lock_directory_is_made_and_in_use(tmp_path: Path) -> None:
     words = ["-od", str(tmp_path), "-xcr", "true"]
     user = filing_policies.use_lock_directory(settings(*words))

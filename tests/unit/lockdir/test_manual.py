@@ -210,7 +210,9 @@ def test_the_code_cites_every_procedure_and_no_step_that_is_none() -> None:
     [
         (locks.PATIENCE_SECONDS, "5 seconds at most"),
         (tracker._LEASE_SECONDS, "more than a second"),
-        (tracker._LONGEST_SECONDS, "more than 0.1 seconds"),
+        (tracker._LONGEST_SECONDS, "put off for more than a second"),
+        (tracker._LONGEST_WHERE_DUE, "for more than 0.1 seconds where"),
+        (tracker._WAKE_SECONDS, "0.01 seconds after"),
         (tracker._FREE_SECONDS, "for the next 0.025 seconds"),
         (rules.RETRY_SECONDS, "once more each second"),
         (completion._LONGEST_SECONDS, "at most 50 ms"),

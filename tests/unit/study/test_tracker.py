@@ -504,6 +504,20 @@ class TestObjectsWithoutAPause:
         monkeypatch.setattr(tracker, "monotonic", lambda: now[0])
         one = scene.tracker()
         free = []
+        for _ in range(220):
+            now[0] += 0.01
+            store(one)
+            free.append(scene.can_seal(STUDY))
+        assert free[0], "the first one opens it"
+        assert [number for number, each in enumerate(free) if each] == [0, 101, 102, 103, 205, 206, 207]
+
+    def test_so_it_is_more_often_where_its_rules_may_end_it(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [1000.0]
+        monkeypatch.setattr(tracker, "monotonic", lambda: now[0])
+        one = scene.tracker(ends_meanwhile=True)
+        free = []
         for _ in range(30):
             now[0] += 0.01
             store(one)
