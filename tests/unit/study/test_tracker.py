@@ -356,6 +356,19 @@ class TestWaking:
         one.close()
         assert scene.was_woken()
 
+    def test_the_keeper_is_woken_early_though_one_object_follows_the_other(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [1000.0]
+        monkeypatch.setattr(tracker, "monotonic", lambda: now[0])
+        one, woken = scene.tracker(), []
+        for _ in range(6):
+            now[0] += 0.004
+            store(one)
+            woken.append(scene.was_woken())
+        assert woken == [False, False, False, True, False, False]
+        assert not scene.can_seal(STUDY), "who is busy still"
+
     def test_the_keeper_is_not_woken_while_one_object_follows_the_other(self, scene: Scene) -> None:
         one = scene.tracker()
         store(one)
