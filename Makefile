@@ -7,12 +7,12 @@
 # make install      install it (PREFIX=, DESTDIR=), make deb: a Debian package; see install/install.mk
 # make clean        remove what make made (never an inbox)
 
-# What is tested, measured and run here is what a service gets (make install): the system's interpreter where it is new
-# enough, not whichever comes first in somebody's PATH.  Distributions compile theirs with profiles; one without, as
-# version managers build it, takes an eighth longer for a small object.  It makes a venv, or root can have it do so.
-SYSTEM_PYTHON := $(shell /usr/bin/python3 -c 'import sys, os; from importlib.util import find_spec; \
-  sys.version_info >= (3, 11) and (os.geteuid() == 0 or find_spec("ensurepip")) and print(sys.executable)' 2>/dev/null)
-PYTHON ?= $(or $(SYSTEM_PYTHON),python3)
+# A service wants the system's interpreter where it is new enough, not whichever comes first in somebody's PATH, and so it is
+# tested, measured and run here with that: if it can make a venv, or root can have it do so.  (Distributions compile theirs
+# with profiles; one without, as version managers build it, is slower in all that is measured.)
+SYSTEM_PYTHON := $(shell /usr/bin/python3 -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)
+CAN_MAKE_VENV := $(shell test "$$(id -u)" = 0 && echo yes || $(SYSTEM_PYTHON) -c 'import ensurepip; print("yes")' 2>/dev/null)
+PYTHON ?= $(or $(and $(CAN_MAKE_VENV),$(SYSTEM_PYTHON)),python3)
 PORT ?= 11112
 INBOX ?= inbox
 SECONDS ?= 60

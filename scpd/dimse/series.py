@@ -91,7 +91,8 @@ class Series:
             return
         self._lessons += 1
         message_id, uid = place_of(MESSAGE_ID, command), place_of(AFFECTED_SOP_INSTANCE_UID, command)
-        if message_id.start > uid.start:
+        # One that is longer than a UID may be, but for white space, leaves room for others that are.
+        if message_id.start > uid.start or uid.stop - uid.start > LONGEST_UID:
             return
         self._size, self._context_id = len(command), context.context_id
         begin, middle, end = message_id.start, uid.start - message_id.stop, self._size - uid.stop

@@ -16,8 +16,8 @@ end of a study) goes without `began` and `place`.  The keeper looks at deadlines
 could not know, so that one object more of a study costs it nothing.
 
 The objects of a study come one right after the other.  So who has stored one more stays busy with the study until the
-next has come, and notes it together with that one's line; whose sender pauses catches up, and so does, at the end of an
-object, who has put off anything for long.
+next has come, and notes it together with that one's line: `stored` puts off 6 and 7, and `ended` does nothing then.
+Whose sender pauses catches up, and so does, at the end of an object, who has put off anything for long.
 
 A crash leaves the journal, which says all, and locks that the kernel drops.  Raises `OSError`, after which the caller
 closes the tracker, and may open another: what has a line but no note is then judged by the keeper.

@@ -165,7 +165,8 @@ class Connection:
 
         Pieces are slices of the receive buffer, valid until the next ones are asked for: `worth_giving` bytes and
         not many more at a time, so that they are written while the peer sends the next ones.  A peer that pauses, or is
-        slow, has fewer given: what has come may tell to which study the rest belongs.
+        slow, has fewer given: what has come may tell to which study the rest belongs.  One that has arrived whole is
+        taken at once.
         """
         whole = self._acceptor.stream.take_whole(context_id)
         if whole is not None:

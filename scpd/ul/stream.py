@@ -1,9 +1,9 @@
 """The byte stream from a peer, cut into PDUs and PDVs without copying (PS3.8 9.3).
 
 `PDUStream` owns one preallocated receive buffer.  The driver fills `room()`, tells `filled(count)`, and takes out
-what has come: `next_header` and `take_body` for any PDU, `take_pdv`, `next_pdv` and `take_data` for P-DATA-TF.  Bodies
-and fragments are slices of the buffer, valid until the next `make_room`.  The buffer holds more than the longest PDU
-that we announce, so no length from the peer ever makes us allocate.
+what has come: `next_header` and `take_body` for any PDU, `take_pdv`, `next_pdv`, `take_whole` and `take_data` for
+P-DATA-TF.  Bodies and fragments are slices of the buffer, valid until the next `make_room` or `discard`.  The buffer
+holds more than the longest PDU that we announce, so no length from the peer ever makes us allocate.
 
 Raises `Abort` with the reason of PS3.8 9.3.8 for a length that cannot be; does no I/O, knows no state but the place
 in the buffer.

@@ -116,9 +116,8 @@ class ObjectStore:
         self._policy = policy
         self._filing = filing
         self._is_sorted = filing is not None and filing.is_sorted
-        self.settles = (
-            filing is not None and filing.settles
-        )  # there may be something to wait for after a response
+        # Whether there may be something to wait for after a response.
+        self.settles = filing is not None and filing.settles
         self._saw = _who_sees(filing, tell_study)
         self._folder = ""  # the name of the directory that the object goes to
         self._publication = naming.publication(

@@ -118,6 +118,13 @@ def test_a_class_that_is_not_its_context_s_teaches_nothing() -> None:
     assert compared(series) == [False] * 4
 
 
+def test_white_space_leaves_no_room_for_a_uid_that_is_too_long() -> None:
+    padded = [store(number, b"1.2.333%d" % number + b" " * 90) for number in range(1, 4)]
+    assert compared([*padded, store(4, b"1.2." + b"3" * 94), *padded]) == [False] * 7
+    exact = [store(number, b"1.2.333%d" % number + b" " * 56) for number in range(1, 4)]
+    assert compared([*exact, store(4, b"1.2." + b"3" * 60)]) == [False, True, True, True]
+
+
 def test_one_that_names_no_object_is_read() -> None:
     series = [store(number, b"1.2.333%d" % number) for number in range(1, 4)]
     nameless = [store(4, b"        "), store(5, b"\0" * 8)]
