@@ -52,7 +52,7 @@ _LONGEST_WHERE_DUE = 0.1
 _FREE_SECONDS = 0.025
 # What the keeper hears of when the association ends is no reason to wake it twice, if that is about to end.  But the
 # later it is woken in a long one, the more has it to read beside who receives.
-_WAKE_SECONDS = 0.01
+_WAKE_SECONDS = 0.002
 
 
 class TrackerPolicy:

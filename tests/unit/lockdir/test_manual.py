@@ -212,7 +212,7 @@ def test_the_code_cites_every_procedure_and_no_step_that_is_none() -> None:
         (tracker._LEASE_SECONDS, "more than a second"),
         (tracker._LONGEST_SECONDS, "put off for more than a second"),
         (tracker._LONGEST_WHERE_DUE, "for more than 0.1 seconds where"),
-        (tracker._WAKE_SECONDS, "0.01 seconds after"),
+        (tracker._WAKE_SECONDS, "0.002 seconds after"),
         (tracker._FREE_SECONDS, "for the next 0.025 seconds"),
         (rules.RETRY_SECONDS, "once more each second"),
         (completion._LONGEST_SECONDS, "at most 50 ms"),

@@ -363,7 +363,7 @@ class TestWaking:
         monkeypatch.setattr(tracker, "monotonic", lambda: now[0])
         one, woken = scene.tracker(), []
         for _ in range(6):
-            now[0] += 0.004
+            now[0] += 0.0008
             store(one)
             woken.append(scene.was_woken())
         assert woken == [False, False, False, True, False, False]
