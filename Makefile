@@ -65,15 +65,17 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict scpd
 
-# A new venv on Debian needs a package that a bare python3 does not bring.
+# A new venv on Debian needs a package that a bare python3 does not bring; without it another python3 will do.
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'scpd needs Python 3.11 or newer; say which: make PYTHON=...' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && $(APT) update && \
-	    $(APT) install -y --no-install-recommends python3-venv >/dev/null; } || \
-	  { echo 'missing: venv (on Debian: apt-get install python3-venv)' >&2; exit 1; }
-	@$(PYTHON) -m venv .venv
+	@python='$(PYTHON)'; \
+	can() { $$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	can || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && $(APT) update && \
+	    $(APT) install -y --no-install-recommends python3-venv >/dev/null && can; } || \
+	  { python='$(if $(filter file,$(origin PYTHON)),python3,$(PYTHON))'; can; } || \
+	  { echo 'missing: venv (on Debian: apt-get install python3-venv)' >&2; exit 1; }; \
+	$$python -m venv .venv
 
 .venv/.run: pyproject.toml | .venv/bin/python
 	@$(PIP) install $(EDITABLE) .
