@@ -8,11 +8,10 @@
 # make clean        remove what make made (never an inbox)
 
 # A service wants the system's interpreter where it is new enough, not whichever comes first in somebody's PATH, and so it is
-# tested, measured and run here with that: if it can make a venv, or root can have it do so.  (Distributions compile theirs
-# with profiles; one without, as version managers build it, is slower in all that is measured.)
+# tested, measured and run here with that.  (Distributions compile theirs with profiles; one without, as version managers
+# build it, is slower in all that is measured.)
 SYSTEM_PYTHON := $(shell /usr/bin/python3 -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' 2>/dev/null)
-CAN_MAKE_VENV := $(shell test "$$(id -u)" = 0 && echo yes || $(SYSTEM_PYTHON) -c 'import ensurepip; print("yes")' 2>/dev/null)
-PYTHON ?= $(or $(and $(CAN_MAKE_VENV),$(SYSTEM_PYTHON)),python3)
+PYTHON ?= $(or $(SYSTEM_PYTHON),python3)
 PORT ?= 11112
 INBOX ?= inbox
 SECONDS ?= 60

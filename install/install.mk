@@ -12,12 +12,10 @@ DOCDIR ?= $(PREFIX)/share/doc/scpd
 COMPILE ?= yes
 PACKAGE_DIR ?= build
 
-# What is installed has it in any case, unless another one is named: PYTHON=...
-INTERPRETER = $(or $(if $(filter file,$(origin PYTHON)),$(SYSTEM_PYTHON)),$(PYTHON))
-ABI = $(shell $(INTERPRETER) -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')
+ABI = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("SOABI"))')
 PACKAGES = build/packages-$(ABI)
 INSTALL = DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' DOCDIR='$(DOCDIR)' \
-  COMPILE='$(COMPILE)' INTERPRETER='$(INTERPRETER)' PACKAGES='$(PACKAGES)' sh install/install.sh
+  COMPILE='$(COMPILE)' INTERPRETER='$(PYTHON)' PACKAGES='$(PACKAGES)' sh install/install.sh
 
 # In a copy, with the libraries that there are: building leaves its traces in the source.
 SOURCES := CHANGELOG.md LICENSE Makefile README.md SECURITY.md debian etc inetd install man pyproject.toml scpd systemd
@@ -30,7 +28,7 @@ TEST_ROOT ?= /var/cache/scpd-tests/$(shell . /etc/os-release 2>/dev/null; echo $
 
 packages:
 	@test '$(PACKAGES)' -nt pyproject.toml && test '$(PACKAGES)' -nt install/packages.py || \
-	  { $(MAKE) -s --no-print-directory .venv/bin/python && $(BIN)/python install/packages.py '$(INTERPRETER)' '$(PACKAGES)'; }
+	  { $(MAKE) -s --no-print-directory .venv/bin/python && $(BIN)/python install/packages.py '$(PYTHON)' '$(PACKAGES)'; }
 
 install: packages
 	@$(INSTALL) install

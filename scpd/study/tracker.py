@@ -199,8 +199,7 @@ class Tracker:
 
     def place(self) -> str:
         """Give the name of the study's directory, as far as we know it: empty, then `find_place` has to be asked."""
-        study = self._current
-        assert study is not None  # noqa: S101 - `began` was called before
+        study = self._busy()
         if monotonic() - self._begun > _LEASE_SECONDS and not study.is_current():
             self._catch_up()
             self._current = None

@@ -181,7 +181,7 @@ class PDUStream:
         return context_id, control, self._buffer[begin : self._start]
 
     def take_pdv(self) -> PDV | None:
-        """Take the next PDV, of the entered PDU or of one that has arrived whole and holds no other; `None` for any."""
+        """Take the next PDV of the entered PDU, or the only one of a PDU that is here whole; else give `None`."""
         start = self._start
         if start < self._pdu_end:
             return self.next_pdv()

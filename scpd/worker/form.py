@@ -113,8 +113,7 @@ class FormingStore:
 
     def _new_scan(self, transfer_syntax: str) -> Scan:
         form = self._form
-        likeness = self._likenesses.get(transfer_syntax) or self._likeness(transfer_syntax)
-        return Scan(transfer_syntax, form.encoding, form.dictionary, likeness)
+        return Scan(transfer_syntax, form.encoding, form.dictionary, self._likeness(transfer_syntax))
 
     def _formed(self, scan: Scan, announced: Announced, received: Scratch | Forwarding) -> Incoming:
         """Give the file that is to be published for what was received."""
