@@ -35,11 +35,11 @@ class Scan(Findings):
         "_dictionary",
         "_encoding",
         "_inflater",
-        "_is_like",
         "_likeness",
         "_seen",
         "_top",
         "_walk",
+        "is_like",
     )
 
     def __init__(
@@ -61,7 +61,7 @@ class Scan(Findings):
         self._dictionary = dictionary
         # Likeness to the data sets before; what UN becomes depends on more than headers.
         self._likeness = None if encoding.convert_un else likeness
-        self._is_like = False
+        self.is_like = False  # to those before, up to its pixel data
         self._arrived = self._seen = 0  # bytes that came, and up to where they are understood
         self._top: Level | None = None
         self._walk: Walk | None = None  # none as long as there is nothing else to look at
@@ -74,7 +74,7 @@ class Scan(Findings):
     def same_headers(self) -> Likeness | None:
         """Give the likeness to data sets before its pixel data, if these had the same headers there."""
         likeness = self._likeness
-        return likeness if self._is_like and likeness is not None and likeness.is_exact else None
+        return likeness if self.is_like and likeness is not None and likeness.is_exact else None
 
     def feed(self, pieces: Sequence[Data], size: int) -> None:
         """Take the next `size` bytes, in pieces that are looked at now and not kept."""
@@ -108,7 +108,7 @@ class Scan(Findings):
             return
         self._walk = self._begun(before)
         self._walk.feed(pieces, size)
-        if not before and not self._is_like:
+        if not before and not self.is_like:
             self._learn(pieces[0])
 
     def _look_at_begin(self, data: Data) -> None:
@@ -117,7 +117,7 @@ class Scan(Findings):
         if likeness is not None:
             value = likeness.pass_over(data, arriving.syntax, self.found)
             if value:
-                self._is_like = True
+                self.is_like = True
                 self.changes = likeness.changes
                 self.note_pixel_data(arriving.syntax, value, likeness.pixel_data_length)
                 self._seen = value + likeness.pixel_data_length
@@ -145,7 +145,7 @@ class Scan(Findings):
     def _begun(self, arrived: int) -> Walk:
         """Begin the walk behind what has been seen; so many bytes have come before those that it will be fed."""
         top = self._top or self._new_top()
-        if self._is_like and self._likeness is not None:
+        if self.is_like and self._likeness is not None:
             self._likeness.tell(top)
         walk = Walk(top, self._encoding, self._dictionary, self, is_compressed=self._arriving.is_compressed)
         _, value, _ = self.pixel_data

@@ -55,6 +55,10 @@ LINGER_SECONDS = 2.0
 
 # Bytes that are written together; measured.
 _WORTH_WRITING = 1 << 17
+# So many bytes are received first of a message whose begin is to be given early: its command, and what a data set tells
+# before its pixels.  What is looked at then has not been driven out of the processor's caches by half a megabyte of
+# these, and the rest arrives meanwhile: 4 % more CT images.
+EARLY = 1 << 14
 # What comes more slowly than that is not held back for so long, in seconds.
 _SLOW_SECONDS = 1.0
 # How long a call may block for a peer that is about to send, as a timeval: 50 ms.  A signal waits no longer than that.
@@ -89,6 +93,7 @@ class Connection:
 
     `on_pause` is called whenever the peer makes us wait for more than a moment; `on_rest` then, too, and whenever no
     request comes right after our answer, the peer does not take that, or a data set is slow to come, or long.
+    With `begins_early` the begin of a long data set is given before more of it is received.
     """
 
     __slots__ = (
@@ -96,11 +101,13 @@ class Connection:
         "_blocks_for_a_moment",
         "_is_prompt",
         "_lingers",
+        "_most",
         "_on_pause",
         "_readable",
         "_socket",
         "_timeouts",
         "_wakeup",
+        "begins_early",
         "on_rest",
     )
 
@@ -114,6 +121,8 @@ class Connection:
     ) -> None:
         self._on_pause = on_pause
         self.on_rest: Callable[[], None] = _nothing
+        self.begins_early = False
+        self._most = 0  # bytes that are received at once, 0: as many as there is room for
         self._lingers = False  # our last PDU is on its way, and must not be lost by closing
         sock.settimeout(None)
         self._blocks_for_a_moment = False
@@ -146,6 +155,7 @@ class Connection:
     def next_pdv(self) -> PDV:
         """Wait for a PDV outside a data set; its fragment is valid until the next call."""
         acceptor = self._acceptor
+        self._most = EARLY if self.begins_early else 0
         # A peer that awaits our answer has sent nothing more, and holds nothing back.
         is_awaited = acceptor.stream.is_empty() and not self._look()
         begin = 0.0
@@ -176,11 +186,17 @@ class Connection:
     def _arriving(self, context_id: int, worth_giving: int) -> DataSet:
         """Give what of a data set has not arrived yet when it does."""
         acceptor, stream = self._acceptor, self._acceptor.stream
+        self._most = 0
         pieces: list[memoryview] = []
         given = fragments = stream.fragments
+        is_early = self.begins_early
         fragment_deadline = self._dimse_deadline()
         rested = late = monotonic() + _SLOW_SECONDS
         while not acceptor.take_data(context_id, pieces):
+            if is_early and pieces:
+                yield pieces, stream.fragments - given, False
+                given, pieces, is_early = stream.fragments, [], False
+                fragment_deadline = self._dimse_deadline()
             if stream.fragments != fragments:
                 fragments, fragment_deadline = stream.fragments, self._dimse_deadline()
             if stream.used() >= worth_giving and pieces:
@@ -305,7 +321,7 @@ class Connection:
             raise Stopped(self._wakeup.cause)
         stream = self._acceptor.stream
         try:
-            count = self._socket.recv_into(stream.room(), 0, flags)
+            count = self._socket.recv_into(stream.room(), self._most, flags)
         except BlockingIOError:
             return False
         except OSError as error:

@@ -22,6 +22,7 @@ from scpd.dataset.scan import Scan
 from scpd.errors import Refused
 from scpd.store.scratch import Scratch, memory
 from scpd.store.sink import Incoming
+from scpd.ul.connection import EARLY
 from scpd.worker.forwarding import Forwarding, can_forward
 from scpd.worker.rewrite import Form, Rewriter
 
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
     Saw = Callable[[Mapping[int, bytes]], None]  # takes what a data set says
 
 log = logging.getLogger("dcmtk.apps.storescp")
+
+# The begin of a data set that is as long as that is looked at by itself, if it is like the one before, and its headers
+# arrive with the request.
+_LONG = 1 << 17
+_ROOM_FOR_REQUEST = 1 << 10
+# Of a data set that arrives in portions so many bytes are written together with the next ones.
+_SHORT = 1 << 14
 
 # What is raised where a data set was accepted, and turns out when it is written anew not to be what we took it for.
 _NOT_UNDERSTOOD = (EndOfData, Refused, GroupTooLongError)
@@ -76,7 +84,16 @@ class Announced:
 class FormingStore:
     """One association's way from data sets to files in the form that is asked for."""
 
-    __slots__ = ("_form", "_likenesses", "_memory", "_output", "_ready", "_rewriter", "_syntax")
+    __slots__ = (
+        "_form",
+        "_is_long",
+        "_likenesses",
+        "_memory",
+        "_output",
+        "_ready",
+        "_rewriter",
+        "_syntax",
+    )
 
     def __init__(self, form: Form, output: OutputDirectory) -> None:
         self._form = form
@@ -86,6 +103,7 @@ class FormingStore:
         self._memory: mmap | None = None  # for objects on their way; made when the first one needs it
         self._syntax = ""  # of the last data set,
         self._ready: Scan | None = None  # and what looks at one more of it
+        self._is_long = False  # it was, and like the one before
 
     def receive(
         self, announced: Announced, data: DataSet, progress: Progress, saw: Saw | None = None
@@ -100,16 +118,19 @@ class FormingStore:
             scan = self._new_scan(syntax)
             self._syntax = syntax
         received = self._look_at(scan, announced, data, progress, saw)
+        _, value, end = scan.pixel_data
+        self._is_long = end >= _LONG and value <= EARLY - _ROOM_FOR_REQUEST and scan.is_like
         if isinstance(received, Incoming):
             if not scan.changes and not scan.oddity:
                 return received
             received = Scratch.of_file(self._output, received, announced.file_meta(syntax))
         return self._formed(scan, announced, received)
 
-    def prepare(self) -> None:
-        """Make ready for a data set in the transfer syntax of the last one."""
+    def prepare(self) -> bool:
+        """Make ready for a data set like the last one; tell whether its begin is to be looked at by itself."""
         if self._ready is None:
             self._ready = self._new_scan(self._syntax)
+        return self._is_long
 
     def _new_scan(self, transfer_syntax: str) -> Scan:
         form = self._form
@@ -149,6 +170,7 @@ class FormingStore:
         """Take in all of `data`; into a file as it comes, unless it is known at once that it is written anew."""
         received: Incoming | Scratch | Forwarding | None = None
         is_checked = False
+        begin: list[bytes | memoryview] = []  # which is not written yet
         try:
             for pieces, fragments, is_last in data:
                 size = sum(map(len, pieces))
@@ -162,7 +184,11 @@ class FormingStore:
                     saw = None
                 if received is None:
                     received = self._begun(scan, announced, pieces, size)
-                received.write(pieces)
+                    if size <= _SHORT and not is_last:
+                        begin.append(b"".join(pieces))
+                        continue
+                received.write([*begin, *pieces] if begin else pieces)
+                begin.clear()
             scan.finish()
             if not is_checked:
                 _check_identity(scan, announced)

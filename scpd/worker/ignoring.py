@@ -37,8 +37,9 @@ class IgnoredObjects:
         finally:
             self._filing.ended()
 
-    def prepare(self) -> None:
-        """Nothing can be made ready."""
+    def prepare(self) -> bool:
+        """Nothing can be made ready, and no begin is looked at."""
+        return False
 
     def rest(self) -> None:
         """The peer pauses: do what was put off until the next object comes."""

@@ -179,8 +179,8 @@ class ObjectStore:
         if self._filing is not None:
             self._filing.rest()
 
-    def prepare(self) -> None:
-        """Make ready for the next object while its sender is busy.
+    def prepare(self) -> bool:
+        """Make ready for the next object while its sender is busy; tell whether its begin is worth a look of its own.
 
         Who has sent two objects will send a third; for the others nothing is made that nobody needs.
         """
@@ -188,7 +188,8 @@ class ObjectStore:
         if self._output is not None and self._objects > 1:
             self._output.prepare()
             if self._forming is not None:
-                self._forming.prepare()
+                return self._forming.prepare()
+        return False
 
     def leave(self) -> None:
         """Leave nothing behind; nothing but `close` may follow."""

@@ -16,7 +16,7 @@ from scpd.errors import Abort, Gone, NotDicom, PeerError, Reject, Released, Sile
 from scpd.ul import connection as connection_module
 from scpd.ul import machine
 from scpd.ul.acceptor import Acceptor
-from scpd.ul.connection import Connection, Timeouts
+from scpd.ul.connection import EARLY, Connection, Timeouts
 from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.pdus import AssociateRequest, encode_associate_request
 from scpd.ul.stream import BUFFER_SIZE
@@ -82,7 +82,7 @@ class Line(socket.socket):
         self.script: list[Event] = []
         self.looks = 0
 
-    def recv_into(self, buffer: memoryview, _: int = 0, flags: int = 0) -> int:  # type: ignore[override]
+    def recv_into(self, buffer: memoryview, most: int = 0, flags: int = 0) -> int:  # type: ignore[override]
         if isinstance(self.script[0], float):
             self._be_silent(self.script[0], flags)
         if isinstance(self.script[0], Late):
@@ -91,7 +91,8 @@ class Line(socket.socket):
         if isinstance(event, OSError):
             raise event
         assert isinstance(event, bytes)
-        count = min(len(event), len(buffer))
+        count = min(len(event), most or len(buffer))
+        assert count <= len(buffer)
         assert count or event == CLOSED, "a read without room"
         buffer[:count] = event[:count]
         if event[count:]:
@@ -408,18 +409,107 @@ def joined(connection: Connection, context_id: int = 1) -> tuple[bytes, int]:
     return data, fragments
 
 
+def message(content: bytes, length: int = MAX_PDU - 6) -> bytes:
+    """A command, and a data set in fragments of this length."""
+    *fragments, last = (content[start : start + length] for start in range(0, len(content), length))
+    pdus = [p_data(1, DATA, fragment) for fragment in fragments]
+    return b"".join((p_data(1, COMMAND | LAST, b"store"), *pdus, p_data(1, LAST, last)))
+
+
+class TestEarlyBegins:
+    """Where the begin of a long data set is to be given early."""
+
+    def test_the_begin_is_given_before_more_is_received(self, scene: Scene) -> None:
+        content = os.urandom(300_000)
+        connection = scene.associated(message(content))
+        connection.begins_early = True
+
+        assert connection.next_pdv()[2] == b"store"
+        data = connection.data(1)
+        begin, fragments, is_last = next(data)
+        given = b"".join(begin)
+
+        assert content.startswith(given)
+        assert EARLY - 100 < len(given) < EARLY
+        assert (fragments, is_last) == (0, False)
+        rest = [(b"".join(pieces), is_last) for pieces, _, is_last in data]
+        assert given + b"".join(piece for piece, _ in rest) == content
+        assert [is_last for _, is_last in rest] == [False] * (len(rest) - 1) + [True]
+        assert len(rest) <= 2, "received in small portions to the end"
+
+    def test_what_has_come_with_the_request_is_given_at_once_if_it_is_whole(self, scene: Scene) -> None:
+        connection = scene.associated(message(b"short"))
+        connection.begins_early = True
+
+        assert connection.next_pdv()[2] == b"store"
+        assert joined(connection) == (b"short", 1)
+
+    def test_it_is_given_when_the_first_of_it_comes(self, scene: Scene) -> None:
+        """Not before: nothing can be seen in nothing."""
+        content = os.urandom(200_000)
+        request, data_set = p_data(1, COMMAND | LAST, b"store"), message(content)[17:]
+        connection = scene.associated(request, data_set[:5], data_set[5:50], data_set[50:])
+        connection.begins_early = True
+
+        assert connection.next_pdv()[2] == b"store"
+        data = connection.data(1)
+        assert b"".join(next(data)[0]) == content[: 50 - 12]
+        assert b"".join(b"".join(pieces) for pieces, _, _ in data) == content[50 - 12 :]
+
+    def test_only_the_begin_is(self, scene: Scene) -> None:
+        content = os.urandom(100_000)
+        stream = message(content, 4000)
+        portions = (stream[start : start + 25_000] for start in range(0, len(stream), 25_000))
+        connection = scene.associated(*portions)
+        connection.begins_early = True
+
+        assert connection.next_pdv()[2] == b"store"
+        given = [(b"".join(pieces), fragments) for pieces, fragments, _ in connection.data(1)]
+
+        assert b"".join(piece for piece, _ in given) == content
+        assert [fragments for _, fragments in given] == [4, 21]
+
+    def test_without_it_is_given_with_the_rest(self, scene: Scene) -> None:
+        content = os.urandom(100_000)
+        stream = message(content)
+        connection = scene.associated(stream[:30_000], stream[30_000:])
+
+        assert connection.next_pdv()[2] == b"store"
+        assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
+
+    def test_looking_at_a_begin_is_not_the_time_of_the_peer(self, scene: Scene, clock: Clock) -> None:
+        content = os.urandom(100_000)
+        stream = message(content)
+        connection = scene.associated(
+            stream[:10_000], Late(0.01, stream[10_000:]), timeouts=Timeouts(30, 60, 10)
+        )
+        connection.begins_early = True
+
+        assert connection.next_pdv()[2] == b"store"
+        given = b""
+        for pieces, _, _ in connection.data(1):
+            given += b"".join(pieces)
+            clock.now += 20
+        assert given == content
+
+
 class TestData:
     @pytest.mark.parametrize("size", [1, 7, 1000])
-    def test_a_data_set_arrives_however_it_is_cut(self, scene: Scene, size: int) -> None:
+    @pytest.mark.parametrize("begins_early", [False, True])
+    def test_a_data_set_arrives_however_it_is_cut(self, scene: Scene, size: int, begins_early: bool) -> None:
         stream = p_data(1, DATA, b"abc") + p_data(1, DATA, b"") + p_data(1, LAST, b"de")
         connection = scene.associated(
             *(stream[start : start + size] for start in range(0, len(stream), size))
         )
+        connection.begins_early = begins_early
 
         assert joined(connection) == (b"abcde", 3)
 
     @pytest.mark.parametrize("size", [999, 100_000, BUFFER_SIZE])
-    def test_a_large_data_set_comes_in_pieces_that_the_buffer_holds(self, scene: Scene, size: int) -> None:
+    @pytest.mark.parametrize("begins_early", [False, True])
+    def test_a_large_data_set_comes_in_pieces_that_the_buffer_holds(
+        self, scene: Scene, size: int, begins_early: bool
+    ) -> None:
         content = os.urandom(5 * BUFFER_SIZE // 2)
         length = MAX_PDU - 6
         fragments = [content[start : start + length] for start in range(0, len(content), length)]
@@ -427,6 +517,7 @@ class TestData:
         connection = scene.associated(
             *(stream[start : start + size] for start in range(0, len(stream), size))
         )
+        connection.begins_early = begins_early
 
         lists = [b"".join(pieces) for pieces, _, _ in connection.data(1)]
 

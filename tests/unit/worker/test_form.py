@@ -370,10 +370,10 @@ class TestPlaces:
     def test_pixel_data_are_written_while_they_arrive(self, scene: Scene) -> None:
         sizes: list[list[int]] = []
         scene.store(transfer_syntax=IMPLICIT)
-        data = image(3000)
+        data = image(60_000)
 
         def watched() -> Iterator[Pieces]:
-            for each in cut(data, 1000, 2000):
+            for each in cut(data, 20_000, 40_000):
                 sizes.append(scene.temporary())
                 yield each
             sizes.append(scene.temporary())
@@ -381,7 +381,7 @@ class TestPlaces:
         scene.receive(watched())
 
         end = len(expected(data, LITTLE, Encoding(transfer_syntax=IMPLICIT)))
-        assert sizes == [[], *([end - len(data) + place] for place in (1000, 2000)), [end]]
+        assert sizes == [[], *([end - len(data) + place] for place in (20_000, 40_000)), [end]]
 
     def test_pixel_data_that_are_swapped_are_written_as_soon_as_there_are_many(self, scene: Scene) -> None:
         sizes: list[list[int]] = []
@@ -474,6 +474,58 @@ class TestLikeness:
 
         for number in range(5):
             assert scene.receive(overwriting(data, (150, 250)), syntax) == wanted, number
+
+
+class TestBegins:
+    """The begin of a long data set may come by itself, to be looked at before the rest is there."""
+
+    @pytest.mark.parametrize("options", ["", "+ti", "-e"])
+    @pytest.mark.parametrize("places", [(200,), (16_000,), (200, 400), (1, 90_000), (200, 90_000)])
+    def test_a_short_begin_is_written_together_with_what_comes_next(
+        self, scene: Scene, places: tuple[int, ...], options: str
+    ) -> None:
+        data = image(100_000)
+        forms = FORMS[options]
+        scene.store(**forms)
+        sizes: list[list[int]] = []
+
+        def watched() -> Iterator[Pieces]:
+            for each in overwriting(data, places):
+                sizes.append(scene.temporary())
+                yield each
+
+        for _ in range(4):
+            file = scene.receive(watched())
+            assert file == expected(data, LITTLE, Encoding(**forms))  # type: ignore[arg-type]
+        if not options:
+            assert sizes[1] == [0]
+
+    def test_it_is_looked_at_by_itself_once_there_have_been_two_like_it(self, scene: Scene) -> None:
+        """One from which to learn, and one that shows that it was worth it."""
+        long, short = image(200_000), image(60_000)
+        scene.store()
+
+        def begins_early(data: bytes) -> bool:
+            scene.receive([cut(data)[0]])
+            return scene.forming.prepare()
+
+        assert [begins_early(long) for _ in range(4)] == [False, False, True, True]
+        unlike = image(200_000, between=element(8, 0x20, "DA", b"20000101"))
+        assert [begins_early(unlike) for _ in range(3)] == [False, True, True]
+        assert [begins_early(short) for _ in range(3)] == [False, False, False]
+
+    @pytest.mark.parametrize(("size", "wanted"), [(14_000, True), (17_000, False)])
+    def test_headers_that_are_not_there_with_the_request_are_awaited(
+        self, scene: Scene, size: int, wanted: bool
+    ) -> None:
+        data = image(200_000, between=element(9, 0x1010, "OB", bytes(size)))
+        scene.store()
+
+        for _ in range(4):
+            scene.receive([cut(data)[0]])
+            begins_early = scene.forming.prepare()
+
+        assert begins_early is wanted
 
 
 ODD = {
