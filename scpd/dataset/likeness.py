@@ -20,7 +20,7 @@ from scpd.dataset.elements import DELIMITERS, ITEM_GROUP, SHORT_HEADER, UNDEFINE
 from scpd.dataset.levels import is_creator
 from scpd.dataset.plain import KINDS, LONGEST_NOTED, NOTED, PLAIN, SOP_CLASS_UID, SOP_INSTANCE_UID, TEXT, UIDS
 from scpd.dataset.representations import PIXEL_DATA, received
-from scpd.dataset.values import is_presented_uid
+from scpd.dataset.values import WHITE_SPACE, is_presented_uid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,8 +133,9 @@ class _Comparison:
             return False
         if b"  " in self._ends_of_texts.unpack_from(data, position):
             return False
+        # As `is_presented_uid` of each would say: they have even lengths.
         uids = b"".join(self._uids.unpack_from(data, position))
-        if b"\0\0" in uids or not is_presented_uid(uids):
+        if b"\0\0" in uids or uids.translate(None, WHITE_SPACE) != uids:
             return False
         found.update(self._same)
         found.update(zip(self._found_tags, self._found.unpack_from(data, position), strict=True))
