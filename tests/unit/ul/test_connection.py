@@ -81,8 +81,10 @@ class Line(socket.socket):
         self.clock = clock
         self.script: list[Event] = []
         self.looks = 0
+        self.asked: set[int] = set()  # for how many bytes, 0: any number
 
     def recv_into(self, buffer: memoryview, most: int = 0, flags: int = 0) -> int:  # type: ignore[override]
+        self.asked.add(most)
         if isinstance(self.script[0], float):
             self._be_silent(self.script[0], flags)
         if isinstance(self.script[0], Late):
@@ -469,13 +471,34 @@ class TestEarlyBegins:
         assert b"".join(piece for piece, _ in given) == content
         assert [fragments for _, fragments in given] == [4, 21]
 
-    def test_without_it_is_given_with_the_rest(self, scene: Scene) -> None:
+    def test_what_was_waited_for_is_given_with_the_rest(self, scene: Scene) -> None:
+        """It may be much, and would be written by itself."""
         content = os.urandom(100_000)
         stream = message(content)
-        connection = scene.associated(stream[:30_000], stream[30_000:])
+        connection = scene.associated(Late(0.01, stream[:30_000]), stream[30_000:])
+        connection.begins_early = True
 
         assert connection.next_pdv()[2] == b"store"
         assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
+
+    def test_a_pdu_longer_than_that_may_hold_the_command_too(self, scene: Scene) -> None:
+        command = struct.pack(">IBB", 7, 1, COMMAND | LAST) + b"store"
+        data = os.urandom(MAX_PDU - len(command) - 6)
+        pdvs = command + struct.pack(">IBB", len(data) + 2, 1, DATA) + data
+        connection = scene.associated(struct.pack(">BxI", 4, MAX_PDU) + pdvs + p_data(1, LAST, b"!"))
+        connection.begins_early = True
+
+        assert connection.next_pdv()[2] == b"store"
+        assert joined(connection) == (data + b"!", 2)
+
+    def test_without_it_is_given_with_the_rest(self, scene: Scene) -> None:
+        content = os.urandom(100_000)
+        stream = message(content)
+        connection = scene.associated(stream[:10_000], stream[10_000:])
+
+        assert connection.next_pdv()[2] == b"store"
+        assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
+        assert scene.line.asked == {0}
 
     def test_looking_at_a_begin_is_not_the_time_of_the_peer(self, scene: Scene, clock: Clock) -> None:
         content = os.urandom(100_000)
