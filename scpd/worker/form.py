@@ -22,7 +22,7 @@ from scpd.dataset.scan import Scan
 from scpd.errors import Refused
 from scpd.store.scratch import Scratch, memory
 from scpd.store.sink import Incoming
-from scpd.ul.connection import EARLY
+from scpd.ul.connection import BEGIN
 from scpd.worker.forwarding import Forwarding, can_forward
 from scpd.worker.rewrite import Form, Rewriter
 
@@ -39,12 +39,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dcmtk.apps.storescp")
 
-# The begin of a data set that is as long as that is looked at by itself, if it is like the one before, and its headers
-# arrive with the request.
+# After a data set of so many bytes, whose begin told all that there was to know, the begin of the next one is looked at
+# by itself (`ul.connection.BEGIN`); its request arrives with it.
 _LONG = 1 << 17
 _ROOM_FOR_REQUEST = 1 << 10
-# Of a data set that arrives in portions so many bytes are written together with the next ones.
-_SHORT = 1 << 14
+# Begins that tell nothing, until none is looked at by itself any more: they are of another kind of object, which would
+# be learnt if its headers came together.
+_PATIENCE = 8
 
 # What is raised where a data set was accepted, and turns out when it is written anew not to be what we took it for.
 _NOT_UNDERSTOOD = (EndOfData, Refused, GroupTooLongError)
@@ -85,11 +86,12 @@ class FormingStore:
     """One association's way from data sets to files in the form that is asked for."""
 
     __slots__ = (
+        "_begin_tells",
         "_form",
-        "_is_long",
         "_likenesses",
         "_memory",
         "_output",
+        "_patience",
         "_ready",
         "_rewriter",
         "_syntax",
@@ -103,7 +105,8 @@ class FormingStore:
         self._memory: mmap | None = None  # for objects on their way; made when the first one needs it
         self._syntax = ""  # of the last data set,
         self._ready: Scan | None = None  # and what looks at one more of it
-        self._is_long = False  # it was, and like the one before
+        self._begin_tells = False  # and its begin alone is worth a look
+        self._patience = _PATIENCE
 
     def receive(
         self, announced: Announced, data: DataSet, progress: Progress, saw: Saw | None = None
@@ -117,9 +120,10 @@ class FormingStore:
         if scan is None or syntax != self._syntax:
             scan = self._new_scan(syntax)
             self._syntax = syntax
+        self._begin_tells = False
         received = self._look_at(scan, announced, data, progress, saw)
-        _, value, end = scan.pixel_data
-        self._is_long = end >= _LONG and value <= EARLY - _ROOM_FOR_REQUEST and scan.is_like
+        if scan.pixel_data[2] >= _LONG:
+            self._begin_tells = self._patience > 0 and _begin_tells(scan)
         if isinstance(received, Incoming):
             if not scan.changes and not scan.oddity:
                 return received
@@ -130,7 +134,7 @@ class FormingStore:
         """Make ready for a data set like the last one; tell whether its begin is to be looked at by itself."""
         if self._ready is None:
             self._ready = self._new_scan(self._syntax)
-        return self._is_long
+        return self._begin_tells
 
     def _new_scan(self, transfer_syntax: str) -> Scan:
         form = self._form
@@ -184,8 +188,9 @@ class FormingStore:
                     saw = None
                 if received is None:
                     received = self._begun(scan, announced, pieces, size)
-                    if size <= _SHORT and not is_last:
+                    if size <= BEGIN and not is_last:
                         begin.append(b"".join(pieces))
+                        self._patience -= not scan.is_like
                         continue
                 received.write([*begin, *pieces] if begin else pieces)
                 begin.clear()
@@ -254,6 +259,15 @@ class FormingStore:
         received.discard()
         announced.stored_syntax = written
         return anew
+
+
+def _begin_tells(scan: Scan) -> bool:
+    """Tell whether all that is known of a data set was known when its pixel data began, soon."""
+    return (
+        scan.is_like
+        and scan.changes == scan.changes_before_pixel_data
+        and scan.pixel_data[1] <= BEGIN - _ROOM_FOR_REQUEST
+    )
 
 
 def _check_identity(scan: Scan, announced: Announced) -> None:

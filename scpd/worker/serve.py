@@ -345,7 +345,7 @@ class _Worker:
             response = messages.response(request, answer, comment)
         self._connection.respond(context.context_id, response)
         if self._store is not None:
-            self._connection.begins_early = self._store.prepare()
+            self._connection.gives_begin = self._store.prepare()
             if self._store.settles:
                 self._store.settle(self._around.wakeup)
         self._association.study = ""  # it is at hand no more

@@ -16,7 +16,7 @@ from scpd.errors import Abort, Gone, NotDicom, PeerError, Reject, Released, Sile
 from scpd.ul import connection as connection_module
 from scpd.ul import machine
 from scpd.ul.acceptor import Acceptor
-from scpd.ul.connection import EARLY, Connection, Timeouts
+from scpd.ul.connection import BEGIN, Connection, Timeouts
 from scpd.ul.items import ProposedContext, UserInformation
 from scpd.ul.pdus import AssociateRequest, encode_associate_request
 from scpd.ul.stream import BUFFER_SIZE
@@ -418,13 +418,13 @@ def message(content: bytes, length: int = MAX_PDU - 6) -> bytes:
     return b"".join((p_data(1, COMMAND | LAST, b"store"), *pdus, p_data(1, LAST, last)))
 
 
-class TestEarlyBegins:
-    """Where the begin of a long data set is to be given early."""
+class TestBegins:
+    """Where the begin of a data set is to be given by itself."""
 
     def test_the_begin_is_given_before_more_is_received(self, scene: Scene) -> None:
         content = os.urandom(300_000)
         connection = scene.associated(message(content))
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         data = connection.data(1)
@@ -432,7 +432,7 @@ class TestEarlyBegins:
         given = b"".join(begin)
 
         assert content.startswith(given)
-        assert EARLY - 100 < len(given) < EARLY
+        assert BEGIN - 100 < len(given) < BEGIN
         assert (fragments, is_last) == (0, False)
         rest = [(b"".join(pieces), is_last) for pieces, _, is_last in data]
         assert given + b"".join(piece for piece, _ in rest) == content
@@ -441,7 +441,7 @@ class TestEarlyBegins:
 
     def test_what_has_come_with_the_request_is_given_at_once_if_it_is_whole(self, scene: Scene) -> None:
         connection = scene.associated(message(b"short"))
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         assert joined(connection) == (b"short", 1)
@@ -451,19 +451,29 @@ class TestEarlyBegins:
         content = os.urandom(200_000)
         request, data_set = p_data(1, COMMAND | LAST, b"store"), message(content)[17:]
         connection = scene.associated(request, data_set[:5], data_set[5:50], data_set[50:])
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         data = connection.data(1)
         assert b"".join(next(data)[0]) == content[: 50 - 12]
         assert b"".join(b"".join(pieces) for pieces, _, _ in data) == content[50 - 12 :]
 
+    def test_it_is_given_once(self, scene: Scene) -> None:
+        content = os.urandom(100_000)
+        stream = message(content)
+        connection = scene.associated(stream[:1000], stream[1000:2000], stream[2000:])
+        connection.gives_begin = True
+
+        assert connection.next_pdv()[2] == b"store"
+        begin, *rest = [b"".join(pieces) for pieces, _, _ in connection.data(1)]
+        assert (len(begin), rest) == (1000 - 17 - 12, [content[len(begin) :]])
+
     def test_only_the_begin_is(self, scene: Scene) -> None:
         content = os.urandom(100_000)
         stream = message(content, 4000)
         portions = (stream[start : start + 25_000] for start in range(0, len(stream), 25_000))
         connection = scene.associated(*portions)
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         given = [(b"".join(pieces), fragments) for pieces, fragments, _ in connection.data(1)]
@@ -476,17 +486,38 @@ class TestEarlyBegins:
         content = os.urandom(100_000)
         stream = message(content)
         connection = scene.associated(Late(0.01, stream[:30_000]), stream[30_000:])
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
+
+    def test_much_that_comes_behind_a_lone_request_is_given_with_the_rest(self, scene: Scene) -> None:
+        content = os.urandom(100_000)
+        stream = message(content)
+        connection = scene.associated(stream[:17], stream[17:40_000], stream[40_000:])
+        connection.gives_begin = True
+
+        assert connection.next_pdv()[2] == b"store"
+        assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
+
+    def test_looking_at_a_begin_for_long_is_no_rest(self, scene: Scene, clock: Clock) -> None:
+        content = os.urandom(50_000)
+        connection = scene.associated(message(content))
+        connection.gives_begin = True
+        assert connection.next_pdv()[2] == b"store"
+        rests: list[float] = []
+        connection.on_rest = lambda: rests.append(clock.now)
+
+        for _ in connection.data(1):
+            clock.now += 5
+        assert rests == []
 
     def test_a_pdu_longer_than_that_may_hold_the_command_too(self, scene: Scene) -> None:
         command = struct.pack(">IBB", 7, 1, COMMAND | LAST) + b"store"
         data = os.urandom(MAX_PDU - len(command) - 6)
         pdvs = command + struct.pack(">IBB", len(data) + 2, 1, DATA) + data
         connection = scene.associated(struct.pack(">BxI", 4, MAX_PDU) + pdvs + p_data(1, LAST, b"!"))
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         assert joined(connection) == (data + b"!", 2)
@@ -506,7 +537,7 @@ class TestEarlyBegins:
         connection = scene.associated(
             stream[:10_000], Late(0.01, stream[10_000:]), timeouts=Timeouts(30, 60, 10)
         )
-        connection.begins_early = True
+        connection.gives_begin = True
 
         assert connection.next_pdv()[2] == b"store"
         given = b""
@@ -518,20 +549,20 @@ class TestEarlyBegins:
 
 class TestData:
     @pytest.mark.parametrize("size", [1, 7, 1000])
-    @pytest.mark.parametrize("begins_early", [False, True])
-    def test_a_data_set_arrives_however_it_is_cut(self, scene: Scene, size: int, begins_early: bool) -> None:
+    @pytest.mark.parametrize("gives_begin", [False, True])
+    def test_a_data_set_arrives_however_it_is_cut(self, scene: Scene, size: int, gives_begin: bool) -> None:
         stream = p_data(1, DATA, b"abc") + p_data(1, DATA, b"") + p_data(1, LAST, b"de")
         connection = scene.associated(
             *(stream[start : start + size] for start in range(0, len(stream), size))
         )
-        connection.begins_early = begins_early
+        connection.gives_begin = gives_begin
 
         assert joined(connection) == (b"abcde", 3)
 
     @pytest.mark.parametrize("size", [999, 100_000, BUFFER_SIZE])
-    @pytest.mark.parametrize("begins_early", [False, True])
+    @pytest.mark.parametrize("gives_begin", [False, True])
     def test_a_large_data_set_comes_in_pieces_that_the_buffer_holds(
-        self, scene: Scene, size: int, begins_early: bool
+        self, scene: Scene, size: int, gives_begin: bool
     ) -> None:
         content = os.urandom(5 * BUFFER_SIZE // 2)
         length = MAX_PDU - 6
@@ -540,7 +571,7 @@ class TestData:
         connection = scene.associated(
             *(stream[start : start + size] for start in range(0, len(stream), size))
         )
-        connection.begins_early = begins_early
+        connection.gives_begin = gives_begin
 
         lists = [b"".join(pieces) for pieces, _, _ in connection.data(1)]
 

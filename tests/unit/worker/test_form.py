@@ -505,14 +505,51 @@ class TestBegins:
         long, short = image(200_000), image(60_000)
         scene.store()
 
-        def begins_early(data: bytes) -> bool:
+        def begin_tells(data: bytes) -> bool:
             scene.receive([cut(data)[0]])
             return scene.forming.prepare()
 
-        assert [begins_early(long) for _ in range(4)] == [False, False, True, True]
+        assert [begin_tells(long) for _ in range(4)] == [False, False, True, True]
         unlike = image(200_000, between=element(8, 0x20, "DA", b"20000101"))
-        assert [begins_early(unlike) for _ in range(3)] == [False, True, True]
-        assert [begins_early(short) for _ in range(3)] == [False, False, False]
+        assert [begin_tells(unlike) for _ in range(3)] == [False, True, True]
+        assert [begin_tells(short) for _ in range(3)] == [False, False, False]
+
+    @pytest.mark.parametrize("behind", [PADDING, element(8, 0x60, "CS", b"CT")])
+    def test_what_its_end_is_needed_for_comes_whole(self, scene: Scene, behind: bytes) -> None:
+        """It is to be written anew, as is not known before: what was written until then would be in vain."""
+        data = image(200_000, behind=behind)
+        scene.store()
+
+        for _ in range(4):
+            scene.receive([cut(data)[0]])
+            assert not scene.forming.prepare()
+
+    def test_a_series_goes_on_like_that(self, scene: Scene) -> None:
+        data = image(200_000)
+        scene.store()
+        for _ in range(3):
+            scene.receive([cut(data)[0]])
+
+        for _ in range(20):
+            assert scene.forming.prepare()
+            assert scene.receive(cut(data, 16_000)) == meta(LITTLE) + data
+
+    def test_other_kinds_in_between_whose_headers_come_later_end_it(self, scene: Scene) -> None:
+        one, other = image(200_000), image(200_000, between=element(9, 0x1010, "OB", bytes(40_000)))
+        scene.store()
+        for _ in range(3):
+            scene.receive([cut(one)[0]])
+
+        told: list[bool] = []
+        for _ in range(12):
+            if scene.forming.prepare():
+                scene.receive(cut(other, 16_000))
+            else:
+                scene.receive([cut(other)[0]])
+            scene.receive([cut(one)[0]])
+            told.append(scene.forming.prepare())
+
+        assert told == [True] * 7 + [False] * 5
 
     @pytest.mark.parametrize(("size", "wanted"), [(14_000, True), (17_000, False)])
     def test_headers_that_are_not_there_with_the_request_are_awaited(
@@ -523,9 +560,9 @@ class TestBegins:
 
         for _ in range(4):
             scene.receive([cut(data)[0]])
-            begins_early = scene.forming.prepare()
+            begin_tells = scene.forming.prepare()
 
-        assert begins_early is wanted
+        assert begin_tells is wanted
 
 
 ODD = {
