@@ -99,6 +99,8 @@ def test_a_new_master_gets_the_port_while_the_old_one_waits_for_its_associations
     peer, image = storing(raw_peer, old)
     old.signal(signal.SIGTERM)
     wait_until_draining(old)
+    # A worker that was forked just now may not have closed the door behind itself: it is no new master that listens.
+    old.wait_for(lambda: not is_listening(old.port), what="a port on which nobody listens")
     new = scpd("--fork", inbox=old.inbox, port=reserved_port)
     assert_serves(new, raw_peer)
     assert finish(peer, image).status == 0
