@@ -2,8 +2,10 @@
 
 What is not on the list fails with EPERM: a call that was forgotten is an error in a log, and no death.  The list is
 kept as a set of bits, a word for each 32 numbers, which is short: the kernel compiles the program anew in each process
-(some 40 microseconds).  Three calls are on it for some of their purposes only.  Calls of another architecture fail, and
-so do those of x32, whose numbers are large.
+(some 40 microseconds).  What each object needs stands before it, call by call: where nothing but comparisons of the
+number permits a call, the kernel knows that once and for all, and runs no program for it (Linux 5.11,
+`seccomp_is_const_allow`).  Three calls are on the list for some of their purposes only.  Calls of another architecture
+fail, and so do those of x32, whose numbers are large.
 
     prepare   the program, made once, before the forks
     enter     one system call; the process must have given up new privileges (no_new_privs) before
@@ -134,6 +136,21 @@ CALLS: dict[str, tuple[int | None, int | None]] = {
     "uname": (63, 160),
 }
 
+# What is called for each object.
+_OFTEN = (
+    "write",
+    "writev",
+    "close",
+    "poll",
+    "recvfrom",
+    "sendto",
+    "openat",
+    "newfstatat",
+    "renameat2",
+    "fallocate",
+    "sched_yield",
+)
+
 # Only for some purposes: numbers, which argument says for what, and what it may be.
 _FOR_SOME: dict[str, tuple[tuple[int, int], int, tuple[int, ...]]] = {
     # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW, F_OFD_*, F_DUPFD_CLOEXEC; not F_SETOWN
@@ -202,6 +219,10 @@ def _instructions(architecture: int, column: int, words: list[int]) -> Iterator[
     yield _LOAD, _ARCHITECTURE, "", ""
     yield _IF_EQUAL, architecture, "", "fail"
     yield _LOAD, _NUMBER, "", ""
+    for name in _OFTEN:
+        number = CALLS[name][column]
+        if number is not None:
+            yield _IF_EQUAL, number, "permit", ""
     yield _IF_NOT_LESS, len(words) * _WORD, "others", ""
     # X becomes the bit of the number within its word.
     yield _AND, _WORD - 1, "", ""
