@@ -145,7 +145,7 @@ _OFTEN = (
     "recvfrom",
     "sendto",
     "openat",
-    "newfstatat",
+    "statx",
     "renameat2",
     "fallocate",
     "sched_yield",

@@ -13,18 +13,20 @@ import os
 from contextlib import suppress
 
 from scpd.store.directory import open_directory
+from scpd.store.inode import Inodes
 
 
 class Subdirectory:
     """The directory that was entered; `name` is empty and `descriptor` the output directory's as long as none was."""
 
-    __slots__ = ("_device", "_fsync", "_inode", "_output", "descriptor", "name")
+    __slots__ = ("_encoded_name", "_fsync", "_identity", "_inodes", "_output", "descriptor", "name")
 
     def __init__(self, output_directory: int, *, fsync: bool) -> None:
         self._output = self.descriptor = output_directory
         self._fsync = fsync
-        self._device = self._inode = 0
-        self.name = ""
+        self._inodes = Inodes()
+        self._identity = 0, 0, 0
+        self.name, self._encoded_name = "", b""
 
     def make_new(self, name: str) -> bool:
         """Make a directory that nobody has made before, durable when this returns; `False` if the name is taken."""
@@ -41,10 +43,9 @@ class Subdirectory:
         if name != self.name:
             return False
         try:
-            status = os.stat(name, dir_fd=self._output, follow_symlinks=False)
+            return self._inodes.at(self._encoded_name, self._output) == self._identity
         except FileNotFoundError:
             return False
-        return status.st_ino == self._inode and status.st_dev == self._device
 
     def enter(self, name: str, *, is_durable: bool = False) -> bool:
         """Let objects get their names in this directory from now on; tell whether it had to be made.
@@ -56,9 +57,9 @@ class Subdirectory:
         _check(name)
         self.leave()
         is_made, descriptor = self._open_or_make(name)
-        status = os.fstat(descriptor)
         self.name, self.descriptor = name, descriptor
-        self._device, self._inode = status.st_dev, status.st_ino
+        self._encoded_name = os.fsencode(name)
+        self._identity = self._inodes.of(descriptor)
         if is_made or not is_durable:  # whoever made it may not have come to flush it yet
             self._flush_output()
         return is_made

@@ -97,7 +97,7 @@ def test_for_what_each_object_needs_the_kernel_runs_no_program(machine: str) -> 
     needed = [
         "writev",
         "write",
-        "newfstatat",
+        "statx",
         "renameat2",
         "sendto",
         "close",

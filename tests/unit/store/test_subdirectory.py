@@ -99,6 +99,18 @@ def test_who_moves_it_away_gets_no_later_object_in_it(
     assert names(tmp_path) == ["A", "A/2"] + ([] if is_removed else ["gone", "gone/1"])
 
 
+def test_nor_does_who_puts_another_in_its_place(tmp_path: Path, output: OutputDirectory) -> None:
+    output.subdirectory.enter("A")
+    publish(output, "1")
+    os.rename(tmp_path / "A", tmp_path / "gone")
+    (tmp_path / "A").mkdir()
+    assert not output.subdirectory.is_at("A")
+    assert not output.subdirectory.enter("A"), "it was there"
+    publish(output, "2")
+
+    assert names(tmp_path) == ["A", "A/2", "gone", "gone/1"]
+
+
 def test_a_new_one_is_nobody_elses(tmp_path: Path, output: OutputDirectory) -> None:
     (tmp_path / "A").mkdir()
     (tmp_path / "F").write_bytes(b"")
