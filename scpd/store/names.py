@@ -25,21 +25,26 @@ _KEPT = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 _SANITISED = bytes(code if code in _KEPT else 0x5F for code in range(256))
 
 
-def file_name(sop_class_uid: str, sop_instance_uid: str, extension: str = "") -> str:
+def prefix_of(sop_class_uid: str) -> str:
+    """Return what the names of a SOP class's objects begin with."""
+    return FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)
+
+
+def file_name(prefix: str, sop_instance_uid: str, extension: str = "") -> str:
     """Return the name of an object by its UIDs; the same object has the same name at every transfer."""
-    return f"{FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)}.{sanitised(sop_instance_uid)}{extension}"
+    return f"{prefix}.{sanitised(sop_instance_uid)}{extension}"
 
 
 def unique_file_name(sop_class_uid: str, extension: str = "") -> str:
     """Return a name that no other object has, nor the same one at its next transfer (--unique-filenames)."""
-    return f"{FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)}.X.{new_uid()}{extension}"
+    return f"{prefix_of(sop_class_uid)}.X.{new_uid()}{extension}"
 
 
 def time_file_name(sop_class_uid: str, extension: str, now: float) -> str:
     """Return a name by the time, `now` in seconds since the epoch; others may have it already (--timenames)."""
     seconds, milliseconds = divmod(int(now * 1000), 1000)
-    prefix = FILE_PREFIXES.get(sop_class_uid, _UNKNOWN_CLASS)
-    return f"{strftime('%Y%m%d%H%M%S', localtime(seconds))}{milliseconds:03}.{prefix}{extension}"
+    stamp = strftime("%Y%m%d%H%M%S", localtime(seconds))
+    return f"{stamp}{milliseconds:03}.{prefix_of(sop_class_uid)}{extension}"
 
 
 def name_beside(name: str, number: int) -> str:

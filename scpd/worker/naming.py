@@ -6,7 +6,7 @@ import logging
 from time import time
 
 from scpd.store import duplicates
-from scpd.store.names import TIME, UNIQUE, file_name, sanitised, time_file_name, unique_file_name
+from scpd.store.names import TIME, UID, file_name, prefix_of, sanitised, time_file_name, unique_file_name
 from scpd.worker.peer import readable
 
 TYPE_CHECKING = False
@@ -16,21 +16,33 @@ if TYPE_CHECKING:
 log = logging.getLogger("dcmtk.apps.storescp")
 
 
-def object_name(naming: str, request: Request, extension: str) -> str:
-    """Give the name of the object that a C-STORE-RQ announces; warn if it is not what the UID says."""
-    sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
-    if naming == TIME:
-        return time_file_name(sop_class, extension, time())
-    if naming == UNIQUE:
-        return unique_file_name(sop_class, extension)
-    name = file_name(sop_class, sop_instance, extension)
-    if sop_instance not in name:
-        log.warning(
-            'Sanitized unusual characters in SOP Instance UID, converted from "%s" to "%s".',
-            readable(sop_instance.encode("latin-1", "replace")),
-            sanitised(sop_instance),
-        )
-    return name
+class ObjectNames:
+    """The names of one association's objects; nearly all are of the class of the one before."""
+
+    __slots__ = ("_extension", "_naming", "_prefix", "_sop_class_uid")
+
+    def __init__(self, naming: str, extension: str) -> None:
+        self._naming = naming
+        self._extension = extension
+        self._sop_class_uid, self._prefix = "", prefix_of("")
+
+    def of(self, request: Request) -> str:
+        """Give the name of the object that a C-STORE-RQ announces; warn if it is not what the UID says."""
+        sop_class, sop_instance = request.affected_sop_class_uid, request.affected_sop_instance_uid
+        if self._naming != UID:
+            if self._naming == TIME:
+                return time_file_name(sop_class, self._extension, time())
+            return unique_file_name(sop_class, self._extension)
+        if sop_class != self._sop_class_uid:
+            self._sop_class_uid, self._prefix = sop_class, prefix_of(sop_class)
+        name = file_name(self._prefix, sop_instance, self._extension)
+        if sop_instance not in name:
+            log.warning(
+                'Sanitized unusual characters in SOP Instance UID, converted from "%s" to "%s".',
+                readable(sop_instance.encode("latin-1", "replace")),
+                sanitised(sop_instance),
+            )
+        return name
 
 
 def publication(naming: str, if_taken: str, *, is_bit_preserving: bool) -> duplicates.Policy:

@@ -92,6 +92,7 @@ class ObjectStore:
         "_forming",
         "_is_sorted",
         "_metas",
+        "_names",
         "_objects",
         "_output",
         "_policy",
@@ -120,6 +121,7 @@ class ObjectStore:
         self.settles = filing is not None and filing.settles
         self._saw = _who_sees(filing, tell_study)
         self._folder = ""  # the name of the directory that the object goes to
+        self._names = naming.ObjectNames(policy.naming, policy.extension)
         self._publication = naming.publication(
             policy.naming, policy.duplicates, is_bit_preserving=policy.form is None
         )
@@ -137,8 +139,7 @@ class ObjectStore:
 
         `Refused` may be raised before the data set has ended: the rest of `data` is the caller's to read.
         """
-        policy = self._policy
-        name = naming.object_name(policy.naming, request, policy.extension)
+        name = self._names.of(request)
         try:
             self._receive(request, context, data, name, progress)
         except DirectoryFlushError as error:

@@ -23,7 +23,7 @@ from scpd.dimse.commands import decode_command
 from scpd.errors import Abort, NotDicom, PeerError, Refused
 from scpd.policies import negotiation_policy
 from scpd.store.filemeta import FileMeta
-from scpd.store.names import file_name, is_plain_name
+from scpd.store.names import file_name, is_plain_name, prefix_of
 from scpd.ul import dump, machine, negotiation, pdus
 from scpd.ul.acceptor import Acceptor
 from scpd.ul.items import UserInformation
@@ -219,7 +219,7 @@ class _Look:
         except Refused as refusal:
             return refusal.status, refusal.comment
         request = self._request
-        name = file_name(request.affected_sop_class_uid, request.affected_sop_instance_uid)
+        name = file_name(prefix_of(request.affected_sop_class_uid), request.affected_sop_instance_uid)
         demand(is_plain_name(name) and name.isascii() and name.isprintable(), f"a file named {name!r}")
         meta = FileMeta(self._context.transfer_syntax, b"CALLING", b"CALLED")
         meta.for_object(request.affected_sop_class_uid, request.affected_sop_instance_uid)

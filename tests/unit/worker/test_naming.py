@@ -8,7 +8,7 @@ import pytest
 
 from scpd.dimse import messages
 from scpd.store import duplicates
-from scpd.worker.naming import object_name, publication
+from scpd.worker.naming import ObjectNames, publication
 
 
 @pytest.mark.parametrize(
@@ -45,5 +45,18 @@ def test_an_object_is_named_by_uid_anew_or_by_time_and_a_uid_that_is_no_name_is_
     request = messages.Request(messages.C_STORE_RQ, 1, has_data_set=True)
     request.affected_sop_class_uid, request.affected_sop_instance_uid = "1.2.840.10008.5.1.4.1.1.2", uid
 
-    assert re.fullmatch(pattern, object_name(naming, request, ".dcm"))
+    assert re.fullmatch(pattern, ObjectNames(naming, ".dcm").of(request))
     assert [record.levelname for record in caplog.records] == ["WARNING"] * is_warned
+
+
+def test_objects_of_several_classes_have_their_own_names() -> None:
+    names = ObjectNames("uid", "")
+    rows = [
+        ("1.2.840.10008.5.1.4.1.1.2", "CT.1.2"),
+        ("1.2.840.10008.5.1.4.1.1.4", "MR.1.2"),
+        ("", "UNKNOWN.1.2"),
+    ]
+    for sop_class, name in [*rows, *rows, *reversed(rows)]:
+        request = messages.Request(messages.C_STORE_RQ, 1, has_data_set=True)
+        request.affected_sop_class_uid, request.affected_sop_instance_uid = sop_class, "1.2"
+        assert names.of(request) == name
