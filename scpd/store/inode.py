@@ -1,6 +1,6 @@
 """Which file is it?  The numbers of its inode and of its device tell it from all others, whatever its name.
 
-`Inodes` asks by statx(2), called by `ctypes`, into a place in memory that it keeps:
+It is asked by statx(2), called by `ctypes`, into one place in memory:
 
     int statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *buffer);
 
@@ -40,27 +40,22 @@ def _find_statx(library: object) -> Callable[[int, bytes, int, int, object], int
 
 
 _statx = _find_statx(ctypes.CDLL(None))
+# Where the answers come to, one after the other; made once, since a worker with one object is to make little.
+_answer = ctypes.create_string_buffer(_SIZE)
 
 
-class Inodes:
-    """Where the answers come to."""
+def inode_at(name: bytes, directory: int) -> Identity:
+    """Tell what has a name in an open directory; of a link, what the link itself is."""
+    if _statx(directory, name, _NOFOLLOW, _INO, _answer):
+        return _identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
+    return _FIELDS.unpack_from(_answer)
 
-    __slots__ = ("_answer",)
 
-    def __init__(self) -> None:
-        self._answer = ctypes.create_string_buffer(_SIZE)
-
-    def at(self, name: bytes, directory: int) -> Identity:
-        """Tell what has a name in an open directory; of a link, what the link itself is."""
-        if _statx(directory, name, _NOFOLLOW, _INO, self._answer):
-            return _identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
-        return _FIELDS.unpack_from(self._answer)
-
-    def of(self, descriptor: int) -> Identity:
-        """Tell what is open."""
-        if _statx(descriptor, b"", _EMPTY_PATH, _INO, self._answer):
-            return _identity(os.fstat(descriptor))
-        return _FIELDS.unpack_from(self._answer)
+def inode_of(descriptor: int) -> Identity:
+    """Tell what is open."""
+    if _statx(descriptor, b"", _EMPTY_PATH, _INO, _answer):
+        return _identity(os.fstat(descriptor))
+    return _FIELDS.unpack_from(_answer)
 
 
 def _identity(status: os.stat_result) -> Identity:

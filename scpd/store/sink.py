@@ -31,7 +31,7 @@ import os
 from contextlib import suppress
 
 from scpd.store.directory import open_directory
-from scpd.store.inode import Inodes
+from scpd.store.inode import inode_of
 from scpd.store.makers import new_maker
 from scpd.store.rename import rename_to_free_name
 from scpd.store.subdirectory import Subdirectory
@@ -77,7 +77,6 @@ class OutputDirectory:
         "can_reserve",
         "closes_later",
         "flushes",
-        "inodes",
         "last_size",
         "published",
         "subdirectory",
@@ -90,7 +89,6 @@ class OutputDirectory:
         self._spare: Incoming | None = None
         self.published: list[int] = []  # files that have their names, and are to be closed
         self.closes_later = False  # at the next `prepare`: there was one before
-        self.inodes = Inodes()
         self.asks_for_inodes = False  # somebody did, of the objects before
         self.last_size = 0
         self.can_reserve = False  # the file system has reserved space before
@@ -316,7 +314,7 @@ class Incoming:
     def inode(self) -> int:
         """Give the number by which the file can be told from others, whatever its name."""
         if not self._inode:
-            self._inode, _, _ = self._output.inodes.of(self._descriptor)
+            self._inode, _, _ = inode_of(self._descriptor)
             self._output.asks_for_inodes = True
         return self._inode
 

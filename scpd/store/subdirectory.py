@@ -13,18 +13,17 @@ import os
 from contextlib import suppress
 
 from scpd.store.directory import open_directory
-from scpd.store.inode import Inodes
+from scpd.store.inode import inode_at, inode_of
 
 
 class Subdirectory:
     """The directory that was entered; `name` is empty and `descriptor` the output directory's as long as none was."""
 
-    __slots__ = ("_encoded_name", "_fsync", "_identity", "_inodes", "_output", "descriptor", "name")
+    __slots__ = ("_encoded_name", "_fsync", "_identity", "_output", "descriptor", "name")
 
     def __init__(self, output_directory: int, *, fsync: bool) -> None:
         self._output = self.descriptor = output_directory
         self._fsync = fsync
-        self._inodes = Inodes()
         self._identity = 0, 0, 0
         self.name, self._encoded_name = "", b""
 
@@ -43,7 +42,7 @@ class Subdirectory:
         if name != self.name:
             return False
         try:
-            return self._inodes.at(self._encoded_name, self._output) == self._identity
+            return inode_at(self._encoded_name, self._output) == self._identity
         except FileNotFoundError:
             return False
 
@@ -59,7 +58,7 @@ class Subdirectory:
         is_made, descriptor = self._open_or_make(name)
         self.name, self.descriptor = name, descriptor
         self._encoded_name = os.fsencode(name)
-        self._identity = self._inodes.of(descriptor)
+        self._identity = inode_of(descriptor)
         if is_made or not is_durable:  # whoever made it may not have come to flush it yet
             self._flush_output()
         return is_made

@@ -24,7 +24,8 @@ class ObjectNames:
     def __init__(self, naming: str, extension: str) -> None:
         self._naming = naming
         self._extension = extension
-        self._sop_class_uid, self._prefix = "", prefix_of("")
+        self._sop_class_uid: str | None = None  # of the last one,
+        self._prefix = ""  # and how its name began
 
     def of(self, request: Request) -> str:
         """Give the name of the object that a C-STORE-RQ announces; warn if it is not what the UID says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.store import inode
-from scpd.store.inode import Inodes
+from scpd.store.inode import inode_at, inode_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +21,10 @@ def identity(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, os.major(status.st_dev), os.minor(status.st_dev)
 
 
-@pytest.fixture(params=["statx", "without"])
-def inodes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Inodes:
+@pytest.fixture(params=["statx", "without"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "without":
         monkeypatch.setattr(inode, "_statx", inode._find_statx(object()))
-    return Inodes()
 
 
 @pytest.fixture
@@ -41,34 +41,34 @@ def directory(tmp_path: Path) -> Iterator[int]:
 @pytest.mark.parametrize(
     "name", [b"file", b"folder", b"link", b"f\xfcr", b"/proc/self/stat", b"/dev/shm", b"/"]
 )
-def test_a_name_is_told_from_others(inodes: Inodes, directory: int, name: bytes) -> None:
-    assert inodes.at(name, directory) == identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
+def test_a_name_is_told_from_others(directory: int, name: bytes) -> None:
+    assert inode_at(name, directory) == identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
 
 
 @pytest.mark.parametrize("path", ["/proc/self/status", "/dev/shm", "/", "/dev/null"])
-def test_so_is_what_is_open(inodes: Inodes, path: str) -> None:
+def test_so_is_what_is_open(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        assert inodes.of(descriptor) == identity(os.fstat(descriptor))
+        assert inode_of(descriptor) == identity(os.fstat(descriptor))
     finally:
         os.close(descriptor)
 
 
-def test_one_answer_is_not_changed_by_the_next(inodes: Inodes, directory: int) -> None:
-    file, folder = inodes.at(b"file", directory), inodes.at(b"folder", directory)
-    assert (file, folder) == (inodes.at(b"file", directory), inodes.at(b"folder", directory))
+def test_one_answer_is_not_changed_by_the_next(directory: int) -> None:
+    file, folder = inode_at(b"file", directory), inode_at(b"folder", directory)
+    assert (file, folder) == (inode_at(b"file", directory), inode_at(b"folder", directory))
     assert file != folder
 
 
-def test_what_is_not_there_is_an_error(inodes: Inodes, directory: int) -> None:
+def test_what_is_not_there_is_an_error(directory: int) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        inodes.at(b"nothing", directory)
+        inode_at(b"nothing", directory)
     assert caught.value.errno == errno.ENOENT
     with pytest.raises(NotADirectoryError):
-        inodes.at(b"file/nothing", directory)
+        inode_at(b"file/nothing", directory)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        inodes.of(-1)
+        inode_of(-1)
 
 
 def test_the_library_here_has_the_function() -> None:
-    assert inode._statx is not inode._lacks_it
+    assert inode._find_statx(ctypes.CDLL(None)) is not inode._lacks_it
