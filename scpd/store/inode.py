@@ -4,8 +4,9 @@ It is asked by statx(2), called by `ctypes`, into one place in memory:
 
     int statx(int dirfd, const char *path, int flags, unsigned int mask, struct statx *buffer);
 
-os.stat makes objects of some twenty numbers, of which three are wanted: a worker that asks about each object that it
-stores takes 4 microseconds of 48 less.  Where C library or kernel cannot, and to say what is wrong, os.stat is asked.
+os.stat makes objects of some twenty numbers, of which three are wanted: without these a worker that asks about each
+object files more of them (`python -m bench --only small-sorted`: 2.04 to 2.14 of storescp's rate, 1.96 to 2.05 with
+them).  Where C library or kernel cannot, and to say what is wrong, os.stat is asked.
 
 Raises `OSError`.
 """
@@ -44,14 +45,14 @@ _statx = _find_statx(ctypes.CDLL(None))
 _answer = ctypes.create_string_buffer(_SIZE)
 
 
-def inode_at(name: bytes, directory: int) -> Identity:
+def identity_at(name: bytes, directory: int) -> Identity:
     """Tell what has a name in an open directory; of a link, what the link itself is."""
     if _statx(directory, name, _NOFOLLOW, _INO, _answer):
         return _identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
     return _FIELDS.unpack_from(_answer)
 
 
-def inode_of(descriptor: int) -> Identity:
+def identity_of(descriptor: int) -> Identity:
     """Tell what is open."""
     if _statx(descriptor, b"", _EMPTY_PATH, _INO, _answer):
         return _identity(os.fstat(descriptor))

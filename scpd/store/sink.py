@@ -31,7 +31,7 @@ import os
 from contextlib import suppress
 
 from scpd.store.directory import open_directory
-from scpd.store.inode import inode_of
+from scpd.store.inode import identity_of
 from scpd.store.makers import new_maker
 from scpd.store.rename import rename_to_free_name
 from scpd.store.subdirectory import Subdirectory
@@ -314,7 +314,7 @@ class Incoming:
     def inode(self) -> int:
         """Give the number by which the file can be told from others, whatever its name."""
         if not self._inode:
-            self._inode, _, _ = inode_of(self._descriptor)
+            self._inode, _, _ = identity_of(self._descriptor)
             self._output.asks_for_inodes = True
         return self._inode
 

@@ -13,7 +13,7 @@ import os
 from contextlib import suppress
 
 from scpd.store.directory import open_directory
-from scpd.store.inode import inode_at, inode_of
+from scpd.store.inode import identity_at, identity_of
 
 
 class Subdirectory:
@@ -42,7 +42,7 @@ class Subdirectory:
         if name != self.name:
             return False
         try:
-            return inode_at(self._encoded_name, self._output) == self._identity
+            return identity_at(self._encoded_name, self._output) == self._identity
         except FileNotFoundError:
             return False
 
@@ -58,7 +58,7 @@ class Subdirectory:
         is_made, descriptor = self._open_or_make(name)
         self.name, self.descriptor = name, descriptor
         self._encoded_name = os.fsencode(name)
-        self._identity = inode_of(descriptor)
+        self._identity = identity_of(descriptor)
         if is_made or not is_durable:  # whoever made it may not have come to flush it yet
             self._flush_output()
         return is_made

@@ -57,8 +57,8 @@ LINGER_SECONDS = 2.0
 _WORTH_WRITING = 1 << 17
 # So many bytes are received first of a message that is there when we look, if the begin of its data set is to be given
 # by itself: its command, and what a data set tells before its pixels.  Who reads that finds his own code in the caches
-# of the processor, out of which half a megabyte would have driven it, and the rest arrives meanwhile: 4 to 6 % more CT
-# images.  With TLS it is what has come.
+# of the processor, out of which half a megabyte would have driven it, and the rest arrives meanwhile (`python -m bench
+# --only sorted`: 1.57 to 1.69 of storescp's rate, 1.46 to 1.55 without).  With TLS it is what has come.
 BEGIN = 1 << 14
 # What comes more slowly than that is not held back for so long, in seconds.
 _SLOW_SECONDS = 1.0

@@ -123,7 +123,7 @@ class FormingStore:
         self._begin_tells = False
         received = self._look_at(scan, announced, data, progress, saw)
         if scan.pixel_data[2] >= _LONG:
-            self._begin_tells = self._patience > 0 and _begin_tells(scan)
+            self._begin_tells = self._patience > 0 and _told_early(scan)
         if isinstance(received, Incoming):
             if not scan.changes and not scan.oddity:
                 return received
@@ -186,12 +186,12 @@ class FormingStore:
                 if saw is not None and STUDY_INSTANCE_UID in scan.found:
                     saw(scan.found)
                     saw = None
-                if received is None:
-                    received = self._begun(scan, announced, pieces, size)
-                    if size <= BEGIN and not is_last:
-                        begin.append(b"".join(pieces))
-                        self._patience -= not scan.is_like
-                        continue
+                is_first = received is None
+                received = received or self._begun(scan, announced, pieces, size)
+                if is_first and size <= BEGIN and not is_last:
+                    begin.append(b"".join(pieces))
+                    self._patience -= not scan.is_like
+                    continue
                 received.write([*begin, *pieces] if begin else pieces)
                 begin.clear()
             scan.finish()
@@ -261,7 +261,7 @@ class FormingStore:
         return anew
 
 
-def _begin_tells(scan: Scan) -> bool:
+def _told_early(scan: Scan) -> bool:
     """Tell whether all that is known of a data set was known when its pixel data began, soon."""
     return (
         scan.is_like

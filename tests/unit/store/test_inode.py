@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scpd.store import inode
-from scpd.store.inode import inode_at, inode_of
+from scpd.store.inode import identity_at, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,32 +42,32 @@ def directory(tmp_path: Path) -> Iterator[int]:
     "name", [b"file", b"folder", b"link", b"f\xfcr", b"/proc/self/stat", b"/dev/shm", b"/"]
 )
 def test_a_name_is_told_from_others(directory: int, name: bytes) -> None:
-    assert inode_at(name, directory) == identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
+    assert identity_at(name, directory) == identity(os.stat(name, dir_fd=directory, follow_symlinks=False))
 
 
 @pytest.mark.parametrize("path", ["/proc/self/status", "/dev/shm", "/", "/dev/null"])
 def test_so_is_what_is_open(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        assert inode_of(descriptor) == identity(os.fstat(descriptor))
+        assert identity_of(descriptor) == identity(os.fstat(descriptor))
     finally:
         os.close(descriptor)
 
 
 def test_one_answer_is_not_changed_by_the_next(directory: int) -> None:
-    file, folder = inode_at(b"file", directory), inode_at(b"folder", directory)
-    assert (file, folder) == (inode_at(b"file", directory), inode_at(b"folder", directory))
+    file, folder = identity_at(b"file", directory), identity_at(b"folder", directory)
+    assert (file, folder) == (identity_at(b"file", directory), identity_at(b"folder", directory))
     assert file != folder
 
 
 def test_what_is_not_there_is_an_error(directory: int) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        inode_at(b"nothing", directory)
+        identity_at(b"nothing", directory)
     assert caught.value.errno == errno.ENOENT
     with pytest.raises(NotADirectoryError):
-        inode_at(b"file/nothing", directory)
+        identity_at(b"file/nothing", directory)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        inode_of(-1)
+        identity_of(-1)
 
 
 def test_the_library_here_has_the_function() -> None:

@@ -574,7 +574,7 @@ class TestPreparing:
         incoming = self.prepared(output)
         expected = temporary(inbox)[0].stat().st_ino
 
-        monkeypatch.setattr(sink, "inode_of", None)
+        monkeypatch.setattr(sink, "identity_of", None)
         assert incoming.inode() == expected
         monkeypatch.undo()
         incoming.discard()

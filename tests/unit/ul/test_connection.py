@@ -418,15 +418,20 @@ def message(content: bytes, length: int = MAX_PDU - 6) -> bytes:
     return b"".join((p_data(1, COMMAND | LAST, b"store"), *pdus, p_data(1, LAST, last)))
 
 
+def begun(scene: Scene, *script: Event, timeouts: Timeouts | None = None) -> Connection:
+    """A connection that gives begins; its script's first request has been taken."""
+    connection = scene.associated(*script, timeouts=timeouts)
+    connection.gives_begin = True
+    assert connection.next_pdv()[2] == b"store"
+    return connection
+
+
 class TestBegins:
     """Where the begin of a data set is to be given by itself."""
 
     def test_the_begin_is_given_before_more_is_received(self, scene: Scene) -> None:
         content = os.urandom(300_000)
-        connection = scene.associated(message(content))
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, message(content))
         data = connection.data(1)
         begin, fragments, is_last = next(data)
         given = b"".join(begin)
@@ -440,20 +445,14 @@ class TestBegins:
         assert len(rest) <= 2, "received in small portions to the end"
 
     def test_what_has_come_with_the_request_is_given_at_once_if_it_is_whole(self, scene: Scene) -> None:
-        connection = scene.associated(message(b"short"))
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, message(b"short"))
         assert joined(connection) == (b"short", 1)
 
     def test_it_is_given_when_the_first_of_it_comes(self, scene: Scene) -> None:
         """Not before: nothing can be seen in nothing."""
         content = os.urandom(200_000)
         request, data_set = p_data(1, COMMAND | LAST, b"store"), message(content)[17:]
-        connection = scene.associated(request, data_set[:5], data_set[5:50], data_set[50:])
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, request, data_set[:5], data_set[5:50], data_set[50:])
         data = connection.data(1)
         assert b"".join(next(data)[0]) == content[: 50 - 12]
         assert b"".join(b"".join(pieces) for pieces, _, _ in data) == content[50 - 12 :]
@@ -461,10 +460,7 @@ class TestBegins:
     def test_it_is_given_once(self, scene: Scene) -> None:
         content = os.urandom(100_000)
         stream = message(content)
-        connection = scene.associated(stream[:1000], stream[1000:2000], stream[2000:])
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, stream[:1000], stream[1000:2000], stream[2000:])
         begin, *rest = [b"".join(pieces) for pieces, _, _ in connection.data(1)]
         assert (len(begin), rest) == (1000 - 17 - 12, [content[len(begin) :]])
 
@@ -472,10 +468,7 @@ class TestBegins:
         content = os.urandom(100_000)
         stream = message(content, 4000)
         portions = (stream[start : start + 25_000] for start in range(0, len(stream), 25_000))
-        connection = scene.associated(*portions)
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, *portions)
         given = [(b"".join(pieces), fragments) for pieces, fragments, _ in connection.data(1)]
 
         assert b"".join(piece for piece, _ in given) == content
@@ -485,26 +478,18 @@ class TestBegins:
         """It may be much, and would be written by itself."""
         content = os.urandom(100_000)
         stream = message(content)
-        connection = scene.associated(Late(0.01, stream[:30_000]), stream[30_000:])
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, Late(0.01, stream[:30_000]), stream[30_000:])
         assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
 
     def test_much_that_comes_behind_a_lone_request_is_given_with_the_rest(self, scene: Scene) -> None:
         content = os.urandom(100_000)
         stream = message(content)
-        connection = scene.associated(stream[:17], stream[17:40_000], stream[40_000:])
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, stream[:17], stream[17:40_000], stream[40_000:])
         assert [b"".join(pieces) for pieces, _, _ in connection.data(1)] == [content]
 
     def test_looking_at_a_begin_for_long_is_no_rest(self, scene: Scene, clock: Clock) -> None:
         content = os.urandom(50_000)
-        connection = scene.associated(message(content))
-        connection.gives_begin = True
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, message(content))
         rests: list[float] = []
         connection.on_rest = lambda: rests.append(clock.now)
 
@@ -516,10 +501,7 @@ class TestBegins:
         command = struct.pack(">IBB", 7, 1, COMMAND | LAST) + b"store"
         data = os.urandom(MAX_PDU - len(command) - 6)
         pdvs = command + struct.pack(">IBB", len(data) + 2, 1, DATA) + data
-        connection = scene.associated(struct.pack(">BxI", 4, MAX_PDU) + pdvs + p_data(1, LAST, b"!"))
-        connection.gives_begin = True
-
-        assert connection.next_pdv()[2] == b"store"
+        connection = begun(scene, struct.pack(">BxI", 4, MAX_PDU) + pdvs + p_data(1, LAST, b"!"))
         assert joined(connection) == (data + b"!", 2)
 
     def test_without_it_is_given_with_the_rest(self, scene: Scene) -> None:
@@ -534,12 +516,9 @@ class TestBegins:
     def test_looking_at_a_begin_is_not_the_time_of_the_peer(self, scene: Scene, clock: Clock) -> None:
         content = os.urandom(100_000)
         stream = message(content)
-        connection = scene.associated(
-            stream[:10_000], Late(0.01, stream[10_000:]), timeouts=Timeouts(30, 60, 10)
-        )
-        connection.gives_begin = True
+        script = stream[:10_000], Late(0.01, stream[10_000:])
+        connection = begun(scene, *script, timeouts=Timeouts(30, 60, 10))
 
-        assert connection.next_pdv()[2] == b"store"
         given = b""
         for pieces, _, _ in connection.data(1):
             given += b"".join(pieces)

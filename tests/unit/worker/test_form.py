@@ -500,6 +500,20 @@ class TestBegins:
         if not options:
             assert sizes[1] == [0]
 
+    def test_who_drips_has_no_more_than_the_begin_held_back(self, scene: Scene) -> None:
+        """Memory does not grow with the object."""
+        data = image(100_000)
+        scene.store()
+        sizes: list[list[int]] = []
+
+        def watched() -> Iterator[Pieces]:
+            for each in cut(data, 200, 400, 600):
+                sizes.append(scene.temporary())
+                yield each
+
+        scene.receive(watched())
+        assert sizes == [[], [0], [len(meta(LITTLE)) + 400], [len(meta(LITTLE)) + 600]]
+
     def test_it_is_looked_at_by_itself_once_there_have_been_two_like_it(self, scene: Scene) -> None:
         """One from which to learn, and one that shows that it was worth it."""
         long, short = image(200_000), image(60_000)
